@@ -1,0 +1,68 @@
+"""How certified peers find each other: the announcement, and the pubsub topic that carries it.
+
+A client publishes an `Announce` with its addresses every few seconds; who is at those addresses is the author of the
+pubsub message, whose signature pubsub has checked. Servers join the topic only to relay it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from google.protobuf.message import DecodeError
+
+from nodetrust.errors import NodetrustError
+from nodetrust.libp2p.errors import Libp2pError
+from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.libp2p.peer_id import PeerId
+from nodetrust.libp2p.pubsub import PubSub, PubSubMessage
+from nodetrust.messages import Announce
+
+TOPIC = "nodetrust_discovery_v2"
+
+MAX_ANNOUNCED_ADDRESSES = 16
+"""More than a peer has; a longer announcement is refused."""
+
+MAX_ANNOUNCE_BYTES = 4096
+
+
+class InvalidAnnouncement(NodetrustError):
+    """An announcement that does not parse, is too large, or names another peer than its author."""
+
+
+def encode_announcement(addresses: Iterable[Multiaddr]) -> bytes:
+    """The payload that announces `addresses`, each of which ends in the author's /p2p."""
+    return Announce(addr=[bytes(address) for address in addresses]).SerializeToString()
+
+
+def decode_announcement(payload: bytes, author: PeerId) -> list[Multiaddr]:
+    """The addresses that `author` announces, each with its /p2p; raises `InvalidAnnouncement`."""
+    if len(payload) > MAX_ANNOUNCE_BYTES:
+        raise InvalidAnnouncement("the announcement is too large")
+    try:
+        raw = Announce.FromString(payload).addr
+        addresses = [Multiaddr.from_bytes(one) for one in raw[: MAX_ANNOUNCED_ADDRESSES + 1]]
+    except (DecodeError, Libp2pError) as error:
+        raise InvalidAnnouncement("the announcement does not parse") from error
+    if not 0 < len(addresses) <= MAX_ANNOUNCED_ADDRESSES:
+        raise InvalidAnnouncement("the announcement has no addresses, or too many")
+    if any(address.peer_id not in (None, author) for address in addresses):
+        raise InvalidAnnouncement("the announcement names another peer than its author")
+    return [address.without_peer_id().with_peer_id(author) for address in addresses]
+
+
+def watch(pubsub: PubSub, found: Callable[[PeerId, list[Multiaddr]], None]) -> Callable[[], None]:
+    """Call `found` with the author and the addresses of each announcement; returns what ends the watch."""
+
+    def received(message: PubSubMessage) -> None:
+        try:
+            addresses = decode_announcement(message.data, message.source)
+        except InvalidAnnouncement:
+            return
+        found(message.source, addresses)
+
+    return pubsub.subscribe(TOPIC, received)
+
+
+def relay(pubsub: PubSub) -> Callable[[], None]:
+    """Join the topic only to carry others' announcements; returns what leaves it."""
+    return pubsub.subscribe(TOPIC, lambda message: None)

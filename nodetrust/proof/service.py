@@ -1,0 +1,81 @@
+"""The proof server on a libp2p host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.logger import Logger
+
+from nodetrust.discovery import relay
+from nodetrust.libp2p.errors import Libp2pError
+from nodetrust.libp2p.framing import MessageStream
+from nodetrust.libp2p.host import Host
+from nodetrust.libp2p.pubsub import PubSub
+from nodetrust.messages import MAX_PROOF_REQUEST_BYTES, PROOF_PROTOCOL, PROOF_PROTOCOL_NONCE, ProofRequest
+from nodetrust.proof.decide import NoProof, answer, read_request, refusal
+from nodetrust.proof.settings import ProofSettings
+from nodetrust.service import RoleService, listen_all, open_host
+
+REQUEST_SECONDS = 10.0
+"""How long a peer may take to send its request: as go-libp2p's negotiation of a stream."""
+
+
+class ProofService(RoleService):
+    """Signs, for every peer that asks, the address that its connection comes from."""
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, settings: ProofSettings) -> None:
+        super().__init__(reactor)
+        self.setName("nodetrust-proof")
+        self.settings = settings
+        self.host: Host | None = None
+        self.pubsub: PubSub | None = None
+
+    async def start(self) -> None:
+        """Listen, serve both versions of the protocol, and relay announcements."""
+        self.host = host = open_host(self.reactor, self.settings)
+        host.handle_messages(PROOF_PROTOCOL, self._prove, MAX_PROOF_REQUEST_BYTES, REQUEST_SECONDS)
+        host.handle_messages(PROOF_PROTOCOL_NONCE, self._prove_request, MAX_PROOF_REQUEST_BYTES, REQUEST_SECONDS)
+        self.pubsub = PubSub(host, self.reactor)
+        self.pubsub.start()
+        relay(self.pubsub)
+        await listen_all(host, self.settings, self.log, "nodetrust-proof")
+
+    async def stop(self) -> None:
+        """Close every connection and listener."""
+        if self.pubsub is not None:
+            self.pubsub.stop()
+        if self.host is not None:
+            await self.host.stop()
+
+    async def _prove(self, stream: MessageStream) -> None:
+        """Protocol 1.0.0: the peer sends nothing and gets one response."""
+        self._respond(stream, ProofRequest())
+
+    async def _prove_request(self, stream: MessageStream) -> None:
+        """Protocol 1.1.0: one request, one response."""
+        message = await stream.read()
+        try:
+            request = read_request(message)
+        except (NoProof, Libp2pError) as error:
+            stream.write(refusal(error).SerializeToString())
+            stream.close()
+            return
+        self._respond(stream, request)
+
+    def _respond(self, stream: MessageStream, request: ProofRequest) -> None:
+        host, connection = self.host, stream.connection
+        if host is None:
+            return
+        now_ms = int(self.reactor.seconds() * 1000)
+        response = answer(
+            host.key,
+            connection.remote_peer,
+            connection.remote_address,
+            now_ms,
+            request,
+            allow_private=self.settings.allow_private,
+        )
+        stream.write(response.SerializeToString())
+        stream.close()

@@ -1,0 +1,109 @@
+"""The life of a role: it starts, is ready or fails, and stops cleanly.
+
+Under `twistd` a role that cannot start ends the process: one line on stderr that says why, and exit status 1. Whoever
+runs a role inside another program (`nodetrust demo`, a test) awaits `start` and `stop` and gets the error itself.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from nodetrust import __version__
+from nodetrust.errors import NodetrustError
+from nodetrust.keyfile import load_or_create
+from nodetrust.libp2p.errors import Libp2pError
+from nodetrust.libp2p.host import Host
+from nodetrust.settings import PeerSettings, RoleOptions
+
+KEY_FILE = "peer.key"
+"""The name of the peer's private key in a role's state folder."""
+
+AGENT_VERSION = f"nodetrust/{__version__}"
+
+
+class RoleService(Service):
+    """A service whose start and stop are coroutines.
+
+    A subclass sets `name` to the twistd command's name and defines `start` and `stop`. Ports are bound before the first
+    real wait in `start`, so that they are taken while the process still has the right to low ones.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any) -> None:
+        self.reactor = reactor
+        self._starting: Deferred[None] | None = None
+
+    async def start(self) -> None:
+        """Bind ports and begin to serve; returns when the role can be used."""
+        raise NotImplementedError
+
+    async def stop(self) -> None:
+        """Close everything that `start` opened, also after it failed half-way; returns when it is closed."""
+        raise NotImplementedError
+
+    def privilegedStartService(self) -> None:
+        """Start; a failure that shows at once (a port that is taken) ends the process here."""
+        super().privilegedStartService()
+        self._starting = Deferred.fromCoroutine(self.start())
+        failures: list[Failure] = []
+        self._starting.addErrback(failures.append)
+        if failures:
+            raise SystemExit(_line(self.name, failures[0]))
+        self._starting.addCallback(lambda _: self._fail(failures[0]) if failures else None)
+
+    def _fail(self, failure: Failure) -> None:
+        if failure.check(CancelledError):
+            return
+        if failure.check(NodetrustError, Libp2pError) is None:
+            self.log.failure("{name} could not start", failure=failure, name=self.name)
+        print(_line(self.name, failure), file=sys.stderr)  # noqa: T201  # the one line that the operator sees
+        # twistd has no way to end with a status; this runs when it has put its own things away.
+        atexit.register(os._exit, 1)
+        self.reactor.stop()
+
+    def stopService(self) -> Deferred[None]:
+        """Stop; the Deferred fires when everything is closed."""
+        super().stopService()
+        if self._starting is not None:
+            self._starting.cancel()
+        return Deferred.fromCoroutine(self.stop())
+
+
+def service_maker(role: Callable[[Any, Any], RoleService]) -> Callable[[RoleOptions], RoleService]:
+    """The `makeService` of a role: `role` is called with the reactor and the settings."""
+
+    def make_service(options: RoleOptions) -> RoleService:
+        from twisted.internet import reactor  # noqa: PLC0415  # importing it installs it: only twistd may do that
+
+        return role(reactor, options.settings)
+
+    return make_service
+
+
+def open_host(reactor: Any, settings: PeerSettings, **options: Any) -> Host:
+    """A libp2p host with the key of the role's state folder, which is made on the first start."""
+    settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    host = Host(reactor, load_or_create(settings.state / KEY_FILE), agent_version=AGENT_VERSION, **options)
+    host.announced = list(settings.announce)
+    return host
+
+
+async def listen_all(host: Host, settings: PeerSettings, log: Logger, name: str) -> None:
+    """Listen on every configured address and say where; raises `Libp2pError` for the first that cannot be had."""
+    for address in settings.listen:
+        actual = await host.listen(address)
+        log.info("{name} listens on {address}", name=name, address=str(actual.with_peer_id(host.peer_id)))
+
+
+def _line(name: str | None, failure: Failure) -> str:
+    return f"{name}: {failure.getErrorMessage()}"

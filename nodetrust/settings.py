@@ -1,0 +1,237 @@
+"""One definition of a setting serves the TOML file, the command-line option and the help text of both.
+
+A role describes its settings as a frozen `msgspec.Struct`; each field has a type, perhaps a default, and a description:
+
+    class ProofSettings(Settings, frozen=True, kw_only=True):
+        listen: Annotated[tuple[Multiaddr, ...], described("where to listen for libp2p")] = (...)
+
+`options_for(ProofSettings, "nodetrust-proof", ...)` makes the `twisted.python.usage.Options` from it. The key
+`some_key` of the file is the option `--some-key`; an option wins over the file; an option for a list may be given
+several times.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta
+from msgspec.structs import FieldInfo, fields
+from twisted.python import usage
+
+from nodetrust.errors import NodetrustError
+from nodetrust.libp2p.errors import Libp2pError
+from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.libp2p.peer_id import PeerId
+from nodetrust.names import check_zone
+
+MAX_FILE_BYTES = 1024 * 1024
+"""Nobody writes a larger configuration; a larger file is the wrong file."""
+
+S = TypeVar("S", bound="Settings")
+
+
+class SettingsError(NodetrustError):
+    """A setting is wrong; the text is one line that names the file or option, the key, and what was expected."""
+
+
+def described(text: str, **limits: Any) -> Meta:
+    """Describe a setting for `--help`; `limits` are those of `msgspec.Meta`, such as `ge=1`."""
+    return Meta(description=text, **limits)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The base of every role's settings."""
+
+    def check(self) -> None:
+        """Raise `SettingsError` where settings that are right by themselves do not fit together."""
+
+
+class PeerSettings(Settings, frozen=True, kw_only=True):
+    """What every role needs to be a libp2p peer."""
+
+    state: Annotated[Path, described("the folder for what must outlive a restart, first of all the peer's key")]
+    listen: Annotated[tuple[Multiaddr, ...], described("a multiaddr to listen on for libp2p")]
+    announce: Annotated[
+        tuple[Multiaddr, ...],
+        described("a multiaddr under which others reach this peer, where it differs from those it listens on"),
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    """An address to listen on or speak to, written `192.0.2.1:53` or `[2001:db8::1]:53`."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read the written form; a port of 0 means one of the system's choosing. Raises ValueError."""
+        match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([^:\[\]\s]{1,253})):(\d{1,5})", text)
+        if match is None or int(match[3]) > 65535:
+            raise ValueError(f"expected HOST:PORT or [IPV6]:PORT, got {text!r}")
+        return cls(match[1] or match[2], int(match[3]))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class ZoneName(str):
+    """A DNS zone in lower case, without the dot at the end."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a zone's name as people write it: any case, with or without the last dot. Raises ValueError."""
+        return cls(check_zone(text))
+
+
+_READERS: dict[type, Any] = {
+    Multiaddr: Multiaddr.parse,
+    PeerId: PeerId.parse,
+    HostPort: HostPort.parse,
+    ZoneName: ZoneName.parse,
+    Path: lambda text: Path(text).expanduser(),
+}
+
+
+def _read_special(kind: type, value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError(f"expected text, got {value!r}")
+    try:
+        return _READERS[kind](value)
+    except (Libp2pError, NodetrustError) as error:
+        raise ValueError(str(error)) from error
+
+
+def _convert(kind: Any, value: object, key: str, place: str, strict: bool) -> object:
+    try:
+        return msgspec.convert(value, kind, dec_hook=_read_special, strict=strict)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$")
+        detail = message.replace("`", "")
+        raise SettingsError(f"{place}{key}{path.rstrip('`')}: {detail[:1].lower()}{detail[1:]}") from None
+
+
+def read_file(kind: type[S], path: Path) -> dict[str, object]:
+    """The settings that a TOML file gives, converted, by key; raises `SettingsError` at the first that is wrong."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_FILE_BYTES + 1)
+        if len(text) > MAX_FILE_BYTES:
+            raise SettingsError(f"{path}: expected a TOML file of at most {MAX_FILE_BYTES} bytes")
+        values = tomllib.loads(text.decode("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: expected a TOML file: {error}") from error
+    hints = get_type_hints(kind, include_extras=True)
+    for key in values:
+        if key not in hints:
+            raise SettingsError(f"{path}: {key}: no such setting; there are {', '.join(sorted(hints))}")
+    return {key: _convert(hints[key], value, key, f"{path}: ", strict=True) for key, value in values.items()}
+
+
+def build(kind: type[S], values: dict[str, object]) -> S:
+    """Make the settings from converted values; raises `SettingsError` for one that is missing or does not fit."""
+    missing = [field.name for field in fields(kind) if field.required and field.name not in values]
+    if missing:
+        key = missing[0]
+        raise SettingsError(
+            f"{key}: is not set: give --{key.replace('_', '-')}, or put {key} into the file of --config"
+        )
+    settings = kind(**values)
+    settings.check()
+    return settings
+
+
+def _bare(kind: Any) -> tuple[Any, str]:
+    """The type and the description of a field."""
+    if get_origin(kind) is Annotated:
+        inner, *extras = get_args(kind)
+        described_as = next((meta.description for meta in extras if isinstance(meta, Meta) and meta.description), "")
+        return inner, described_as
+    return kind, ""
+
+
+def _shown_default(field: FieldInfo) -> str:
+    if field.required:
+        return " [required]"
+    default = field.default_factory() if field.default is msgspec.NODEFAULT else field.default  # type: ignore[operator]
+    if default in (None, "", ()):
+        return ""
+    text = " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
+    return f" [default: {text}]"
+
+
+class RoleOptions(usage.Options):
+    """Options made from a `Settings` class; after parsing, `settings` holds the result."""
+
+    kind: type[Settings]
+    command: str
+    settings: Settings
+
+    def __init__(self) -> None:
+        self._given: dict[str, object] = {}
+        super().__init__()
+
+    def opt_config(self, path: str) -> None:
+        """a TOML file with any of these settings; its keys are the options' names with _ for -"""
+        self["config"] = path
+
+    opt_c = opt_config
+
+    def postOptions(self) -> None:
+        """Read the file and put everything together; a wrong setting ends the process with one line on stderr."""
+        try:
+            values = read_file(self.kind, Path(str(self["config"]))) if "config" in self else {}
+            self.settings = build(self.kind, values | self._given)
+        except SettingsError as error:
+            raise SystemExit(f"{self.command}: {error}") from None
+
+    def take(self, key: str, kind: Any, text: str) -> None:
+        """Keep what an option gave; one for a list adds to what it gave before."""
+        try:
+            if get_origin(_bare(kind)[0]) is tuple:
+                before = self._given.get(key, ())
+                added = _convert(kind, [text], key, "--", strict=False)
+                self._given[key] = (*before, *added)  # type: ignore[misc]  # both are tuples by the test above
+            else:
+                self._given[key] = _convert(kind, text, key.replace("_", "-"), "--", strict=False)
+        except SettingsError as error:
+            raise SystemExit(f"{self.command}: {error}") from None
+
+
+def options_for(kind: type[Settings], command: str, synopsis: str) -> type[RoleOptions]:
+    """The `usage.Options` class of a role: an `opt_` method for each setting, and `--config`."""
+    body: dict[str, Any] = {"kind": kind, "command": command, "__doc__": synopsis, "longdesc": synopsis}
+    hints = get_type_hints(kind, include_extras=True)
+    for field in fields(kind):
+        body[f"opt_{field.name}"] = _option(field, hints[field.name])
+    return type("Options", (RoleOptions,), body)
+
+
+def _option(field: FieldInfo, kind: Any) -> Any:
+    inner, text = _bare(kind)
+    key = field.name
+    if inner is bool:
+
+        def flag(self: RoleOptions) -> None:
+            self.take(key, kind, "false" if field.default is True else "true")
+
+        opposite = " (this turns it off)" if field.default is True else ""
+        flag.__doc__ = text + opposite
+        return flag
+
+    def option(self: RoleOptions, value: str) -> None:
+        self.take(key, kind, value)
+
+    several = " (may be given several times)" if get_origin(inner) is tuple else ""
+    option.__doc__ = f"{text}{several}{_shown_default(field)}"
+    return option
