@@ -1,0 +1,171 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Error(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OK: _ClassVar[Error]
+    E_RATE_LIMIT: _ClassVar[Error]
+    E_INVALID_PROOF: _ClassVar[Error]
+    E_NOT_AUTHORIZED: _ClassVar[Error]
+    E_NO_MATCHING_CRYPTO: _ClassVar[Error]
+    E_OTHER: _ClassVar[Error]
+
+class Crypto(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RSA: _ClassVar[Crypto]
+    ECDSA_P256: _ClassVar[Crypto]
+    ECDSA_P384: _ClassVar[Crypto]
+
+class AddressType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    IPv4: _ClassVar[AddressType]
+    IPv6: _ClassVar[AddressType]
+OK: Error
+E_RATE_LIMIT: Error
+E_INVALID_PROOF: Error
+E_NOT_AUTHORIZED: Error
+E_NO_MATCHING_CRYPTO: Error
+E_OTHER: Error
+RSA: Crypto
+ECDSA_P256: Crypto
+ECDSA_P384: Crypto
+IPv4: AddressType
+IPv6: AddressType
+
+class Address(_message.Message):
+    __slots__ = ("type", "address")
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    type: AddressType
+    address: str
+    def __init__(self, type: _Optional[_Union[AddressType, str]] = ..., address: _Optional[str] = ...) -> None: ...
+
+class Proof(_message.Message):
+    __slots__ = ("id", "timestamp", "addrs", "issuer", "nonce")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
+    ADDRS_FIELD_NUMBER: _ClassVar[int]
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    id: bytes
+    timestamp: int
+    addrs: _containers.RepeatedCompositeFieldContainer[Address]
+    issuer: bytes
+    nonce: bytes
+    def __init__(self, id: _Optional[bytes] = ..., timestamp: _Optional[int] = ..., addrs: _Optional[_Iterable[_Union[Address, _Mapping]]] = ..., issuer: _Optional[bytes] = ..., nonce: _Optional[bytes] = ...) -> None: ...
+
+class ProofRequest(_message.Message):
+    __slots__ = ("issuer", "nonce")
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    issuer: bytes
+    nonce: bytes
+    def __init__(self, issuer: _Optional[bytes] = ..., nonce: _Optional[bytes] = ...) -> None: ...
+
+class ProofWrapper(_message.Message):
+    __slots__ = ("proof", "signature")
+    PROOF_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    proof: bytes
+    signature: bytes
+    def __init__(self, proof: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class ProofServer(_message.Message):
+    __slots__ = ("id", "addrs", "display")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ADDRS_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_FIELD_NUMBER: _ClassVar[int]
+    id: bytes
+    addrs: _containers.RepeatedScalarFieldContainer[bytes]
+    display: str
+    def __init__(self, id: _Optional[bytes] = ..., addrs: _Optional[_Iterable[bytes]] = ..., display: _Optional[str] = ...) -> None: ...
+
+class ProofResponse(_message.Message):
+    __slots__ = ("error", "proof", "message")
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    error: Error
+    proof: ProofWrapper
+    message: str
+    def __init__(self, error: _Optional[_Union[Error, str]] = ..., proof: _Optional[_Union[ProofWrapper, _Mapping]] = ..., message: _Optional[str] = ...) -> None: ...
+
+class IssueInfo(_message.Message):
+    __slots__ = ("domain", "proofs", "cryptos", "nonce")
+    DOMAIN_FIELD_NUMBER: _ClassVar[int]
+    PROOFS_FIELD_NUMBER: _ClassVar[int]
+    CRYPTOS_FIELD_NUMBER: _ClassVar[int]
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    domain: str
+    proofs: _containers.RepeatedCompositeFieldContainer[ProofServer]
+    cryptos: _containers.RepeatedScalarFieldContainer[Crypto]
+    nonce: bytes
+    def __init__(self, domain: _Optional[str] = ..., proofs: _Optional[_Iterable[_Union[ProofServer, _Mapping]]] = ..., cryptos: _Optional[_Iterable[_Union[Crypto, str]]] = ..., nonce: _Optional[bytes] = ...) -> None: ...
+
+class IssueRequest(_message.Message):
+    __slots__ = ("proofs", "supportedCryptos", "csr")
+    PROOFS_FIELD_NUMBER: _ClassVar[int]
+    SUPPORTEDCRYPTOS_FIELD_NUMBER: _ClassVar[int]
+    CSR_FIELD_NUMBER: _ClassVar[int]
+    proofs: _containers.RepeatedCompositeFieldContainer[ProofWrapper]
+    supportedCryptos: _containers.RepeatedScalarFieldContainer[Crypto]
+    csr: bytes
+    def __init__(self, proofs: _Optional[_Iterable[_Union[ProofWrapper, _Mapping]]] = ..., supportedCryptos: _Optional[_Iterable[_Union[Crypto, str]]] = ..., csr: _Optional[bytes] = ...) -> None: ...
+
+class IssueResponse(_message.Message):
+    __slots__ = ("error", "cert", "chain", "ca", "key", "cn", "altnames", "validity", "fromCache", "cryptoType", "message", "retryAfter")
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    CERT_FIELD_NUMBER: _ClassVar[int]
+    CHAIN_FIELD_NUMBER: _ClassVar[int]
+    CA_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    CN_FIELD_NUMBER: _ClassVar[int]
+    ALTNAMES_FIELD_NUMBER: _ClassVar[int]
+    VALIDITY_FIELD_NUMBER: _ClassVar[int]
+    FROMCACHE_FIELD_NUMBER: _ClassVar[int]
+    CRYPTOTYPE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    RETRYAFTER_FIELD_NUMBER: _ClassVar[int]
+    error: Error
+    cert: bytes
+    chain: bytes
+    ca: bytes
+    key: bytes
+    cn: str
+    altnames: _containers.RepeatedScalarFieldContainer[str]
+    validity: int
+    fromCache: bool
+    cryptoType: Crypto
+    message: str
+    retryAfter: int
+    def __init__(self, error: _Optional[_Union[Error, str]] = ..., cert: _Optional[bytes] = ..., chain: _Optional[bytes] = ..., ca: _Optional[bytes] = ..., key: _Optional[bytes] = ..., cn: _Optional[str] = ..., altnames: _Optional[_Iterable[str]] = ..., validity: _Optional[int] = ..., fromCache: bool = ..., cryptoType: _Optional[_Union[Crypto, str]] = ..., message: _Optional[str] = ..., retryAfter: _Optional[int] = ...) -> None: ...
+
+class DNS01Request(_message.Message):
+    __slots__ = ("fqdn", "value", "remove")
+    FQDN_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_FIELD_NUMBER: _ClassVar[int]
+    fqdn: str
+    value: str
+    remove: bool
+    def __init__(self, fqdn: _Optional[str] = ..., value: _Optional[str] = ..., remove: bool = ...) -> None: ...
+
+class DNS01Response(_message.Message):
+    __slots__ = ("error", "message")
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    error: Error
+    message: str
+    def __init__(self, error: _Optional[_Union[Error, str]] = ..., message: _Optional[str] = ...) -> None: ...
+
+class Announce(_message.Message):
+    __slots__ = ("addr",)
+    ADDR_FIELD_NUMBER: _ClassVar[int]
+    addr: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, addr: _Optional[_Iterable[bytes]] = ...) -> None: ...
