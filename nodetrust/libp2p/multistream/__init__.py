@@ -1,0 +1,7 @@
+"""multistream-select 1.0.0: two peers agree on the protocol that a channel speaks from here on.
+
+Specification: https://github.com/multiformats/multistream-select and libp2p/specs `connections/README.md`.
+
+Read in this order: `wire` (one message), `machine` (`Dialer`, `Listener`: bytes in, events out), `transport`
+(`select_outbound`, `select_inbound`, `select_lazily` on a channel).
+"""
