@@ -60,7 +60,7 @@ __all__ = [
     "MAX_PROOF_RESPONSE_BYTES",
     "OK",
     "PROOF_PROTOCOL",
-    "PROOF_PROTOCOL_1_1",
+    "PROOF_PROTOCOL_NONCE",
     "RSA",
     "Address",
     "AddressType",
@@ -86,7 +86,7 @@ __all__ = [
 PROOF_PROTOCOL = "/p2p/nodetrust/proof/1.0.0"
 """The client opens and says nothing; the proof server sends one ProofResponse."""
 
-PROOF_PROTOCOL_1_1 = "/p2p/nodetrust/proof/1.1.0"
+PROOF_PROTOCOL_NONCE = "/p2p/nodetrust/proof/1.1.0"
 """As 1.0.0, but the client sends a ProofRequest first."""
 
 ISSUE_INFO_PROTOCOL = "/p2p/nodetrust/issue/info/1.0.0"
