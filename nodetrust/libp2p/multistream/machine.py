@@ -1,7 +1,8 @@
 """The two sides of multistream-select as machines: bytes in, events out, answers in an outgoing buffer.
 
 `receive_data` raises NegotiationError when the remote side breaks the protocol; the machine is of no use after that.
-Bytes that follow the accepted proposal belong to the protocol that was agreed on: they are in the event, unread.
+Bytes that follow the accepted proposal belong to the protocol that was agreed on: they are in the event, unread. The
+machine's `outcome` is that same event; None before it.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Dialer:
         self._incoming = bytearray()
         self._outgoing = bytearray(encode_message(HEADER) + encode_message(self._proposals[0]))
         self._seen_header = False
+        self.outcome: ProtocolSelected | None = None
 
     def data_to_send(self) -> bytes:
         """Take what is to be written now; empty when there is nothing."""
@@ -66,14 +68,15 @@ class Dialer:
                 self._seen_header = True
                 continue
             events.append(self._answered(message))
-            if isinstance(events[-1], ProtocolSelected):
+            if self.outcome is not None:
                 break
         return events
 
     def _answered(self, answer: str) -> Event:
         proposal = self._proposals.pop(0)
         if answer == proposal:
-            return ProtocolSelected(proposal, bytes(self._incoming))
+            self.outcome = ProtocolSelected(proposal, bytes(self._incoming))
+            return self.outcome
         if answer != NOT_AVAILABLE:
             raise NegotiationError(f"proposed {proposal!r} and was answered {answer[:MAX_QUOTED]!r}")
         if not self._proposals:
@@ -91,11 +94,12 @@ class Listener:
     """
 
     def __init__(self, offered: Collection[str] | Callable[[str], bool]) -> None:
-        self._speaks = offered if callable(offered) else frozenset(offered).__contains__
+        self._speaks = offered if callable(offered) else offered.__contains__
         self._incoming = bytearray()
         self._outgoing = bytearray()
         self._sent_header = False
         self._messages = 0
+        self.outcome: ProtocolSelected | None = None
 
     def data_to_send(self) -> bytes:
         """Take what is to be written now; empty when there is nothing."""
@@ -114,7 +118,7 @@ class Listener:
             if message == HEADER:
                 continue
             events.append(self._answer(message))
-            if isinstance(events[-1], ProtocolSelected):
+            if self.outcome is not None:
                 break
         return events
 
@@ -126,7 +130,8 @@ class Listener:
     def _answer(self, proposal: str) -> Event:
         if self._speaks(proposal):
             self._outgoing += encode_message(proposal)
-            return ProtocolSelected(proposal, bytes(self._incoming))
+            self.outcome = ProtocolSelected(proposal, bytes(self._incoming))
+            return self.outcome
         self._outgoing += encode_message(NOT_AVAILABLE)
         return ProtocolRefused(proposal)
 

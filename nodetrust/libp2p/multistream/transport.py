@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IReactorTime
-from twisted.internet.protocol import Protocol
+from twisted.internet.interfaces import IProtocol, IReactorTime
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from nodetrust.libp2p.channel import Channel, TransportChannel
+from nodetrust.libp2p.conversation import converse
 from nodetrust.libp2p.errors import NegotiationError
-from nodetrust.libp2p.multistream.machine import Dialer, Listener, ProtocolSelected
+from nodetrust.libp2p.multistream.machine import Dialer, Listener
 
 
 async def select_outbound(channel: Channel, protocol_ids: Sequence[str], clock: IReactorTime, timeout: float) -> str:
@@ -50,63 +48,13 @@ def select_lazily(channel: Channel, protocol_id: str) -> LazyChannel:
 
 
 async def _select(channel: Channel, machine: Dialer | Listener, clock: IReactorTime, timeout: float) -> str:
-    negotiation = _Negotiation(channel, machine)
-    negotiation.selected.addTimeout(timeout, clock, lambda _, seconds: _timed_out(seconds))
-    channel.attach(negotiation)
-    return await negotiation.selected
+    selected = converse(channel, machine, NegotiationError, "a protocol was agreed on")
+    selected.addTimeout(timeout, clock, lambda _, seconds: _timed_out(seconds))
+    return (await selected).protocol_id
 
 
 def _timed_out(seconds: float) -> Failure:
     return Failure(NegotiationError(f"no protocol agreed on within {seconds:g} seconds"))
-
-
-@implementer(IHalfCloseableProtocol)
-class _Negotiation(Protocol):
-    """Sits on the channel until its machine has decided."""
-
-    def __init__(self, channel: Channel, machine: Dialer | Listener) -> None:
-        self.selected: Deferred[str] = Deferred(self._cancelled)
-        self._channel = channel
-        self._machine = machine
-
-    def connectionMade(self) -> None:
-        self._flush()
-
-    def dataReceived(self, data: bytes) -> None:
-        try:
-            events = self._machine.receive_data(data)
-        except NegotiationError as error:
-            self._leave()
-            self.selected.errback(error)
-            return
-        self._flush()
-        for event in events:
-            if isinstance(event, ProtocolSelected):
-                self._channel.detach(event.unread)
-                self.selected.callback(event.protocol_id)
-
-    def readConnectionLost(self) -> None:
-        """The remote side says no more, so there will be no agreement: one that came in time has detached us."""
-        self._leave()
-        self.selected.errback(NegotiationError("the remote side ended the stream before a protocol was agreed on"))
-
-    def writeConnectionLost(self) -> None:
-        """We never half-close."""
-
-    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]  # Twisted gives it a default
-        self.selected.errback(NegotiationError(f"lost before a protocol was agreed on: {reason.getErrorMessage()}"))
-
-    def _flush(self) -> None:
-        data = self._machine.data_to_send()
-        if data:
-            self._channel.write(data)
-
-    def _leave(self) -> None:
-        self._channel.detach()
-        self._channel.abortConnection()
-
-    def _cancelled(self, _: Deferred[str]) -> None:
-        self._leave()
 
 
 class LazyChannel(TransportChannel):
@@ -128,15 +76,15 @@ class LazyChannel(TransportChannel):
             self.deliver(data)
             return
         try:
-            events = self._dialer.receive_data(data)
+            self._dialer.receive_data(data)
         except NegotiationError as error:
             self._refused(error)
             return
-        for event in events:
-            if isinstance(event, ProtocolSelected):
-                self._dialer = None
-                if event.unread:
-                    self.deliver(event.unread)
+        selected = self._dialer.outcome
+        if selected is not None:
+            self._dialer = None
+            if selected.unread:
+                self.deliver(selected.unread)
 
     def readConnectionLost(self) -> None:
         if self._dialer is None:
