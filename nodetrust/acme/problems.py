@@ -1,0 +1,128 @@
+"""The CA's problem documents: one table says what each type means to us. Pure. RFC 8555 §6.7, RFC 7807, RFC 9773 §7."""
+
+import enum
+from collections.abc import Mapping
+
+from acme import messages
+
+from nodetrust.acme import errors
+from nodetrust.acme.errors import AcmeError, AcmeProblem
+
+_PREFIX = "urn:ietf:params:acme:error:"
+_MAX_TEXT = 500  # characters of a CA's own words that we repeat
+_MAX_SUBPROBLEMS = 5
+
+
+class Reaction(enum.Enum):
+    """What to do after an error, in the words of the one who reads the table below."""
+
+    GIVE_UP = "the same request will fail again"
+    FRESH_NONCE = "sign again with another nonce, at once"
+    REGISTER_AGAIN = "make the account again, then repeat"
+    ORDER_AGAIN = "start a new order"
+    WITHOUT_REPLACES = "order again without `replaces`"
+    SOON = "repeat a few times, with growing pauses"
+    LATER = "leave the CA alone for the time it says"
+
+
+PROBLEMS: Mapping[str, tuple[type[AcmeProblem], Reaction]] = {
+    "badNonce": (errors.AcmeBadNonce, Reaction.FRESH_NONCE),
+    "accountDoesNotExist": (errors.AcmeAccountUnknown, Reaction.REGISTER_AGAIN),
+    "rateLimited": (errors.AcmeRateLimited, Reaction.LATER),
+    "serverInternal": (errors.AcmeServerTrouble, Reaction.SOON),
+    "alreadyReplaced": (errors.AcmeReplacesRefused, Reaction.WITHOUT_REPLACES),
+    "orderNotReady": (errors.AcmeOrderNotReady, Reaction.GIVE_UP),
+    "caa": (errors.AcmeValidationFailed, Reaction.GIVE_UP),
+    "connection": (errors.AcmeValidationFailed, Reaction.GIVE_UP),
+    "dns": (errors.AcmeValidationFailed, Reaction.GIVE_UP),
+    "dnssec": (errors.AcmeValidationFailed, Reaction.GIVE_UP),
+    "incorrectResponse": (errors.AcmeValidationFailed, Reaction.GIVE_UP),
+    "tls": (errors.AcmeValidationFailed, Reaction.GIVE_UP),
+    "unknownHost": (errors.AcmeValidationFailed, Reaction.GIVE_UP),
+    "badPublicKey": (errors.AcmeAccountRefused, Reaction.GIVE_UP),
+    "badSignatureAlgorithm": (errors.AcmeAccountRefused, Reaction.GIVE_UP),
+    "externalAccountRequired": (errors.AcmeAccountRefused, Reaction.GIVE_UP),
+    "invalidContact": (errors.AcmeAccountRefused, Reaction.GIVE_UP),
+    "unsupportedContact": (errors.AcmeAccountRefused, Reaction.GIVE_UP),
+    "userActionRequired": (errors.AcmeAccountRefused, Reaction.GIVE_UP),
+    "badCSR": (errors.AcmeRefused, Reaction.GIVE_UP),
+    "compound": (errors.AcmeRefused, Reaction.GIVE_UP),
+    "invalidProfile": (errors.AcmeRefused, Reaction.GIVE_UP),
+    "malformed": (errors.AcmeRefused, Reaction.GIVE_UP),
+    "rejectedIdentifier": (errors.AcmeRefused, Reaction.GIVE_UP),
+    "unauthorized": (errors.AcmeRefused, Reaction.GIVE_UP),
+    "unsupportedIdentifier": (errors.AcmeRefused, Reaction.GIVE_UP),
+}
+"""Types that are not here are judged by their HTTP status alone."""
+
+_REACTIONS: Mapping[type[AcmeError], Reaction] = {
+    **dict(PROBLEMS.values()),
+    errors.AcmeOrderLost: Reaction.ORDER_AGAIN,
+    errors.AcmeUnreachable: Reaction.SOON,
+}
+
+
+def reaction_to(error: AcmeError) -> Reaction:
+    """What the client does about an error; errors without a row end the operation."""
+    return _REACTIONS.get(type(error), Reaction.GIVE_UP)
+
+
+def problem_of_response(status: int, retry_after_seconds: float | None, document: object) -> AcmeProblem:
+    """The error for an answer of 400 and above; `document` is its JSON body, None where that was none."""
+    problem = document if isinstance(document, dict) else {}
+    kind = kind_of(problem)
+    text = _text(problem) or f"HTTP status {status} without an explanation"
+    return _class_for(kind, status, retry_after_seconds)(
+        f"the CA refused the request: {text}", kind=kind, status=status, retry_after_seconds=retry_after_seconds
+    )
+
+
+def problem_inside(resource: str, error: messages.Error | None) -> AcmeProblem:
+    """The error for a resource (`"authorization for a.example"`) that became invalid."""
+    problem = {} if error is None else error.to_json()
+    kind = kind_of(problem)
+    text = _text(problem) or "it gave no reason"
+    found, _ = PROBLEMS.get(kind, (errors.AcmeValidationFailed, Reaction.GIVE_UP))
+    # A CA reports a wrong TXT value as `unauthorized`: inside an authorization that is a failed validation.
+    validation = found is errors.AcmeRefused and kind == "unauthorized"
+    return (errors.AcmeValidationFailed if validation else found)(
+        f"the CA made the {resource} invalid: {text}", kind=kind
+    )
+
+
+def kind_of(problem: Mapping[str, object]) -> str:
+    """The ACME error type without its prefix; `""` for none and for types of other registries."""
+    full = problem.get("type")
+    return full.removeprefix(_PREFIX)[:64] if isinstance(full, str) and full.startswith(_PREFIX) else ""
+
+
+def printable(text: object) -> str:
+    """A CA's words made fit for a terminal and a log: one line, no control characters, bounded."""
+    return "".join(c if c.isprintable() else " " for c in str(text)[:_MAX_TEXT]).strip()
+
+
+def _class_for(kind: str, status: int, retry_after_seconds: float | None) -> type[AcmeProblem]:
+    if status == 404:
+        return errors.AcmeOrderLost
+    if status == 429 or (status == 503 and retry_after_seconds is not None):
+        return errors.AcmeRateLimited
+    if kind in PROBLEMS:
+        return PROBLEMS[kind][0]
+    return errors.AcmeServerTrouble if status >= 500 else errors.AcmeRefused
+
+
+def _text(problem: Mapping[str, object]) -> str:
+    own = printable(problem.get("detail") or problem.get("title") or "")
+    parts = problem.get("subproblems")
+    inner = (
+        [_subproblem(part) for part in parts[:_MAX_SUBPROBLEMS] if isinstance(part, dict)]
+        if isinstance(parts, list | tuple)
+        else []
+    )
+    return printable("; ".join([*filter(None, [own]), *inner]))
+
+
+def _subproblem(problem: Mapping[str, object]) -> str:
+    identifier = problem.get("identifier")
+    name = identifier.get("value") if isinstance(identifier, dict) else "?"
+    return f"{printable(name)}: {printable(problem.get('detail') or kind_of(problem))}"

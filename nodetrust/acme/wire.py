@@ -1,0 +1,132 @@
+"""A CA's bodies ⇄ values. Pure. Whatever a body holds, the only error is `AcmeMisbehaved`. RFC 8555 §7.1."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from acme import messages
+from josepy.errors import Error as JoseError
+from josepy.json_util import encode_b64jose
+
+from nodetrust.acme.errors import AcmeMisbehaved
+from nodetrust.acme.problems import printable
+from nodetrust.acme.urls import Origin
+
+MAX_NAMES = 100
+"""Names in one order: Let's Encrypt's limit for its `classic` profile, the widest."""
+
+_MAX_PROFILES = 100
+
+_T = TypeVar("_T")
+
+# What josepy's decoders let through when a field has a JSON type that they did not expect.
+_DECODING_ERRORS = (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """Where a CA's resources are; every URL is of the directory's own origin. RFC 8555 §7.1.1, RFC 9773 §4.1."""
+
+    new_nonce: str
+    new_account: str
+    new_order: str
+    renewal_info: str | None
+    profiles: tuple[str, ...]  # of draft-ietf-acme-profiles, sorted
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalWindow:
+    """When the CA would like a certificate to be renewed (RFC 9773 §4.2); both are aware datetimes."""
+
+    start: datetime
+    end: datetime
+
+
+def parse_document(body: bytes) -> object:
+    """JSON of any shape; `AcmeMisbehaved` for what is no JSON."""
+    return _decoded("JSON", json.loads, body)
+
+
+def parse_directory(body: bytes, origin: Origin) -> Directory:
+    """The directory of the CA at `origin`."""
+    found = _object("directory", body)
+    meta = found.get("meta")
+    profiles = meta.get("profiles") if isinstance(meta, dict) else None
+    names = list(profiles)[:_MAX_PROFILES] if isinstance(profiles, dict) else []
+    # The mandatory three are checked here, and so is `renewalInfo`, only if it is there.
+    return Directory(
+        origin.check(found.get("newNonce")),
+        origin.check(found.get("newAccount")),
+        origin.check(found.get("newOrder")),
+        origin.check(found["renewalInfo"]) if "renewalInfo" in found else None,
+        tuple(sorted(names)),
+    )
+
+
+def parse_order(body: bytes, origin: Origin) -> messages.Order:
+    """An order whose status is known, and whose URLs are checked and bounded."""
+    order: messages.Order = _decoded("order", messages.Order.from_json, _object("order", body))
+    authorizations = order.authorizations
+    if order.status is None or not isinstance(authorizations, list | tuple) or len(authorizations) > MAX_NAMES:
+        raise AcmeMisbehaved("the CA sent an order without a status or with a wrong list of authorizations")
+    for url in (order.finalize, *authorizations, *filter(None, [order.certificate])):
+        origin.check(url)
+    return order
+
+
+def parse_authorization(body: bytes) -> messages.Authorization:
+    """An authorization with an identifier, a known status and challenges (of any types)."""
+    found: messages.Authorization = _decoded(
+        "authorization", messages.Authorization.from_json, _object("authorization", body)
+    )
+    if found.status is None or found.identifier is None or not isinstance(found.identifier.value, str):
+        raise AcmeMisbehaved("the CA sent an authorization without a status or an identifier")
+    return found
+
+
+def parse_renewal_window(body: bytes) -> RenewalWindow:
+    """The suggested window of a renewalInfo resource."""
+    window = _decoded("renewalInfo", messages.RenewalInfo.from_json, _object("renewalInfo", body)).suggested_window
+    start, end = window.start, window.end
+    if not isinstance(start, datetime) or not isinstance(end, datetime) or start.tzinfo is None or end.tzinfo is None:
+        raise AcmeMisbehaved("the CA sent a renewal window without two times")
+    if end < start:
+        raise AcmeMisbehaved("the CA sent a renewal window that ends before it starts")
+    return RenewalWindow(start, end)
+
+
+def new_account(contact: Sequence[str]) -> bytes:
+    """The payload of newAccount; each contact is a `mailto:` URL. The terms are agreed to. RFC 8555 §7.3."""
+    return _encoded(messages.NewRegistration(contact=tuple(contact), terms_of_service_agreed=True).to_json())
+
+
+def new_order(names: Sequence[str], profile: str | None, replaces: str | None) -> bytes:
+    """The payload of newOrder. RFC 8555 §7.4, draft-ietf-acme-profiles §4, RFC 9773 §5."""
+    identifiers = tuple(messages.Identifier(typ=messages.IDENTIFIER_FQDN, value=name) for name in names)
+    fields = messages.NewOrder(identifiers=identifiers, profile=profile).to_json()
+    return _encoded({**fields, **({} if replaces is None else {"replaces": replaces})})
+
+
+def finalize(csr_der: bytes) -> bytes:
+    """The payload of finalize. RFC 8555 §7.4."""
+    return _encoded({"csr": encode_b64jose(csr_der)})
+
+
+def _encoded(fields: Mapping[str, object]) -> bytes:
+    return json.dumps(fields).encode()
+
+
+def _object(what: str, body: bytes) -> dict[str, object]:
+    found = parse_document(body)
+    if not isinstance(found, dict):
+        raise AcmeMisbehaved(f"the CA sent something that is no {what}")
+    return found
+
+
+def _decoded(what: str, decode: Callable[..., _T], source: object) -> _T:
+    try:
+        return decode(source)
+    except _DECODING_ERRORS as error:
+        raise AcmeMisbehaved(f"the CA sent a malformed {what}: {printable(error)}") from error
