@@ -8,21 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from google.protobuf.message import DecodeError
-
 from nodetrust.errors import NodetrustError
 from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.libp2p.pubsub import PubSub, PubSubMessage
-from nodetrust.messages import Announce
+from nodetrust.messages import MAX_ANNOUNCE_BYTES, Announce, InvalidMessage, parse
 
 TOPIC = "nodetrust_discovery_v2"
 
 MAX_ANNOUNCED_ADDRESSES = 16
 """More than a peer has; a longer announcement is refused."""
-
-MAX_ANNOUNCE_BYTES = 4096
 
 
 class InvalidAnnouncement(NodetrustError):
@@ -39,9 +35,9 @@ def decode_announcement(payload: bytes, author: PeerId) -> list[Multiaddr]:
     if len(payload) > MAX_ANNOUNCE_BYTES:
         raise InvalidAnnouncement("the announcement is too large")
     try:
-        raw = Announce.FromString(payload).addr
+        raw = parse(Announce, payload).addr
         addresses = [Multiaddr.from_bytes(one) for one in raw[: MAX_ANNOUNCED_ADDRESSES + 1]]
-    except (DecodeError, Libp2pError) as error:
+    except (InvalidMessage, Libp2pError) as error:
         raise InvalidAnnouncement("the announcement does not parse") from error
     if not 0 < len(addresses) <= MAX_ANNOUNCED_ADDRESSES:
         raise InvalidAnnouncement("the announcement has no addresses, or too many")

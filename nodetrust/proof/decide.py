@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from google.protobuf.message import DecodeError
-
 from nodetrust.addresses import is_public, normalise
 from nodetrust.errors import NodetrustError
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
-from nodetrust.messages import E_NOT_AUTHORIZED, E_OTHER, OK, ProofRequest, ProofResponse
+from nodetrust.messages import E_NOT_AUTHORIZED, E_OTHER, OK, ProofRequest, ProofResponse, parse
 from nodetrust.proofs import MAX_NONCE_BYTES, make_proof
 
 
@@ -35,11 +33,8 @@ def observed_ip(address: Multiaddr) -> IPv4Address | IPv6Address:
 
 
 def read_request(message: bytes) -> ProofRequest:
-    """The `ProofRequest` of protocol 1.1.0; raises `NoProof` when it does not parse or is out of bounds."""
-    try:
-        request = ProofRequest.FromString(message)
-    except DecodeError:
-        raise NoProof("the request is not a ProofRequest message") from None
+    """The `ProofRequest` of protocol 1.1.0; raises `InvalidMessage`, `InvalidPeerId` or `NoProof`."""
+    request = parse(ProofRequest, message)
     if len(request.nonce) > MAX_NONCE_BYTES:
         raise NoProof(f"the nonce is longer than {MAX_NONCE_BYTES} bytes")
     if request.issuer:

@@ -1,0 +1,13 @@
+"""The issue server: it checks proofs, runs the ACME order with the CA, and hands the certificate to the peer.
+
+In reading order:
+
+* `errors`: a refusal, with the error number that the peer gets
+* `keys`: which key algorithms there are, which one is taken, and what is read from a CSR (pure)
+* `decide`: from a request to the order that it entitles to, or a refusal (pure)
+* `nonces`: the nonces of `IssueInfo`, each good for one request (pure)
+* `dns01`: tells the DNS servers which challenges to answer
+* `orders`: from an order to a certificate: store, CA, and one order for two identical requests
+* `service`: the libp2p protocols `/p2p/nodetrust/issue/info/1.0.0` and `/p2p/nodetrust/issue/1.0.0`
+* `settings`, `options`: what an operator may say, and `twistd nodetrust-issue`
+"""

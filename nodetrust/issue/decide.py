@@ -1,0 +1,130 @@
+"""From a request to the order that it entitles to: every rule of the issue server, in one pure function."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+from nodetrust.addresses import is_public
+from nodetrust.issue.errors import Refusal
+from nodetrust.issue.keys import CertificateRequest, choose_crypto, read_csr
+from nodetrust.libp2p.keys import PublicKey
+from nodetrust.libp2p.peer_id import PeerId
+from nodetrust.messages import E_INVALID_PROOF, E_NOT_AUTHORIZED, IssueRequest
+from nodetrust.names import InvalidName, check_certificate_name, name_for_address, name_for_peer
+from nodetrust.proofs import InvalidProof, check_proof
+
+MAX_PROOFS = 32
+"""In one request: more proof servers than anybody runs; each costs a signature to check."""
+
+MAX_NAMES = 25
+"""On one certificate: Let's Encrypt's limit for its short profiles."""
+
+Address = IPv4Address | IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the issue server's operator has settled."""
+
+    zone: str
+    issuer: PeerId
+    proof_keys: Mapping[PeerId, PublicKey]
+    """Whose proofs are trusted."""
+    cryptos: Sequence[int]
+    """Offered key algorithms, best first."""
+    names: str
+    """`addresses`, `peer` or `both`."""
+    allow_private: bool
+    require_nonce: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A certificate that `peer` may have."""
+
+    peer: PeerId
+    names: tuple[str, ...]
+    """Sorted, lower case."""
+    crypto: int
+    csr: CertificateRequest | None
+    """None for a client of 2018, for which the server makes the key."""
+    common_name: str
+    """The name of the peer, which `IssueResponse.cn` tells; the certificate has no CN."""
+
+
+def decide(
+    request: IssueRequest, peer: PeerId, nonces: frozenset[bytes], now_ms: int, policy: Policy
+) -> tuple[Order, frozenset[bytes]]:
+    """The order that `request`, from the authenticated `peer`, entitles to, and the nonces that it used up.
+
+    `nonces` are those given to this peer and still open; `now_ms` is the time in milliseconds since the epoch. Raises
+    `Refusal`: one bad proof refuses the whole request.
+    """
+    addresses, used = _proven(request, peer, nonces, now_ms, policy)
+    allowed = _allowed_names(peer, addresses, policy)
+    if request.csr:
+        offered = [crypto for crypto in policy.cryptos if crypto in set(request.supportedCryptos)]
+        choose_crypto(policy.cryptos, request.supportedCryptos)  # refuses when there is none
+        csr = read_csr(request.csr, offered)
+        foreign = sorted(csr.names - allowed)
+        if foreign:
+            raise Refusal(E_NOT_AUTHORIZED, f"the CSR asks for names that were not proven: {', '.join(foreign[:3])}")
+        order = Order(peer, tuple(sorted(csr.names)), csr.crypto, csr, name_for_peer(peer, policy.zone))
+    else:
+        crypto = choose_crypto(policy.cryptos, request.supportedCryptos)
+        order = Order(peer, tuple(sorted(allowed)), crypto, None, name_for_peer(peer, policy.zone))
+    _check_names(order.names)
+    return order, used
+
+
+def _proven(
+    request: IssueRequest, peer: PeerId, nonces: frozenset[bytes], now_ms: int, policy: Policy
+) -> tuple[set[Address], frozenset[bytes]]:
+    if not request.proofs:
+        raise Refusal(E_INVALID_PROOF, "the request has no proof: ask the proof servers of the issue info first")
+    if len(request.proofs) > MAX_PROOFS:
+        raise Refusal(E_INVALID_PROOF, f"the request has more than {MAX_PROOFS} proofs")
+    addresses: set[Address] = set()
+    used: set[bytes] = set()
+    for wrapper in request.proofs:
+        try:
+            proven = check_proof(
+                wrapper,
+                trusted=policy.proof_keys,
+                peer_id=peer,
+                now_ms=now_ms,
+                issuer=policy.issuer,
+                nonces=nonces,
+                require_nonce=policy.require_nonce,
+            )
+        except InvalidProof as error:
+            raise Refusal(E_INVALID_PROOF, f"a proof is not valid: {error}") from None
+        addresses.update(proven.addresses)
+        if proven.nonce:
+            used.add(proven.nonce)
+    for address in addresses:
+        if not (policy.allow_private or is_public(address)):
+            raise Refusal(E_INVALID_PROOF, f"{address} is not a public address: it gets no certificate")
+    return addresses, frozenset(used)
+
+
+def _allowed_names(peer: PeerId, addresses: set[Address], policy: Policy) -> frozenset[str]:
+    own = name_for_peer(peer, policy.zone)
+    names = {own}
+    if policy.names in ("addresses", "both"):
+        names |= {name_for_address(address, policy.zone) for address in addresses}
+    if policy.names in ("peer", "both"):
+        names.add(f"*.{own}")
+    return frozenset(names)
+
+
+def _check_names(names: Sequence[str]) -> None:
+    if len(names) > MAX_NAMES:
+        raise Refusal(E_NOT_AUTHORIZED, f"a certificate carries at most {MAX_NAMES} names")
+    try:
+        for name in names:
+            check_certificate_name(name)
+    except InvalidName as error:
+        raise Refusal(E_NOT_AUTHORIZED, str(error)) from None
