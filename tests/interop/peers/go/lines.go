@@ -24,6 +24,8 @@ type arguments struct {
 	Bytes       int      `json:"bytes"`
 	Topic       string   `json:"topic"`
 	Data        []byte   `json:"data"`
+	Subscribers []string `json:"subscribers"`
+	Mesh        []string `json:"mesh"`
 }
 
 type values map[string]any

@@ -252,6 +252,8 @@ func (n *node) run(args arguments) (values, error) {
 		return nil, n.topics.publish(ctx, args.Topic, args.Data)
 	case "pubsub":
 		return n.topics.describe(args.Topic), nil
+	case "awaitPubsub":
+		return n.topics.await(ctx, args.Topic, args.Subscribers, args.Mesh)
 	case "stop":
 		time.AfterFunc(100*time.Millisecond, func() { os.Exit(0) })
 		return nil, n.host.Close()

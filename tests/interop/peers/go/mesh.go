@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,6 +12,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 )
+
+const lookAgain = 20 * time.Millisecond
 
 // mesh follows what gossipsub's router does with its mesh; the router has no question for it.
 type mesh struct {
@@ -131,4 +135,23 @@ func (t *topics) publish(ctx context.Context, name string, data []byte) error {
 
 func (t *topics) describe(name string) values {
 	return values{"subscribers": texts(t.pubsub.ListPeers(name)), "mesh": t.mesh.members(name)}
+}
+
+// await answers once all of subscribers are known to want the topic and all of mesh are in our mesh for it.
+func (t *topics) await(ctx context.Context, name string, subscribers, mesh []string) (values, error) {
+	for {
+		known, members := texts(t.pubsub.ListPeers(name)), t.mesh.members(name)
+		if containsAll(known, subscribers) && containsAll(members, mesh) {
+			return t.describe(name), nil
+		}
+		select {
+		case <-time.After(lookAgain):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("known %v, in the mesh %v: %w", known, members, ctx.Err())
+		}
+	}
+}
+
+func containsAll(all, wanted []string) bool {
+	return !slices.ContainsFunc(wanted, func(one string) bool { return !slices.Contains(all, one) })
 }

@@ -1,6 +1,7 @@
 // A js-libp2p node that does what it is told on standard input (lines.mjs). `start` comes first.
 
 import { readFileSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
 import { floodsub } from '@libp2p/floodsub'
 import { gossipsub } from '@libp2p/gossipsub'
 import { identify, identifyPush } from '@libp2p/identify'
@@ -18,6 +19,7 @@ import { useNameServer } from './nameserver.mjs'
 import { digest, echo, handleStreams } from './streams.mjs'
 
 const SECURITY = { noise: noise(), tls: tls() }
+const LOOK_AGAIN_MS = 20
 const PUBSUB = { gossipsub: () => gossipsub({ allowPublishToZeroTopicPeers: true }), floodsub: () => floodsub() }
 
 let node
@@ -137,6 +139,17 @@ const commands = {
   pubsub ({ topic }) {
     const pubsub = node.services.pubsub
     return { subscribers: pubsub.getSubscribers(topic).map(String), mesh: pubsub.getMeshPeers?.(topic) ?? [] }
+  },
+
+  // Answers once all of `subscribers` are known to want the topic and all of `mesh` are in our mesh for it.
+  async awaitPubsub ({ topic, subscribers = [], mesh = [] }) {
+    for (;;) {
+      const now = commands.pubsub({ topic })
+      if (subscribers.every(peer => now.subscribers.includes(peer)) && mesh.every(peer => now.mesh.includes(peer))) {
+        return now
+      }
+      await setTimeout(LOOK_AGAIN_MS)
+    }
   },
 
   async stop () {
