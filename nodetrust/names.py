@@ -44,7 +44,7 @@ _ZONE_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?", re.ASCII)
 _PUNYCODE_PREFIX = "xn--"
 
 
-class InvalidName(NodetrustError):
+class InvalidName(NodetrustError, ValueError):
     """A name that no CA would sign, or that is no name at all; ``name`` is what was given."""
 
     def __init__(self, name: str, reason: str) -> None:
@@ -188,13 +188,13 @@ def _refused_label(label: str) -> str | None:
         return f"the label {label!r} has something else than a-z, 0-9 and - inside"
     if label[2:4] == "--" and not label.startswith(_PUNYCODE_PREFIX):
         return f"the label {label!r} is reserved: '--' in third and fourth place"
-    if (
-        label.startswith(IPV4_PREFIX)
-        and label[3:].replace("-", "").isdigit()
-        and packed_address_from_label(label) is None
-    ):
+    if label.startswith(IPV4_PREFIX) and _like_ipv4(label) and packed_address_from_label(label) is None:
         return f"the label {label!r} spells no IPv4 address"
     return None
+
+
+def _like_ipv4(label: str) -> bool:
+    return label[len(IPV4_PREFIX) :].replace("-", "").isdigit()
 
 
 def _below(zone: str, labels: str) -> str:

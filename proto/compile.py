@@ -1,8 +1,8 @@
 """Make the protobuf modules from the .proto files in this folder, or show that they are up to date.
 
-``python proto/compile.py`` writes them, ``python proto/compile.py --check`` exits with 1 and their names if the committed
-ones differ. It wants grpcio-tools in the version below: its compiler decides the oldest protobuf runtime that can load
-the modules, and every other version makes other bytes.
+``python proto/compile.py`` writes them, ``python proto/compile.py --check`` exits with 1 and their names if the
+committed ones differ. It wants grpcio-tools in the version below: its compiler decides the oldest protobuf runtime that
+can load the modules, and every other version makes other bytes.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """The messages between the roles, their protocol IDs and their largest sizes.
 
-``proto/nodetrust.proto`` describes the fields; ``nodetrust_pb2`` is generated from it by ``proto/compile.py``. On a stream
-each message has its length in front (``nodetrust.libp2p.framing``). Read what a peer sent with :func:`parse` alone: the
-protobuf runtime takes messages that lack required fields, and gives bytes where text is not UTF-8.
+``proto/nodetrust.proto`` describes the fields; ``nodetrust_pb2`` is generated from it by ``proto/compile.py``. On a
+stream each message has its length in front (``nodetrust.libp2p.framing``). Read what a peer sent with :func:`parse`
+alone: the protobuf runtime takes messages that lack required fields, and gives bytes where text is not UTF-8.
 """
 
 from typing import TypeVar
@@ -99,7 +99,7 @@ DNS01_PROTOCOL = "/p2p/nodetrust/dns-01/1.0.0"
 """The issue server sends DNS01Requests, the DNS server a DNS01Response for each, in their order."""
 
 # Largest serialized sizes, without the length in front. Ours: 2018 set none. Each is several times the largest honest
-# message: RSA signatures of 8192 bits have 1 KiB, a chain of three RSA-4096 certificates in PEM about 7 KiB, twice over.
+# message: an RSA signature of 8192 bits has 1 KiB, a chain of three RSA-4096 certificates in PEM about 7 KiB, twice.
 MAX_PROOF_REQUEST_BYTES = 256
 MAX_PROOF_RESPONSE_BYTES = 8 * 1024
 MAX_ISSUE_INFO_BYTES = 64 * 1024
@@ -128,8 +128,7 @@ def parse(kind: type[_AnyMessage], data: bytes) -> _AnyMessage:
     except DecodeError as error:
         raise InvalidMessage(f"not a {kind.__name__}: {error}") from None
     if not message.IsInitialized():
-        missing = ", ".join(message.FindInitializationErrors())
-        raise InvalidMessage(f"a {kind.__name__} without {missing}")
+        raise InvalidMessage(f"a {kind.__name__} that lacks a required field")
     _check_text(message)
     return message
 

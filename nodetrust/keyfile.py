@@ -1,0 +1,89 @@
+"""A libp2p private key in a file: the base64 of its protobuf on one line, readable by its owner alone."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from twisted.logger import Logger
+
+from nodetrust.errors import NodetrustError
+from nodetrust.libp2p.errors import InvalidKey
+from nodetrust.libp2p.keys import KeyType, PrivateKey
+
+MAX_FILE_BYTES = 8 * 1024
+"""An RSA key of 8192 bits has about 6400 characters."""
+
+_log = Logger()
+
+
+class KeyFileError(NodetrustError):
+    """A key file that can not be read, written or understood; the text names the file."""
+
+
+def load(path: Path | str) -> PrivateKey:
+    """Read the key in *path*. A file that others may read is used, with a warning in the log.
+
+    :raise KeyFileError: there is none, or it holds no private key.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise KeyFileError(f"the key file {path} can not be read: {error.strerror}") from None
+    if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        _log.warn("The key file {path} can be read by others: chmod 600 it", path=str(path))
+    if len(content) > MAX_FILE_BYTES:
+        raise KeyFileError(f"the key file {path} is longer than any key")
+    try:
+        return PrivateKey.from_protobuf(base64.b64decode(content.strip(), validate=True))
+    except (binascii.Error, InvalidKey) as error:
+        raise KeyFileError(f"the key file {path} holds no libp2p private key in base64: {error}") from None
+
+
+def load_or_create(path: Path | str, type: KeyType = KeyType.ED25519) -> PrivateKey:
+    """Read the key in *path*, or make one of *type* and keep it there; its folder must exist.
+
+    The file appears whole and with its content on the disk, or not at all. If two processes do this at once, both get
+    the same key.
+
+    :raise KeyFileError: the file is there and holds no key, or can not be written.
+    """
+    path = Path(path)
+    if not path.exists():
+        try:
+            _create(path, PrivateKey.generate(type))
+        except OSError as error:
+            raise KeyFileError(f"the key file {path} can not be written: {error.strerror}") from None
+    return load(path)
+
+
+def _create(path: Path, key: PrivateKey) -> None:
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(base64.b64encode(key.to_protobuf()) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(temporary, path)  # unlike rename, never over a key that another process just made
+        except FileExistsError:
+            return
+    finally:
+        os.unlink(temporary)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring the new name itself to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
