@@ -17,6 +17,7 @@ from typing import Any
 from twisted.internet import reactor as default_reactor
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.interfaces import IProcessTransport
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SkipTest, TestCase
@@ -35,12 +36,13 @@ class ProgramError(Exception):
     """A program said that a command failed, or ended, or did not answer in time."""
 
 
-class Program(ProcessProtocol):  # type: ignore[misc]  # Twisted's ProcessProtocol is untyped
+class Program(ProcessProtocol):
     """A child process. Subclasses get its standard output by `line_received`; standard error is kept for messages."""
 
     def __init__(self, name: str, reactor: Any = default_reactor) -> None:
         self.name = name
         self.ended = False
+        self.process: IProcessTransport
         self._reactor = reactor
         self._partial = {1: b"", 2: b""}
         self._kept: list[str] = []
@@ -49,7 +51,8 @@ class Program(ProcessProtocol):  # type: ignore[misc]  # Twisted's ProcessProtoc
     def spawn(self, command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> None:
         """Start the program, with `environment` on top of our own."""
         arguments = [str(part) for part in command]
-        self._reactor.spawnProcess(self, arguments[0], arguments, env={**os.environ, **(environment or {})})
+        merged = {**os.environ, **(environment or {})}
+        self.process = self._reactor.spawnProcess(self, arguments[0], arguments, env=merged)
 
     def line_received(self, line: str) -> None:
         """Called with each line of standard output, without its end."""
@@ -97,13 +100,17 @@ class Program(ProcessProtocol):  # type: ignore[misc]  # Twisted's ProcessProtoc
         if self.ended:
             return
         with contextlib.suppress(ProcessExitedAlready):
-            self.transport.signalProcess("KILL")
+            self.process.signalProcess("KILL")
+
+    def ask_to_end(self) -> None:
+        """Let the program end by itself; what it does not heed within STOP_SECONDS is followed by `kill`."""
+        self.process.signalProcess("TERM")
 
     async def stop(self) -> None:
-        """End the process: the end of its input first, then by force. Returns when it is gone."""
+        """End the process and return when it is gone."""
         if self.ended:
             return
-        self.transport.closeStdin()
+        self.ask_to_end()
         killing = self._reactor.callLater(STOP_SECONDS, self.kill)
         await self.when_ended()
         if killing.active():
@@ -122,6 +129,9 @@ class Peer(Program):
         self._events: list[dict[str, Any]] = []
         self._watchers: list[tuple[dict[str, Any], Deferred[dict[str, Any]]]] = []
 
+    def ask_to_end(self) -> None:
+        self.process.closeStdin()
+
     async def start(self, **options: Any) -> None:
         """Open the node; the options are those of the peers' `start`."""
         told = await self.command("start", **options)
@@ -139,7 +149,7 @@ class Peer(Program):
         answer: Deferred[dict[str, Any]] = Deferred()
         self._commands[self._last_id] = answer
         line = json.dumps({"id": self._last_id, "command": name, **arguments})
-        self.transport.write(line.encode() + b"\n")
+        self.process.write(line.encode() + b"\n")
         return await self._in_time(answer, f"{name} {arguments}")
 
     async def event(self, name: str, **fields: Any) -> dict[str, Any]:

@@ -1,10 +1,33 @@
 """The two real peers against each other: what they can't do there, no test may ask of us."""
 
+from pathlib import Path
+from typing import Any, cast
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IReactorUDP
+from twisted.names import dns
+from twisted.names.common import ResolverBase
+from twisted.names.error import DomainError
+from twisted.names.server import DNSServerFactory
+
+from tests.interop.certificates import make_certificate
 from tests.interop.harness import InteropTestCase, Peer, ProgramError
 
 LISTEN = ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/tcp/0/ws"]
 TOPIC = "nodetrust-test"
+NAME = "ip4127-0-0-1.interop.test"
 TEN_MEGABYTES = 10_000_000
+
+
+class OneName(ResolverBase):
+    """A resolver for the address of NAME, and for nothing else."""
+
+    def _lookup(self, name: bytes, cls: int, type: int, timeout: object) -> Deferred[object]:
+        if name.lower() != NAME.encode():
+            return fail(DomainError(name))
+        answers = [dns.RRHeader(name, dns.A, ttl=1, payload=dns.Record_A("127.0.0.1"))] if type == dns.A else []
+        return succeed((answers, [], []))
 
 
 class JsAndGoTests(InteropTestCase):
@@ -41,6 +64,50 @@ class JsAndGoTests(InteropTestCase):
         await js.command("publish", topic=TOPIC, data="aGVsbG8=")
         message = await go.event("message", topic=TOPIC)
         self.assertEqual((message["data"], message["source"]), ("aGVsbG8=", js.peer_id))
+
+    async def test_verified_web_socket_by_name(self) -> None:
+        """Each dials the other's WSS address by a name that only our DNS server knows, and verifies the certificate."""
+        files = make_certificate(Path(self.mktemp()), [NAME])
+        options: dict[str, Any] = {
+            "listen": ["/ip4/127.0.0.1/tcp/0/tls/ws"],
+            "certificate": str(files.certificate),
+            "key": str(files.key),
+            "nameServer": self.serve_name(),
+        }
+        js = await self.start_js(extra_roots=files.root, **options)
+        go = await self.start_go(roots=str(files.root), **options)
+        for dialer, listener in ((js, go), (go, js)):
+            address = self.named(listener)
+            told = await dialer.command("dial", addr=address)
+            self.assertEqual((told["peer"], told["direction"]), (listener.peer_id, "outbound"))
+            await dialer.command("hangup", peer=listener.peer_id)
+            await listener.event("disconnected")
+
+    async def test_unknown_root_is_refused(self) -> None:
+        """A certificate from a root that the peer was not told of does not pass: the check above can fail."""
+        files = make_certificate(Path(self.mktemp()), [NAME])
+        options: dict[str, Any] = {
+            "certificate": str(files.certificate),
+            "key": str(files.key),
+            "nameServer": self.serve_name(),
+        }
+        js = await self.start_js(listen=["/ip4/127.0.0.1/tcp/0/tls/ws"], **options)
+        go = await self.start_go(listen=["/ip4/127.0.0.1/tcp/0/tls/ws"], **options)
+        for dialer, listener in ((js, go), (go, js)):
+            with self.assertRaises(ProgramError):
+                await dialer.command("dial", addr=self.named(listener))
+
+    def named(self, peer: Peer) -> str:
+        """The peer's WSS address with NAME in the place of its IP address."""
+        port = peer.listening[0].split("/")[4]
+        return f"/dns4/{NAME}/tcp/{port}/tls/ws/p2p/{peer.peer_id}"
+
+    def serve_name(self) -> str:
+        """A DNS server on loopback that knows NAME; its "host:port"."""
+        protocol = dns.DNSDatagramProtocol(DNSServerFactory(clients=[OneName()]))
+        port = cast(IReactorUDP, reactor).listenUDP(0, protocol, "127.0.0.1")
+        self.addCleanup(port.stopListening)
+        return f"127.0.0.1:{port.getHost().port}"
 
     async def test_errors_are_told(self) -> None:
         """A command that fails at the peer is an error here, with the peer's own words."""

@@ -1,0 +1,95 @@
+"""Pebble, Let's Encrypt's own test CA, as a child process.
+
+It runs in strict mode, refuses one good nonce in twenty and reuses half of the valid authorizations, as it does by
+default. It looks names up at one DNS server, over TCP, and signs from a root that is new at each start.
+"""
+
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor as default_reactor
+from twisted.internet import ssl
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectError
+from twisted.internet.task import deferLater
+from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, ResponseNeverReceived, readBody
+
+from tests.interop.certificates import CertificateFiles, make_certificate
+from tests.interop.harness import Program, ProgramError
+
+START_SECONDS = 30.0
+LOOK_AGAIN_SECONDS = 0.05
+
+PROFILES = {
+    "default": {"description": "ninety days", "validityPeriod": 7_776_000},
+    "shortlived": {"description": "six days", "validityPeriod": 518_400},
+    "minute": {"description": "for renewals that a test can wait for", "validityPeriod": 60},
+}
+
+
+def free_port() -> int:
+    """A TCP port on loopback that was free a moment ago: Pebble can't be told to choose one and say which."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Pebble(Program):
+    """After `start`: `directory` is the ACME URL, `https_root` the PEM file to trust there, `root_pem` signs."""
+
+    def __init__(self, reactor: Any = default_reactor) -> None:
+        super().__init__("pebble", reactor)
+        self.directory = ""
+        self.https_root: Path
+        self.root_pem = b""
+
+    async def start(self, program: Path, folder: Path, dns_server: str, **settings: Any) -> None:
+        """Run it with its files in `folder`; `dns_server` is "host:port"; `settings` go into its configuration."""
+        port, management_port = free_port(), free_port()
+        files = make_certificate(folder, ["127.0.0.1", "localhost"])
+        configuration = folder / "pebble.json"
+        configuration.write_text(json.dumps(self._configuration(port, management_port, files, settings)))
+        self.directory = f"https://127.0.0.1:{port}/dir"
+        self.https_root = files.root
+        self.spawn(
+            [program, "-config", configuration, "-strict", "-dnsserver", dns_server],
+            {"PEBBLE_VA_NOSLEEP": "1", "GOMAXPROCS": str(os.cpu_count() or 1)},
+        )
+        await self._get(self.directory)
+        self.root_pem = await self._get(f"https://127.0.0.1:{management_port}/roots/0")
+
+    @staticmethod
+    def _configuration(
+        port: int, management_port: int, files: CertificateFiles, settings: dict[str, Any]
+    ) -> dict[str, Any]:
+        return {
+            "pebble": {
+                "listenAddress": f"127.0.0.1:{port}",
+                "managementListenAddress": f"127.0.0.1:{management_port}",
+                "certificate": str(files.certificate),
+                "privateKey": str(files.key),
+                "keyAlgorithm": "ecdsa",
+                "retryAfter": {"authz": 1, "order": 1},
+                "profiles": PROFILES,
+                **settings,
+            }
+        }
+
+    async def _get(self, url: str) -> bytes:
+        """The body at `url`; asks again as long as nothing listens there yet."""
+        root = ssl.Certificate.loadPEM(self.https_root.read_bytes())
+        agent = Agent(self._reactor, BrowserLikePolicyForHTTPS(ssl.trustRootFromCertificates([root])))
+        give_up = self._reactor.seconds() + START_SECONDS
+        while not self.ended and self._reactor.seconds() < give_up:
+            try:
+                response = await agent.request(b"GET", url.encode())
+            except (ConnectError, ResponseNeverReceived):
+                await deferLater(self._reactor, LOOK_AGAIN_SECONDS)
+                continue
+            body: Deferred[bytes] = readBody(response)
+            return await body
+        raise ProgramError(f"pebble does not answer at {url}{self.printed()}")
