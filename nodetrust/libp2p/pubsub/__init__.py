@@ -1,0 +1,14 @@
+"""Publish and subscribe: gossipsub v1.1, and floodsub for peers that speak only that.
+
+Specification: https://github.com/libp2p/specs/tree/master/pubsub
+
+To read in this order:
+
+* ``parameters``: protocol IDs, the specification's parameters, our limits
+* ``wire``: RPCs, bytes ⇄ values
+* ``signing`` and ``ids``: who wrote a message, and what it is called
+* ``machine``: the router, pure; with its parts ``seen``, ``mcache``, ``gossip``, ``backoff`` and ``score``
+* ``outbox`` and ``streams``: what waits for a slow peer, and the two streams to and from each
+* ``service``: :class:`~nodetrust.libp2p.pubsub.service.PubSub`, what applications use
+* ``replay``: a validator for topics where an old message must not come again
+"""

@@ -1,0 +1,92 @@
+"""The numbers of gossipsub: what the specification calls parameters, and what we bound beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GOSSIPSUB_1_1 = "/meshsub/1.1.0"
+GOSSIPSUB_1_0 = "/meshsub/1.0.0"
+FLOODSUB = "/floodsub/1.0.0"
+
+PROTOCOLS = (GOSSIPSUB_1_1, GOSSIPSUB_1_0, FLOODSUB)
+"""What we speak, best first.
+
+Not 1.2: all that it adds is IDONTWANT, a saving for messages of a kilobyte and more, which names messages by IDs that
+the implementations do not agree on (see `ids`). Not 1.3, whose extensions we have no use for.
+"""
+
+MAX_TOPICS_PER_PEER = 512
+"""Topics of a peer that we remember; later ones are as good as not subscribed. Our own choice: with
+`wire.MAX_TOPIC_BYTES` it keeps a peer below 256 KiB."""
+
+MAX_OWN_TOPICS = 512
+"""Topics that we subscribe to; our own choice: all of them fit into one RPC, three times over."""
+
+MAX_BACKOFF_SECONDS = 3600
+"""Longest backoff that we keep to, whatever a PRUNE says. It may say 2**64 - 1, and rust-libp2p panicked when that was
+added to a clock (GHSA-xqmp-fxgv-xvq5, GHSA-gc42-3jg7-rxr2)."""
+
+MAX_BACKOFFS = 8192
+"""Backoffs (a topic and a peer) that we remember; our own choice. The oldest are forgotten first."""
+
+MAX_SEEN_MESSAGES = 65536
+"""Messages that we remember to have seen; our own choice: half of what `checks_per_heartbeat` lets in within the time
+that we remember them, in at most 30 MB. The oldest are forgotten first."""
+
+MAX_CACHED_BYTES = 8 << 20
+"""Bytes of messages that are kept for those who ask with IWANT; our own choice. The oldest are forgotten first."""
+
+MAX_PENALIZED_PEERS = 4096
+"""Peers with penalties that we remember, connected or not; our own choice. The oldest are forgotten first."""
+
+MAX_PROMISES = 4096
+"""Messages that peers owe us after an IWANT and that we keep an eye on; our own choice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """gossipsub v1.0 and v1.1, section Parameters, with the defaults of go-libp2p-pubsub; times in seconds."""
+
+    mesh_size: int = 6
+    """D: peers in a topic's mesh when it is filled up or cut down."""
+    mesh_low: int = 5
+    """D_lo: with fewer the heartbeat fills up."""
+    mesh_high: int = 12
+    """D_hi: with more the heartbeat cuts down, and a stranger's GRAFT is refused from here on."""
+    mesh_outbound: int = 2
+    """D_out: mesh peers that we have dialed ourselves, so that a crowd of diallers can't surround us."""
+    gossip_size: int = 6
+    """D_lazy: peers outside the mesh that hear of our messages, at least."""
+    gossip_share: float = 0.25
+    """GossipFactor: and at least this share of them."""
+    history_windows: int = 5
+    """mcache_len: heartbeats for which a message is kept for IWANT."""
+    gossip_windows: int = 3
+    """mcache_gossip: heartbeats for which it is announced with IHAVE."""
+    heartbeat_seconds: float = 1.0
+    fanout_seconds: float = 60.0
+    """How long the peers of a topic that we only publish to stay chosen."""
+    seen_seconds: float = 120.0
+    prune_backoff_seconds: int = 60
+    """How long after a PRUNE neither side may GRAFT."""
+    unsubscribe_backoff_seconds: int = 10
+    """The same where the PRUNE only says that we leave the topic."""
+    graft_flood_seconds: float = 10.0
+    """A GRAFT so soon after a PRUNE counts twice."""
+    backoff_slack_seconds: float = 1.0
+    """We wait that much longer than we must, for the other side's clock."""
+    max_ihave_messages: int = 10
+    """IHAVEs of one peer that are looked at in a heartbeat."""
+    max_ihave_ids: int = 5000
+    """Messages that we ask one peer for in a heartbeat."""
+    iwant_follow_up_seconds: float = 3.0
+    """A peer that offered a message has so long to send it."""
+    gossip_retransmissions: int = 3
+    """How often one peer gets the same message by IWANT."""
+    flood_publish: bool = True
+    """Send our own messages to all peers of the topic, not only to the mesh."""
+    checks_per_heartbeat: int = 1000
+    """Signatures that are verified between two heartbeats, all peers together: about 150 ms of every second. Messages
+    beyond are dropped as if they had not come; another peer may bring them again. Our own choice."""
+    checks_per_peer: int = 200
+    """The same for what one peer sends. Our own choice."""

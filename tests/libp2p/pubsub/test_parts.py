@@ -1,0 +1,176 @@
+"""The router's parts, each alone: what they remember, and that they forget."""
+
+from unittest import mock
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from nodetrust.libp2p.keys import PrivateKey
+from nodetrust.libp2p.pubsub import backoff, gossip, score
+from nodetrust.libp2p.pubsub.backoff import Backoffs
+from nodetrust.libp2p.pubsub.gossip import Promises
+from nodetrust.libp2p.pubsub.ids import MessageIds, message_ids
+from nodetrust.libp2p.pubsub.mcache import MessageCache
+from nodetrust.libp2p.pubsub.parameters import MAX_BACKOFF_SECONDS
+from nodetrust.libp2p.pubsub.score import GRAYLIST_THRESHOLD, Scores
+from nodetrust.libp2p.pubsub.seen import SeenMessages
+from nodetrust.libp2p.pubsub.wire import Message
+
+A, B, C = (PrivateKey.from_seed(bytes([n]) * 32).peer_id for n in (1, 2, 3))
+
+
+def made(number: int, topic: str = "t", size: int = 1) -> tuple[Message, MessageIds]:
+    """An unsigned message of A's and its IDs."""
+    seqno = number.to_bytes(8, "big")
+    return Message(A.multihash, bytes(size), seqno, topic), message_ids(A, seqno, None)
+
+
+class SeenMessagesTests(SynchronousTestCase):
+    def test_remembers_for_so_long(self) -> None:
+        """A message is known under all its IDs for the time given, which seeing it again does not prolong."""
+        seen = SeenMessages(120, 10)
+        ids = made(1)[1]
+        seen.add(ids, 0)
+        seen.add(ids, 100)
+        seen.expire(119.9)
+        self.assertTrue(all(message_id in seen for message_id in ids))
+        seen.expire(120)
+        self.assertFalse(any(message_id in seen for message_id in ids))
+
+    def test_is_bounded(self) -> None:
+        """Beyond the limit the oldest is forgotten."""
+        seen = SeenMessages(120, 3)
+        for number in range(5):
+            seen.add(made(number)[1], 0)
+        self.assertEqual(len(seen), 3)
+        self.assertEqual([made(number)[1].go in seen for number in range(5)], [False, False, True, True, True])
+
+
+class MessageCacheTests(SynchronousTestCase):
+    def test_windows(self) -> None:
+        """A message is announced for three heartbeats, handed out for five, and then gone."""
+        cache = MessageCache(5, 3, 3, 1000)
+        message, ids = made(1)
+        cache.put(message, ids)
+        held = []
+        for _ in range(6):
+            held.append(
+                (bool(cache.to_announce("t")), cache.take_for(PrivateKey.generate().peer_id, ids.js) is not None)
+            )
+            cache.shift()
+        self.assertEqual(held, [(True, True)] * 3 + [(False, True)] * 2 + [(False, False)])
+
+    def test_found_under_all_ids_three_times_a_peer(self) -> None:
+        """IWANT is answered in every style; the fourth request of one peer is not, another's is."""
+        cache = MessageCache(5, 3, 3, 1000)
+        message, ids = made(1)
+        cache.put(message, ids)
+        self.assertEqual([cache.take_for(B, message_id) for message_id in (*ids, ids.go)], [message] * 3 + [None])
+        self.assertEqual(cache.take_for(C, ids.rust), message)
+        self.assertIsNone(cache.take_for(C, b"unknown"))
+
+    def test_is_bounded_in_bytes(self) -> None:
+        """Beyond the limit the oldest messages go, and their windows may still be shifted."""
+        cache = MessageCache(2, 2, 3, 1000)
+        for number in range(10):
+            cache.put(*made(number, size=200))
+        kept = [ids for ids in (made(number)[1] for number in range(10)) if cache.take_for(B, ids.go)]
+        self.assertEqual(kept, [made(number)[1] for number in (7, 8, 9)])
+        cache.shift()
+        cache.shift()
+        cache.put(*made(11, size=900))
+        self.assertEqual(cache.to_announce("t"), [made(11)[1]])
+
+    def test_announces_by_topic(self) -> None:
+        """Only messages of the topic are announced in it."""
+        cache = MessageCache(5, 3, 3, 1000)
+        cache.put(*made(1, "a"))
+        cache.put(*made(2, "b"))
+        self.assertEqual(cache.to_announce("b"), [made(2)[1]])
+
+
+class BackoffsTests(SynchronousTestCase):
+    def test_bounded_in_length(self) -> None:
+        """No backoff is longer than an hour, whatever was asked for (GHSA-gc42-3jg7-rxr2)."""
+        backoffs = Backoffs()
+        for seconds in (2**64 - 1, 2**63, 10**400):
+            backoffs.add("t", A, seconds, 5.0)
+            self.assertEqual(backoffs.remaining("t", A, 5.0), MAX_BACKOFF_SECONDS)
+
+    def test_never_shortened(self) -> None:
+        """A later and shorter backoff does not end an earlier one."""
+        backoffs = Backoffs()
+        backoffs.add("t", A, 60, 0)
+        backoffs.add("t", A, 10, 5)
+        self.assertEqual(backoffs.remaining("t", A, 5), 55)
+
+    def test_forgotten_after_the_slack(self) -> None:
+        """It is remembered until the slack is over, for this topic and peer only."""
+        backoffs = Backoffs()
+        backoffs.add("t", A, 60, 0)
+        backoffs.expire(60.5, 1)
+        self.assertEqual(backoffs.remaining("t", A, 60.5), -0.5)
+        self.assertIsNone(backoffs.remaining("u", A, 0))
+        backoffs.expire(61, 1)
+        self.assertIsNone(backoffs.remaining("t", A, 61))
+
+    def test_bounded_in_number(self) -> None:
+        """Beyond the limit the oldest is forgotten."""
+        self.patch(backoff, "MAX_BACKOFFS", 2)
+        backoffs = Backoffs()
+        for peer in (A, B, C):
+            backoffs.add("t", peer, 60, 0)
+        self.assertEqual((len(backoffs), backoffs.remaining("t", A, 0)), (2, None))
+
+
+class ScoresTests(SynchronousTestCase):
+    def test_invalid_messages(self) -> None:
+        """One costs the place in the mesh, three the attention, and both come back."""
+        scores = Scores()
+        self.assertEqual(scores.of(A), 0)
+        scores.add_invalid(A)
+        self.assertTrue(GRAYLIST_THRESHOLD < scores.of(A) < 0)
+        scores.add_invalid(A, 2)
+        self.assertLess(scores.of(A), GRAYLIST_THRESHOLD)
+        for _ in range(600):
+            scores.decay()
+        self.assertEqual(scores.of(A), 0)
+
+    def test_behaviour_is_forgiven_at_first(self) -> None:
+        """Some oddities count nothing, many graylist."""
+        scores = Scores()
+        scores.add_behaviour(A, 6)
+        self.assertEqual(scores.of(A), 0)
+        scores.add_behaviour(A, 3)
+        self.assertLess(scores.of(A), GRAYLIST_THRESHOLD)
+
+    def test_bounded(self) -> None:
+        """Beyond the limit the oldest penalties are forgotten."""
+        self.patch(score, "MAX_PENALIZED_PEERS", 2)
+        scores = Scores()
+        for peer in (A, B, C):
+            scores.add_invalid(peer)
+        self.assertEqual([scores.of(peer) < 0 for peer in (A, B, C)], [False, True, True])
+
+
+class PromisesTests(SynchronousTestCase):
+    def test_broken_once(self) -> None:
+        """Who does not send in time is named once for each message; who does, or has gone, is not."""
+        promises = Promises(3)
+        ids = made(1)[1]
+        promises.watch(ids.js, A, 0)
+        promises.watch(ids.js, B, 0)
+        promises.watch(b"never", A, 0)
+        promises.watch(b"never", C, 0)
+        promises.fulfilled(ids)
+        promises.forgive(C)
+        self.assertEqual(promises.broken(2.9), [])
+        self.assertEqual(promises.broken(3), [A])
+        self.assertEqual((promises.broken(4), len(promises)), ([], 0))
+
+    def test_bounded(self) -> None:
+        """Beyond the limit nothing more is watched."""
+        with mock.patch.object(gossip, "MAX_PROMISES", 2):
+            promises = Promises(3)
+            for number in range(3):
+                promises.watch(bytes([number]), A, 0)
+            self.assertEqual(len(promises), 2)
