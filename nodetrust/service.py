@@ -10,11 +10,16 @@ import atexit
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.ssl import Certificate, trustRootFromCertificates
 from twisted.logger import Logger
+from twisted.names.client import Resolver
 from twisted.python.failure import Failure
 
 from nodetrust import __version__
@@ -22,7 +27,7 @@ from nodetrust.errors import NodetrustError
 from nodetrust.keyfile import load_or_create
 from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.host import Host
-from nodetrust.settings import PeerSettings, RoleOptions
+from nodetrust.settings import HostPort, PeerSettings, RoleOptions, SettingsError
 
 KEY_FILE = "peer.key"
 """The name of the peer's private key in a role's state folder."""
@@ -96,6 +101,29 @@ def open_host(reactor: Any, settings: PeerSettings, **options: Any) -> Host:
     host = Host(reactor, load_or_create(settings.state / KEY_FILE), agent_version=AGENT_VERSION, **options)
     host.announced = list(settings.announce)
     return host
+
+
+def dial_options(reactor: Any, nameserver: HostPort | None, trust_file: Path | None) -> dict[str, Any]:
+    """The options of `Host` for those who dial names and WSS: another DNS server, and further roots to trust.
+
+    Raises `SettingsError` if the file cannot be read.
+    """
+    options: dict[str, Any] = {}
+    if nameserver is not None:
+        options["resolver"] = Resolver(servers=[(nameserver.host, nameserver.port)], reactor=reactor)
+    if trust_file is not None:
+        options["trust_root"] = _read_roots(trust_file)
+    return options
+
+
+def _read_roots(path: Path) -> Any:
+    try:
+        certificates = x509.load_pem_x509_certificates(path.read_bytes())
+    except OSError as error:
+        raise SettingsError(f"trust_file: {path}: cannot be read: {error.strerror}") from error
+    except ValueError:
+        raise SettingsError(f"trust_file: {path}: expected PEM certificates") from None
+    return trustRootFromCertificates([Certificate.loadPEM(one.public_bytes(Encoding.PEM)) for one in certificates])
 
 
 async def listen_all(host: Host, settings: PeerSettings, log: Logger, name: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 
 from nodetrust.addresses import is_public
 from nodetrust.issue.errors import Refusal
@@ -12,7 +11,14 @@ from nodetrust.issue.keys import CertificateRequest, choose_crypto, read_csr
 from nodetrust.libp2p.keys import PublicKey
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.messages import E_INVALID_PROOF, E_NOT_AUTHORIZED, IssueRequest
-from nodetrust.names import InvalidName, check_certificate_name, name_for_address, name_for_peer
+from nodetrust.names import (
+    InvalidName,
+    IPAddress,
+    check_certificate_name,
+    name_for_address,
+    name_for_peer,
+    wildcard_for_peer,
+)
 from nodetrust.proofs import InvalidProof, check_proof
 
 MAX_PROOFS = 32
@@ -20,8 +26,6 @@ MAX_PROOFS = 32
 
 MAX_NAMES = 25
 """On one certificate: Let's Encrypt's limit for its short profiles."""
-
-Address = IPv4Address | IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +85,12 @@ def decide(
 
 def _proven(
     request: IssueRequest, peer: PeerId, nonces: frozenset[bytes], now_ms: int, policy: Policy
-) -> tuple[set[Address], frozenset[bytes]]:
+) -> tuple[set[IPAddress], frozenset[bytes]]:
     if not request.proofs:
         raise Refusal(E_INVALID_PROOF, "the request has no proof: ask the proof servers of the issue info first")
     if len(request.proofs) > MAX_PROOFS:
         raise Refusal(E_INVALID_PROOF, f"the request has more than {MAX_PROOFS} proofs")
-    addresses: set[Address] = set()
+    addresses: set[IPAddress] = set()
     used: set[bytes] = set()
     for wrapper in request.proofs:
         try:
@@ -110,13 +114,12 @@ def _proven(
     return addresses, frozenset(used)
 
 
-def _allowed_names(peer: PeerId, addresses: set[Address], policy: Policy) -> frozenset[str]:
-    own = name_for_peer(peer, policy.zone)
-    names = {own}
+def _allowed_names(peer: PeerId, addresses: set[IPAddress], policy: Policy) -> frozenset[str]:
+    names = {name_for_peer(peer, policy.zone)}
     if policy.names in ("addresses", "both"):
         names |= {name_for_address(address, policy.zone) for address in addresses}
     if policy.names in ("peer", "both"):
-        names.add(f"*.{own}")
+        names.add(wildcard_for_peer(peer, policy.zone))
     return frozenset(names)
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from nodetrust.certificates import CRYPTO_NAMES
+from nodetrust.libp2p.keys import PublicKey
 from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.settings import PeerSettings, SettingsError, ZoneName, described
 
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
@@ -66,14 +68,23 @@ class IssueSettings(PeerSettings, frozen=True, kw_only=True):
             if not addresses:
                 raise SettingsError(f"{key}: expected at least one multiaddr with /p2p/PEER-ID")
             for address in addresses:
-                if address.peer_id is None:
-                    raise SettingsError(f"{key}: expected a multiaddr that ends in /p2p/PEER-ID, got {address}")
+                if address.peer_id is None or address.peer_id.public_key() is None:
+                    raise SettingsError(
+                        f"{key}: expected a multiaddr that ends in /p2p/PEER-ID, of an Ed25519 or secp256k1 key, "
+                        f"got {address}"
+                    )
         if not self.cryptos:
             raise SettingsError(f"cryptos: expected at least one of {', '.join(CRYPTO_NAMES)}")
         if not self.agree_to_terms:
             raise SettingsError(
                 f"agree_to_terms: expected true: read the terms of service of {self.acme_directory}, and agree to them"
             )
+
+    @property
+    def proof_keys(self) -> dict[PeerId, PublicKey]:
+        """The keys whose proofs are trusted: those of the proof servers."""
+        peers = [address.peer_id for address in self.proof_servers]
+        return {peer: key for peer in peers if peer is not None and (key := peer.public_key()) is not None}
 
     @property
     def crypto_numbers(self) -> tuple[int, ...]:

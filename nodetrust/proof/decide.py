@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 
 from nodetrust.addresses import is_public, normalise
 from nodetrust.errors import NodetrustError
@@ -10,6 +10,7 @@ from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.messages import E_NOT_AUTHORIZED, E_OTHER, OK, ProofRequest, ProofResponse, parse
+from nodetrust.names import IPAddress
 from nodetrust.proofs import MAX_NONCE_BYTES, make_proof
 
 
@@ -17,7 +18,7 @@ class NoProof(NodetrustError):
     """The server sees no address that it may prove; the text tells the peer why."""
 
 
-def observed_ip(address: Multiaddr) -> IPv4Address | IPv6Address:
+def observed_ip(address: Multiaddr) -> IPAddress:
     """The IP address at the other end of a connection; an IPv4-mapped IPv6 address is the IPv4 address.
 
     Raises `NoProof` for a connection that does not come straight from an IP address (a relayed one).

@@ -1,0 +1,11 @@
+"""The client: it obtains a certificate for the addresses a peer proves, serves WSS with it, and announces itself.
+
+In reading order:
+
+* `errors`: why there is no certificate
+* `obtain`: issue info, proofs in parallel, CSR, certificate; usable alone with any host
+* `files`: a certificate and its key in a folder
+* `renewal`: when to ask for the next certificate (pure)
+* `service`: WSS with whatever certificate is the newest, and the announcements
+* `settings`, `options`: what a user may say, and `twistd nodetrust-client`
+"""

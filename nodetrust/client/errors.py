@@ -1,0 +1,26 @@
+"""Why there is no certificate."""
+
+from __future__ import annotations
+
+from nodetrust.errors import NodetrustError
+
+
+class ObtainError(NodetrustError):
+    """No certificate; the text says at which step, and why."""
+
+
+class IssuerUnreachable(ObtainError):
+    """The issue server could not be dialled, or did not answer."""
+
+
+class NoProofs(ObtainError):
+    """Not one proof server gave a proof."""
+
+
+class Refused(ObtainError):
+    """The issue server said no; `code` is its error number, `retry_after_seconds` when to ask again, if it said so."""
+
+    def __init__(self, message: str, code: int, retry_after_seconds: int | None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retry_after_seconds = retry_after_seconds

@@ -1,0 +1,78 @@
+"""A certificate and its key in a folder: `cert.pem`, `chain.pem`, `fullchain.pem` and `key.pem` (0600).
+
+A fifth file, `addresses.txt`, has the addresses that were proven for it, one a line: the names of a certificate for a
+peer and everything below it do not tell them.
+"""
+
+from __future__ import annotations
+
+import os
+from ipaddress import ip_address
+from pathlib import Path
+
+from nodetrust.certificates import CertificateKey, Chain, key_from_pem, key_to_pem
+from nodetrust.client.errors import ObtainError
+from nodetrust.client.obtain import Obtained
+
+KEY_FILE = "key.pem"
+FULL_CHAIN_FILE = "fullchain.pem"
+ADDRESSES_FILE = "addresses.txt"
+
+
+def save(folder: Path, obtained: Obtained) -> None:
+    """Write the files, each of them whole or not at all; raises `ObtainError` naming the one that failed."""
+    chain = obtained.chain
+    contents = {
+        KEY_FILE: (key_to_pem(obtained.key), 0o600),
+        "cert.pem": (chain.leaf_pem, 0o644),
+        "chain.pem": (chain.authorities_pem, 0o644),
+        FULL_CHAIN_FILE: (chain.full_pem, 0o644),
+        ADDRESSES_FILE: ("".join(f"{address}\n" for address in obtained.addresses).encode(), 0o644),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (content, mode) in contents.items():
+        try:
+            _replace(folder / name, content, mode)
+        except OSError as error:
+            raise ObtainError(f"{folder / name}: cannot be written: {error.strerror}") from error
+
+
+def load_key(folder: Path) -> CertificateKey | None:
+    """The key of an earlier run, if there is one; raises `InvalidCertificate` or `ObtainError` if it cannot be read."""
+    pem = _read(folder / KEY_FILE)
+    return None if pem is None else key_from_pem(pem)
+
+
+def load(folder: Path) -> Obtained | None:
+    """The certificate and key of an earlier run, if they are there and belong together; raises as `load_key`."""
+    key = load_key(folder)
+    pem = _read(folder / FULL_CHAIN_FILE)
+    if key is None or pem is None:
+        return None
+    chain = Chain.from_pem(pem)
+    lines = (_read(folder / ADDRESSES_FILE) or b"").decode("ascii", "replace").split()
+    try:
+        addresses = tuple(ip_address(line) for line in lines)
+    except ValueError as error:
+        raise ObtainError(f"{folder / ADDRESSES_FILE}: {error}") from None
+    return Obtained(chain, key, addresses, from_cache=True) if chain.is_for(key) else None
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ObtainError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _replace(path: Path, content: bytes, mode: int) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
