@@ -61,6 +61,7 @@ class YamuxStream(Channel):
         self.stream_id = stream_id
         self.queue = SendQueue()
         self.scheduled = False
+        self.remote_ended = False
         self.deadline: IDelayedCall | None = None
         self._owner = owner
         self._charged = 0
@@ -186,6 +187,7 @@ class YamuxStream(Channel):
             self._account()
 
     def deliver_end(self) -> None:
+        self.remote_ended = True
         if self._reading:
             super().deliver_end()
 

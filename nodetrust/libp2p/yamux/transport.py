@@ -315,8 +315,8 @@ class YamuxSession(Protocol):
         self.stream_reset(stream, StreamCode.GARBAGE_COLLECTED, Failure(error))
 
     def _settle(self, stream: YamuxStream) -> None:
-        """Let go of a stream that has ended on both sides."""
-        if stream.stream_id in self.streams and stream.stream_id not in self._machine:
+        """Let go of a stream that has ended on both sides. The machine may know of the end before its event is here."""
+        if stream.remote_ended and stream.stream_id in self.streams and stream.stream_id not in self._machine:
             self._drop(stream)
             self._say_farewell(stream, Failure(ConnectionDone()))
 
