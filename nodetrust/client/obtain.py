@@ -25,7 +25,7 @@ from nodetrust.messages import (
     MAX_PROOF_RESPONSE_BYTES,
     OK,
     PROOF_PROTOCOL,
-    PROOF_PROTOCOL_1_1,
+    PROOF_PROTOCOL_NONCE,
     Error,
     IssueInfo,
     IssueRequest,
@@ -149,10 +149,10 @@ async def _ask_proof(
     addresses = [Multiaddr.from_bytes(address) for address in server.addrs]
     connection = await host.connect(addresses, server_id)
     stream = await host.open_messages(
-        server_id, [PROOF_PROTOCOL_1_1, PROOF_PROTOCOL], MAX_PROOF_RESPONSE_BYTES, PROOF_SECONDS
+        server_id, [PROOF_PROTOCOL_NONCE, PROOF_PROTOCOL], MAX_PROOF_RESPONSE_BYTES, PROOF_SECONDS
     )
     try:
-        if stream.protocol_id == PROOF_PROTOCOL_1_1:
+        if stream.stream.protocol_id == PROOF_PROTOCOL_NONCE:
             stream.write(ProofRequest(issuer=issuer_id.multihash, nonce=nonce or None).SerializeToString())
         response = parse(ProofResponse, await stream.read())
     finally:

@@ -7,6 +7,7 @@ In reading order:
 * `decide`: from a request to the order that it entitles to, or a refusal (pure)
 * `nonces`: the nonces of `IssueInfo`, each good for one request (pure)
 * `dns01`: tells the DNS servers which challenges to answer
+* `account`: our account at the CA
 * `orders`: from an order to a certificate: store, CA, and one order for two identical requests
 * `service`: the libp2p protocols `/p2p/nodetrust/issue/info/1.0.0` and `/p2p/nodetrust/issue/1.0.0`
 * `settings`, `options`: what an operator may say, and `twistd nodetrust-issue`

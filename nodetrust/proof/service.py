@@ -12,7 +12,7 @@ from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.framing import MessageStream
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.pubsub import PubSub
-from nodetrust.messages import MAX_PROOF_REQUEST_BYTES, PROOF_PROTOCOL, PROOF_PROTOCOL_1_1, ProofRequest
+from nodetrust.messages import MAX_PROOF_REQUEST_BYTES, PROOF_PROTOCOL, PROOF_PROTOCOL_NONCE, ProofRequest
 from nodetrust.proof.decide import answer, read_request, refusal
 from nodetrust.proof.settings import ProofSettings
 from nodetrust.service import RoleService, listen_all, open_host
@@ -37,7 +37,7 @@ class ProofService(RoleService):
         """Listen, serve both versions of the protocol, and relay announcements."""
         self.host = host = open_host(self.reactor, self.settings)
         host.handle_messages(PROOF_PROTOCOL, self._prove, MAX_PROOF_REQUEST_BYTES, REQUEST_SECONDS)
-        host.handle_messages(PROOF_PROTOCOL_1_1, self._prove_request, MAX_PROOF_REQUEST_BYTES, REQUEST_SECONDS)
+        host.handle_messages(PROOF_PROTOCOL_NONCE, self._prove_request, MAX_PROOF_REQUEST_BYTES, REQUEST_SECONDS)
         self.pubsub = PubSub(host, self.reactor)
         self.pubsub.start()
         relay(self.pubsub)
