@@ -1,0 +1,20 @@
+"""The DNS server: authoritative for one zone, over UDP and TCP.
+
+Names that spell an address or a peer ID, ACME challenges that the issue server sets, and the operator's zone file. One
+pure function, `answer.answer`, decides every answer. RFC 1034, 1035, 2181, 2308, 4592, 6891, 7766, 8020, 8482, 9471.
+
+In reading order:
+
+* `records`: names, types and record sets, ready for the wire (pure)
+* `labels`: labels as octets, read by the rules of `nodetrust.names` (pure)
+* `wire`: the strict reader of queries, the writer of responses (pure)
+* `zone`, `zonefile`: the operator's records; how a zone file is read and checked (pure but for the reading)
+* `challenges`: which challenges may be set, and the table of them (pure)
+* `sources`: where made-up records come from, one source a kind of name (pure)
+* `answer`: which names exist, and what is answered (pure)
+* `respond`: bytes of a query to bytes of its answer
+* `resolvers`: the same sources as `twisted.names` resolvers, for any Twisted name server
+* `udp`, `tcp`, `ports`: the protocols, and one port for both
+* `dns01`: the libp2p protocol by which the issue server sets challenges
+* `settings`, `service`, `options`: `twistd nodetrust-dns`
+"""

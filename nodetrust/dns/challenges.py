@@ -1,0 +1,119 @@
+"""The ACME challenges that the issue server has set: who may, for which names, and the table of them (all pure).
+
+RFC 8555 §8.4. Times are seconds of one monotonic clock, handed in: setting the wall clock loses nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from nodetrust.dns.errors import BrokenLabel, ChallengeRefused
+from nodetrust.dns.labels import CHALLENGE_LABEL, read_label
+from nodetrust.dns.records import MAX_NAME_BYTES, Name, is_within, name_to_text, name_to_wire, parse_name
+from nodetrust.libp2p.peer_id import PeerId
+from nodetrust.messages import E_NOT_AUTHORIZED, E_OTHER, E_RATE_LIMIT
+from nodetrust.names import CHALLENGE_PREFIX
+
+DEFAULT_LIFE_SECONDS = 600.0  # an order takes seconds; a CA tries again for a few minutes
+MAX_LIFE_SECONDS = 3600.0
+MAX_VALUES_PER_NAME = 8  # a name and its wildcard, in a few orders at once
+MAX_VALUES = 100_000  # about 40 MB; the load we promise is half of it
+_VALUE = re.compile(r"[A-Za-z0-9_-]{43}")  # base64url of a SHA-256
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """A TXT value for `_acme-challenge.<name>`; `name` is whole (zone included) and in lower case."""
+
+    name: Name
+    value: bytes
+
+
+def authorize(caller: PeerId, admins: AbstractSet[PeerId]) -> None:
+    """Raise ChallengeRefused unless `caller` may set challenges."""
+    if caller not in admins:
+        raise ChallengeRefused(E_NOT_AUTHORIZED, f"{caller} is not one of this server's admins")
+
+
+def decide(origin: Name, fqdn: str, value: str) -> Challenge:
+    """The challenge that a DNS01Request is about, if this server may publish it.
+
+    The name must be one that this server answers for by itself: its first label spells an address or a peer ID (for the
+    wildcard of a peer the CA asks at the peer's own name). Raises ChallengeRefused with the error number to answer.
+    """
+    try:
+        name = parse_name(fqdn)
+    except ValueError as error:
+        raise ChallengeRefused(E_OTHER, f"not a name: {error}") from None
+    if fqdn != name_to_text(name):
+        raise ChallengeRefused(E_OTHER, f"{fqdn!r}: a name is in lower case and has no dot at its end")
+    if len(name_to_wire((CHALLENGE_LABEL, *name))) > MAX_NAME_BYTES:
+        raise ChallengeRefused(E_OTHER, f"{fqdn}: too long a name to put {CHALLENGE_PREFIX} in front")
+    if not is_within(name, origin):
+        raise ChallengeRefused(E_OTHER, f"{fqdn} is not in zone {name_to_text(origin)}")
+    try:
+        meanings = [read_label(label) for label in name[: len(name) - len(origin)]]
+    except BrokenLabel as error:
+        raise ChallengeRefused(E_OTHER, f"{fqdn}: {error}") from None
+    if not meanings or meanings[0] is None:
+        raise ChallengeRefused(E_OTHER, f"{fqdn}: its first label is neither an address nor a peer ID")
+    if _VALUE.fullmatch(value) is None:
+        raise ChallengeRefused(E_OTHER, "the value is not 43 characters of base64url")
+    return Challenge(name, value.encode("ascii"))
+
+
+class ChallengeTable:
+    """The values in force. Each lives for `life_seconds` from when it was last added; what it costs does not grow with
+    the number of values."""
+
+    def __init__(self, life_seconds: float = DEFAULT_LIFE_SECONDS) -> None:
+        if not 0 < life_seconds <= MAX_LIFE_SECONDS:
+            raise ValueError(f"a challenge lives for more than 0 and at most {MAX_LIFE_SECONDS:.0f} seconds")
+        self.life_seconds = life_seconds
+        self._values: dict[Name, dict[bytes, float]] = {}  # in both: when it ends
+        self._by_end: OrderedDict[Challenge, float] = OrderedDict()  # one life for all, so the order is that of adding
+
+    def __len__(self) -> int:
+        return len(self._by_end)
+
+    def add(self, challenge: Challenge, now: float) -> None:
+        """Put a value beside the others of its name, or begin its life again.
+
+        Raises ChallengeRefused when the name or the table is full.
+        """
+        self.expire(now)
+        if challenge not in self._by_end:
+            if len(self._values.get(challenge.name, ())) >= MAX_VALUES_PER_NAME:
+                text = f"{name_to_text(challenge.name)} has {MAX_VALUES_PER_NAME} values already"
+                raise ChallengeRefused(E_RATE_LIMIT, text)
+            if len(self._by_end) >= MAX_VALUES:
+                raise ChallengeRefused(E_RATE_LIMIT, "this server is full of challenges")
+        self.remove(challenge)
+        self._by_end[challenge] = self._values.setdefault(challenge.name, {})[challenge.value] = now + self.life_seconds
+
+    def remove(self, challenge: Challenge) -> None:
+        """Take a value away; one that is not there is away already."""
+        if self._by_end.pop(challenge, None) is None:
+            return
+        values = self._values[challenge.name]
+        del values[challenge.value]
+        if not values:
+            del self._values[challenge.name]
+
+    def expire(self, now: float) -> None:
+        """Forget the values whose time is up."""
+        while self._by_end:
+            challenge, end = next(iter(self._by_end.items()))
+            if end > now:
+                return
+            self.remove(challenge)
+
+    def values(self, name: Name, now: float) -> tuple[tuple[bytes, float], ...]:
+        """The values for `_acme-challenge.<name>` with the seconds that each has left, the newest first."""
+        values = self._values.get(name)
+        if not values:
+            return ()
+        return tuple((value, end - now) for value, end in reversed(values.items()) if end > now)

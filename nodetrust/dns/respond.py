@@ -1,0 +1,49 @@
+"""From the bytes of a query to the bytes of its answer: the whole server without its sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nodetrust.dns.answer import Authority, answer
+from nodetrust.dns.errors import BadQuery, NotAQuery
+from nodetrust.dns.wire import MAX_MESSAGE_BYTES, read_query, udp_limit, write_refusal, write_response
+
+
+@dataclass(slots=True)
+class Counters:
+    """What has happened since the start."""
+
+    answered: int = 0
+    refused: int = 0
+    dropped: int = 0
+    unsent: int = 0
+    """Answers that the operating system did not take (ENOBUFS and the like): the resolver asks again."""
+
+
+def respond(packet: bytes, authority: Authority, now: float, *, udp: bool) -> bytes:
+    """The response to a message. Raises NotAQuery when there must be none, BadQuery for what gets `write_refusal`."""
+    query = read_query(packet)
+    return write_response(query, answer(query, authority, now), udp_limit(query) if udp else MAX_MESSAGE_BYTES)
+
+
+class Responder:
+    """What the UDP and TCP protocols share: the present Authority (to be replaced whole), a clock and counters."""
+
+    def __init__(self, authority: Authority, seconds: Callable[[], float]) -> None:
+        self.authority = authority
+        self.seconds = seconds
+        self.counters = Counters()
+
+    def respond(self, packet: bytes, *, udp: bool) -> bytes | None:
+        """The response to a message from the network, or None when it gets none."""
+        try:
+            response = respond(packet, self.authority, self.seconds(), udp=udp)
+        except NotAQuery:
+            self.counters.dropped += 1
+            return None
+        except BadQuery as error:
+            self.counters.refused += 1
+            return write_refusal(packet, error.rcode)
+        self.counters.answered += 1
+        return response

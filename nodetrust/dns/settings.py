@@ -1,0 +1,58 @@
+"""The settings of the DNS server."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal
+
+from nodetrust.dns.challenges import DEFAULT_LIFE_SECONDS, MAX_LIFE_SECONDS
+from nodetrust.dns.records import MAX_TTL
+from nodetrust.dns.sources import DEFAULT_TTL
+from nodetrust.dns.tcp import DEFAULT_MAX_CONNECTIONS
+from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.libp2p.peer_id import PeerId
+from nodetrust.settings import HostPort, PeerSettings, SettingsError, ZoneName, described
+
+
+class DnsSettings(PeerSettings, frozen=True, kw_only=True):
+    """What an operator may say about a DNS server."""
+
+    zone: Annotated[ZoneName, described("the zone that this server answers for, such as ip.example.org")]
+    state: Annotated[Path, described("the folder for this server's libp2p key")] = Path("~/.nodetrust/dns").expanduser()
+    listen: Annotated[tuple[Multiaddr, ...], described("a multiaddr to listen on for libp2p")] = (
+        Multiaddr.parse("/ip4/0.0.0.0/tcp/8953"),
+    )
+    listen_dns: Annotated[
+        tuple[HostPort, ...],
+        described("an address to answer DNS on, over UDP and TCP, such as 192.0.2.1:53 or [2001:db8::1]:53"),
+    ] = (HostPort("127.0.0.1", 5353),)
+    zone_file: Annotated[
+        Path | None,
+        described("the zone file with SOA, NS and whatever else the zone has; without one, this server is its `ns`"),
+    ] = None
+    admins: Annotated[
+        tuple[PeerId, ...], described("the peer ID of an issue server, which may set ACME challenges here")
+    ] = ()
+    ttl: Annotated[int, described("how many seconds resolvers may keep addresses and peer IDs", ge=0, le=MAX_TTL)] = (
+        DEFAULT_TTL
+    )
+    addresses: Annotated[
+        Literal["all", "public", "private"], described("which addresses names resolve to: all, public or private")
+    ] = "all"
+    challenge_seconds: Annotated[
+        int, described("how long an ACME challenge lives unless it is removed", ge=10, le=int(MAX_LIFE_SECONDS))
+    ] = int(DEFAULT_LIFE_SECONDS)
+    max_tcp_connections: Annotated[
+        int, described("how many TCP connections are open at once before the one idle longest is closed", ge=1)
+    ] = DEFAULT_MAX_CONNECTIONS
+
+    def check(self) -> None:
+        """DNS is served on addresses: a host name for one would need DNS."""
+        for place in self.listen_dns:
+            try:
+                ip_address(place.host)
+            except ValueError:
+                raise SettingsError(f"listen_dns: expected an IP address and a port, got {place}") from None
+        if not self.listen_dns:
+            raise SettingsError("listen_dns: expected at least one address")

@@ -1,0 +1,115 @@
+"""Where records come from: one source for each kind of name that this server makes up by itself.
+
+Each is a pure lookup that says, for a name below the zone, which records are there. `answer` asks them in order, and
+`resolvers` offers each to any Twisted name server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import Protocol, TypeAlias
+
+from nodetrust.dns.challenges import ChallengeTable
+from nodetrust.dns.labels import CHALLENGE_LABEL, IPV4_PREFIX, IPV6_PREFIX, PEER_PREFIX, read_label
+from nodetrust.dns.records import Name, Node, RRset, Type, node, text_rrset
+from nodetrust.libp2p.peer_id import PeerId
+
+CHALLENGE_TTL = 10
+"""Seconds that a resolver may keep a challenge, so that an order does not meet what the one before it left behind."""
+
+NO_CHALLENGE_TTL = 5
+"""Seconds that a resolver may remember that there is no challenge yet: a CA that looked too early looks again."""
+
+DEFAULT_TTL = 3600
+"""Seconds; what such a name says never changes, but whether this server says it may (the policy)."""
+
+Policy: TypeAlias = Callable[[IPv4Address | IPv6Address], bool]
+"""Whether an address is answered; one that is not has a name without an address."""
+
+
+def every_address(address: IPv4Address | IPv6Address) -> bool:
+    """The policy that answers all addresses, loopback and private ones too."""
+    return True
+
+
+class Source(Protocol):
+    """Makes records from names."""
+
+    def lookup(self, labels: Name, now: float) -> Node | None:
+        """What is at this name, given as its labels in front of the zone's (at least one, in lower case).
+
+        None when the first label is not of this source's kind. Raises BrokenLabel when it begins like one and is none.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Ip4Source:
+    """`ip41-2-3-4` has the address 1.2.3.4."""
+
+    ttl: int
+    policy: Policy
+
+    def lookup(self, labels: Name, now: float) -> Node | None:
+        """An A record, or none for an address that the policy leaves out."""
+        if not labels[0].startswith(IPV4_PREFIX):
+            return None
+        address = read_label(labels[0])
+        if not isinstance(address, IPv4Address):
+            return None
+        return node(RRset(Type.A, self.ttl, (address.packed,))) if self.policy(address) else Node()
+
+
+@dataclass(frozen=True, slots=True)
+class Ip6Source:
+    """`ip62001-db8--1` has the address 2001:db8::1."""
+
+    ttl: int
+    policy: Policy
+
+    def lookup(self, labels: Name, now: float) -> Node | None:
+        """An AAAA record, or none for an address that the policy leaves out."""
+        if not labels[0].startswith(IPV6_PREFIX):
+            return None
+        address = read_label(labels[0])
+        if not isinstance(address, IPv6Address):
+            return None
+        return node(RRset(Type.AAAA, self.ttl, (address.packed,))) if self.policy(address) else Node()
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSource:
+    """`p<base36>` has the text `id=<peer ID>`."""
+
+    ttl: int
+
+    def lookup(self, labels: Name, now: float) -> Node | None:
+        """A TXT record."""
+        if not labels[0].startswith(PEER_PREFIX):
+            return None
+        peer = read_label(labels[0])
+        return node(text_rrset(self.ttl, b"id=%s" % str(peer).encode("ascii"))) if isinstance(peer, PeerId) else None
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeSource:
+    """`_acme-challenge.<name>` has the values that the issue server has set.
+
+    Without one it is a name without records, which resolvers remember for a few seconds only: the SOA that says so
+    carries that TTL (RFC 2308 §5). A made-up text in its place (as libp2p.direct answers) would be cached as shortly,
+    but a client that waits for *some* text, and a CA's error message, would take it for a value.
+    """
+
+    origin: Name
+    table: ChallengeTable
+
+    def lookup(self, labels: Name, now: float) -> Node | None:
+        """A TXT record for each value, the newest first."""
+        if labels[0] != CHALLENGE_LABEL:
+            return None
+        values = self.table.values((*labels[1:], *self.origin), now)
+        if not values:
+            return Node(negative_ttl=NO_CHALLENGE_TTL)
+        ttl = min(CHALLENGE_TTL, *(int(left) for _, left in values))
+        return node(text_rrset(ttl, *(value for value, _ in values)), negative_ttl=NO_CHALLENGE_TTL)

@@ -1,0 +1,226 @@
+"""DNS messages: a strict reader of queries and a writer of responses.
+
+The reader looks at the twelve octets of the header first and takes one plain question; everything else in a query that
+we could misread is refused before anything is allocated for it. Where the name servers that people trust differ, we do
+as Knot does, except that a malformed question gets twelve octets of FORMERR (as from NSD and BIND) instead of silence.
+
+RFC 1035 §4, RFC 6891 (EDNS), RFC 9619 (one question), RFC 9471 (glue or TC).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nodetrust.dns.errors import BadQuery, NotAQuery
+from nodetrust.dns.records import CLASS_IN, MAX_LABEL_BYTES, MAX_NAME_BYTES, Name, Rcode, RRset, Type, name_to_wire
+
+HEADER = struct.Struct("!HHHHHH")
+MAX_UDP_BYTES = 1232  # what crosses every IPv6 path unfragmented: dnsflagday.net/2020
+MIN_UDP_BYTES = 512  # RFC 1035 §4.2.1, and the floor of RFC 6891 §6.2.3
+MAX_MESSAGE_BYTES = 65535  # RFC 1035 §4.2.2
+MAX_ADDITIONAL_RECORDS = 2  # OPT and one signature
+
+QR, AA, TC, RD, CD = 0x8000, 0x0400, 0x0200, 0x0100, 0x0010
+_OPCODE_MASK = 0x7800
+_OPCODE_RCODES = {0x2000: Rcode.NOTAUTH, 0x2800: Rcode.REFUSED}  # NOTIFY: we are nobody's secondary; UPDATE: not here
+_KEPT_FLAGS = _OPCODE_MASK | RD | CD  # RFC 1035 §4.1.1, RFC 4035 §3.1.6
+_FIXED = struct.Struct("!HHIH")  # type, class, TTL and the length of the data
+_TYPE_CLASS = struct.Struct("!HH")
+_POINTER_MASK = 0xC0
+_DO = 0x8000
+
+
+@dataclass(frozen=True, slots=True)
+class Edns:
+    """What the OPT record of a query says (RFC 6891 §6.1.3); its options are checked for their lengths and dropped."""
+
+    payload_bytes: int
+    version: int
+    dnssec_ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question in opcode QUERY. `question` is the section as it came, in its own case; `name` is in lower case."""
+
+    id: int
+    flags: int
+    question: bytes
+    name: Name
+    type: int
+    class_: int
+    edns: Edns | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a response says: sections of (owner in lower case, record set).
+
+    When space is short the additional section is left out, or, with `needs_additional` (glue), the response truncated.
+    """
+
+    rcode: int
+    authoritative: bool = False
+    answers: tuple[tuple[Name, RRset], ...] = ()
+    authority: tuple[tuple[Name, RRset], ...] = ()
+    additional: tuple[tuple[Name, RRset], ...] = ()
+    needs_additional: bool = False
+
+
+def read_query(packet: bytes) -> Query:
+    """Read one message from a client.
+
+    Raises NotAQuery for what must not be answered, BadQuery for what gets a header with a response code and no more.
+    """
+    if len(packet) < HEADER.size:
+        raise NotAQuery("shorter than a header")
+    id_, flags, questions, answers, authorities, additional = HEADER.unpack_from(packet)
+    if flags & QR:
+        raise NotAQuery("a response")
+    if opcode := flags & _OPCODE_MASK:
+        raise BadQuery(_OPCODE_RCODES.get(opcode, Rcode.NOTIMP))
+    if questions != 1 or answers or authorities > 1 or additional > MAX_ADDITIONAL_RECORDS:
+        raise BadQuery(Rcode.FORMERR)
+    try:
+        name, offset = _read_name(packet, HEADER.size)
+        type_, class_ = _TYPE_CLASS.unpack_from(packet, offset)
+        question = packet[HEADER.size : offset + 4]
+        if authorities and type_ != Type.IXFR:  # only IXFR brings a record there, the SOA it has (RFC 1995 §3)
+            raise BadQuery(Rcode.FORMERR)
+        edns = _read_records(packet, offset + 4, authorities, additional)
+    except (struct.error, IndexError):
+        raise BadQuery(Rcode.FORMERR) from None
+    return Query(id_, flags, question, name, type_, class_, edns)
+
+
+def _read_name(packet: bytes, offset: int) -> tuple[Name, int]:
+    """The lower-case labels at `offset`, and the offset behind them; in a question there is nothing to point at."""
+    labels = []
+    start = offset
+    while length := packet[offset]:
+        end = offset + 1 + length
+        # the root's octet is still to come, and IndexError if the packet ends before it
+        if length > MAX_LABEL_BYTES or end + 1 - start > MAX_NAME_BYTES:
+            raise BadQuery(Rcode.FORMERR)
+        labels.append(packet[offset + 1 : end].lower())
+        offset = end
+    return tuple(labels), offset + 1
+
+
+def _read_records(packet: bytes, offset: int, authorities: int, additional: int) -> Edns | None:
+    """Walk over the records behind the question, which must end with the packet, and return what OPT says."""
+    edns = None
+    for index in range(authorities + additional):
+        start = offset
+        offset = _skip_name(packet, offset)
+        type_, class_, ttl, length = _FIXED.unpack_from(packet, offset)
+        offset += _FIXED.size
+        data = packet[offset : offset + length]
+        offset += length
+        if type_ == Type.TSIG:  # we share a key with nobody, and do not sign the refusal either
+            raise BadQuery(Rcode.FORMERR)
+        if type_ == Type.OPT:
+            if edns is not None or packet[start] or index < authorities:
+                raise BadQuery(Rcode.FORMERR)
+            _check_options(data)
+            edns = Edns(class_, (ttl >> 16) & 0xFF, bool(ttl & _DO))
+    if offset != len(packet):
+        raise BadQuery(Rcode.FORMERR)
+    return edns
+
+
+def _skip_name(packet: bytes, offset: int) -> int:
+    """The offset behind an owner name, which may end in a pointer; it is not followed, so it cannot loop."""
+    while length := packet[offset]:
+        if length & _POINTER_MASK == _POINTER_MASK:
+            return offset + 2
+        if length > MAX_LABEL_BYTES:
+            raise BadQuery(Rcode.FORMERR)
+        offset += 1 + length
+    return offset + 1
+
+
+def _check_options(data: bytes) -> None:
+    """EDNS options must fill their record exactly; unknown ones are ignored (RFC 6891 §6.1.2)."""
+    offset = 0
+    while offset < len(data):
+        _, length = _TYPE_CLASS.unpack_from(data, offset)
+        offset += 4 + length
+    if offset != len(data):
+        raise BadQuery(Rcode.FORMERR)
+
+
+def write_refusal(packet: bytes, rcode: int) -> bytes:
+    """Answer a message that could not be read with its header alone. `packet` has at least a header."""
+    id_, flags = _TYPE_CLASS.unpack_from(packet)
+    return HEADER.pack(id_, QR | (flags & _KEPT_FLAGS) | rcode, 0, 0, 0, 0)
+
+
+def udp_limit(query: Query) -> int:
+    """How many octets a UDP response to this query may have."""
+    if query.edns is None:
+        return MIN_UDP_BYTES
+    return min(max(query.edns.payload_bytes, MIN_UDP_BYTES), MAX_UDP_BYTES)
+
+
+def write_response(query: Query, answer: Answer, limit: int) -> bytes:
+    """The response in at most `limit` (512 or more) octets: without what may be left out if that helps, else TC."""
+    response = _write_sections(query, answer, answer.additional)
+    if len(response) > limit and not answer.needs_additional:
+        response = _write_sections(query, answer, ())
+    if len(response) > limit:
+        response = _write_sections(query, Answer(answer.rcode, answer.authoritative), (), TC)
+    return response
+
+
+def _write_sections(query: Query, answer: Answer, additional: tuple[tuple[Name, RRset], ...], flags: int = 0) -> bytes:
+    flags |= QR | (query.flags & _KEPT_FLAGS) | (answer.rcode & 0xF) | (AA if answer.authoritative else 0)
+    offsets: dict[Name, int] = {}
+    _remember(offsets, query.name, HEADER.size)
+    body = bytearray(HEADER.size) + query.question
+    counts = [_write_records(body, section, offsets) for section in (answer.answers, answer.authority, additional)]
+    if query.edns is not None:
+        body += _opt(answer.rcode, query.edns.dnssec_ok)
+        counts[2] += 1
+    HEADER.pack_into(body, 0, query.id, flags, 1, *counts)
+    return bytes(body)
+
+
+def _write_records(body: bytearray, section: Iterable[tuple[Name, RRset]], offsets: dict[Name, int]) -> int:
+    """Append a section; owner names are compressed, names within the data are not. Returns the number of records."""
+    count = 0
+    for owner, rrset in section:
+        for rdata in rrset.rdatas:
+            _write_owner(body, owner, offsets)
+            body += _FIXED.pack(rrset.type, CLASS_IN, rrset.ttl, len(rdata))
+            body += rdata
+            count += 1
+    return count
+
+
+def _write_owner(body: bytearray, owner: Name, offsets: dict[Name, int]) -> None:
+    start = len(body)
+    for index in range(len(owner)):
+        target = offsets.get(owner[index:])
+        if target is not None:
+            body += name_to_wire(owner[:index])[:-1] + (0xC000 | target).to_bytes(2, "big")
+            break
+    else:
+        body += name_to_wire(owner)
+    _remember(offsets, owner, start)
+
+
+def _remember(offsets: dict[Name, int], name: Name, offset: int) -> None:
+    """Note where `name` and each of its parents stand, as far as a pointer's 14 bits reach."""
+    for index, label in enumerate(name):
+        if offset > 0x3FFF or name[index:] in offsets:
+            return
+        offsets[name[index:]] = offset
+        offset += 1 + len(label)
+
+
+def _opt(rcode: int, dnssec_ok: bool) -> bytes:
+    """Our OPT record: root owner, our size, the upper bits of the response code, version 0, no option."""
+    return b"\0" + _FIXED.pack(Type.OPT, MAX_UDP_BYTES, (rcode >> 4) << 24 | (_DO if dnssec_ok else 0), 0)
