@@ -1,0 +1,109 @@
+"""Which certificate a TLS listener shows, and how a dialer judges the one it is shown.
+
+A `CertificateStore` may change while listeners use it: every new connection asks it again, so a renewed certificate is
+in use without a restart, and open connections keep the one they began with. Sources: RFC 6066 §3 (server name),
+RFC 6125 §6.4.3 (wildcards), RFC 7301 (ALPN).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator
+from twisted.internet.ssl import TLSVersion, optionsForClientTLS
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from zope.interface import implementer
+
+from nodetrust.libp2p.transports.errors import CertificateError
+
+ALPN = b"http/1.1"
+"""All we speak inside TLS: RFC 6455 has no WebSocket over HTTP/2."""
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class CertificateStore:
+    """Certificates by the names they are for; the newest one serves whoever names nothing that we know."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, SSL.Context] = {}
+        self._newest: SSL.Context | None = None
+
+    def set(self, names: Iterable[str], key_pem: bytes, fullchain_pem: bytes) -> None:
+        """Use this key and chain (leaf first) for `names`, of which any may be `*.parent`, from the next connection on.
+
+        The names' earlier certificates are forgotten. Raises `CertificateError` and changes nothing if they don't fit.
+        """
+        context = _server_context(key_pem, fullchain_pem)
+        context.set_tlsext_servername_callback(self._choose)
+        folded = {name.lower() for name in names}
+        self._by_name = {name: old for name, old in self._by_name.items() if name not in folded}
+        self._by_name.update(dict.fromkeys(folded, context))
+        self._newest = context
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every name for which there is a certificate, in lower case."""
+        return frozenset(self._by_name)
+
+    def context_for(self, name: str | None) -> SSL.Context | None:
+        """The context for a name: its own, the wildcard's above it, else the newest; none while the store is empty."""
+        if name is None:
+            return self._newest
+        folded = name.lower().rstrip(".")
+        parent = folded.partition(".")[2]
+        return self._by_name.get(folded) or self._by_name.get(f"*.{parent}") or self._newest
+
+    def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        """Start with the newest certificate; the server name, when it arrives, may change it."""
+        return SSL.Connection(self._newest or _base_context(), None)
+
+    def _choose(self, connection: SSL.Connection) -> None:
+        name = connection.get_servername()
+        context = self.context_for(name.decode("ascii", "replace") if name else None)
+        if context is not None and context is not connection.get_context():
+            connection.set_context(context)
+
+
+def _base_context() -> SSL.Context:
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_alpn_select_callback(_select_alpn)
+    return context
+
+
+def _select_alpn(connection: SSL.Connection, offered: Sequence[bytes]) -> object:
+    # A client that offers only h2 would not be understood, yet it may still try: like Go's servers, no alert.
+    return ALPN if ALPN in offered else SSL.NO_OVERLAPPING_PROTOCOLS
+
+
+def _server_context(key_pem: bytes, fullchain_pem: bytes) -> SSL.Context:
+    context = _base_context()
+    try:
+        leaf, *issuers = x509.load_pem_x509_certificates(fullchain_pem)
+        context.use_certificate(leaf)
+        for issuer in issuers:
+            context.add_extra_chain_cert(issuer)
+        context.use_privatekey(load_pem_private_key(key_pem, None))  # type: ignore[arg-type]  # the type is checked there
+        context.check_privatekey()
+    except (ValueError, TypeError, UnsupportedAlgorithm, SSL.Error) as reason:
+        raise CertificateError(f"The certificate can't be used with this key: {reason}") from reason
+    return context
+
+
+def client_options(server_name: str, trust_root: object | None) -> IOpenSSLClientConnectionCreator:
+    """How to dial TLS: send `server_name` (unless it is an IP address) and insist on a certificate for it.
+
+    `trust_root` is Twisted's `IOpenSSLTrustRoot`; without one the platform's certificate authorities count.
+    """
+    return optionsForClientTLS(
+        server_name,
+        trustRoot=trust_root,  # type: ignore[arg-type]  # zope interfaces are no types to every checker
+        acceptableProtocols=[ALPN],
+        extraCertificateOptions={"raiseMinimumTo": TLSVersion.TLSv1_2},
+    )
