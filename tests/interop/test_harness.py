@@ -5,7 +5,6 @@ from typing import Any, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IReactorUDP
 from twisted.names import dns
 from twisted.names.common import ResolverBase
 from twisted.names.error import DomainError
@@ -105,7 +104,7 @@ class JsAndGoTests(InteropTestCase):
     def serve_name(self) -> str:
         """A DNS server on loopback that knows NAME; its "host:port"."""
         protocol = dns.DNSDatagramProtocol(DNSServerFactory(clients=[OneName()]))
-        port = cast(IReactorUDP, reactor).listenUDP(0, protocol, "127.0.0.1")
+        port = cast(Any, reactor).listenUDP(0, protocol, "127.0.0.1")
         self.addCleanup(port.stopListening)
         return f"127.0.0.1:{port.getHost().port}"
 
