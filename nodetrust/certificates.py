@@ -27,6 +27,9 @@ CertificateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 RSA_BITS = 2048
 """Of the RSA keys we make; what every CA takes and every client reads."""
 
+RSA_EXPONENT = 65537
+"""The one exponent that Let's Encrypt takes."""
+
 MAX_CHAIN_CERTIFICATES = 8
 """Of a chain that is read; Let's Encrypt's have two or three."""
 
@@ -41,8 +44,17 @@ class InvalidCertificate(NodetrustError):
 def make_key(crypto: int) -> CertificateKey:
     """A new key of one of `CRYPTO_NAMES`; takes some 20 ms for RSA, so keep that off the reactor thread."""
     if crypto == RSA:
-        return rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
+        return rsa.generate_private_key(public_exponent=RSA_EXPONENT, key_size=RSA_BITS)
     return ec.generate_private_key(ec.SECP256R1() if crypto == ECDSA_P256 else ec.SECP384R1())
+
+
+def key_crypto(key: object) -> int | None:
+    """The algorithm of a private or public key of `cryptography`; None for one that certificates here do not have."""
+    if isinstance(key, rsa.RSAPrivateKey | rsa.RSAPublicKey):
+        return RSA
+    if isinstance(key, ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey):
+        return {"secp256r1": ECDSA_P256, "secp384r1": ECDSA_P384}.get(key.curve.name)
+    return None
 
 
 def make_csr(key: CertificateKey, names: Iterable[str]) -> bytes:

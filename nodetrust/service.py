@@ -27,6 +27,7 @@ from nodetrust.errors import NodetrustError
 from nodetrust.keyfile import load_or_create
 from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.host import Host
+from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.settings import HostPort, PeerSettings, RoleOptions, SettingsError
 
 KEY_FILE = "peer.key"
@@ -99,7 +100,7 @@ def open_host(reactor: Any, settings: PeerSettings, **options: Any) -> Host:
     """A libp2p host with the key of the role's state folder, which is made on the first start."""
     settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     host = Host(reactor, load_or_create(settings.state / KEY_FILE), agent_version=AGENT_VERSION, **options)
-    host.announced = list(settings.announce)
+    host.announce(settings.announce)
     return host
 
 
@@ -126,11 +127,17 @@ def _read_roots(path: Path) -> Any:
     return trustRootFromCertificates([Certificate.loadPEM(one.public_bytes(Encoding.PEM)) for one in certificates])
 
 
-async def listen_all(host: Host, settings: PeerSettings, log: Logger, name: str) -> None:
-    """Listen on every configured address and say where; raises `Libp2pError` for the first that cannot be had."""
+async def listen_all(host: Host, settings: PeerSettings, log: Logger, name: str) -> list[Multiaddr]:
+    """Listen on every configured address, and say and return where, with the real ports.
+
+    Raises `Libp2pError` for the first that cannot be had.
+    """
+    listening = []
     for address in settings.listen:
         actual = await host.listen(address)
+        listening.append(actual)
         log.info("{name} listens on {address}", name=name, address=str(actual.with_peer_id(host.peer_id)))
+    return listening
 
 
 def _line(name: str | None, failure: Failure) -> str:

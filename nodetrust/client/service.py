@@ -49,6 +49,8 @@ class ClientService(RoleService):
         self.wss_addresses: list[Multiaddr] = []
         self.host: Host | None = None
         self.pubsub: PubSub | None = None
+        self._plain_addresses: list[Multiaddr] = []
+        self._wss_ports: set[int] = set()
         self._loops: list[LoopingCall] = []
         self._renewing: Deferred[None] | None = None
 
@@ -61,7 +63,8 @@ class ClientService(RoleService):
         self.pubsub = pubsub = PubSub(host, self.reactor)
         pubsub.start()
         relay(pubsub)
-        await listen_all(host, settings, self.log, "nodetrust-client")
+        listening = await listen_all(host, settings, self.log, "nodetrust-client")
+        self._plain_addresses = list(settings.announce) or listening
         self._every(RECONNECT_SECONDS, lambda: Deferred.fromCoroutine(self._keep_connected(host)))
         self._every(settings.announce_seconds, self._announce)
         self._renewing = Deferred.fromCoroutine(self._keep_certified(host))
@@ -151,9 +154,10 @@ class ClientService(RoleService):
         self.current = obtained
         if first:
             for address in self.settings.wss_listen:
-                await host.listen(address, tls=self.certificates)
+                listening = await host.listen(address, tls=self.certificates)
+                self._wss_ports.add(int(listening.get("tcp") or 0))
         self.wss_addresses = self._certified_addresses(host, obtained)
-        host.announced = [*self.settings.announce, *host.addresses(), *self.wss_addresses]
+        host.announce([*self._plain_addresses, *self.wss_addresses])
         self.log.info(
             "certificate for {names}, good until {until}",
             names=", ".join(sorted(chain.names)),
@@ -170,7 +174,7 @@ class ClientService(RoleService):
 
     def _certified_addresses(self, host: Host, obtained: Obtained) -> list[Multiaddr]:
         """Where WSS can be dialled: under each certified name that spells a proven address."""
-        ports = {self.settings.wss_port} if self.settings.wss_port else _wss_ports(host)
+        ports = {self.settings.wss_port} if self.settings.wss_port else self._wss_ports
         names = obtained.chain.names
         addresses = []
         for ip in obtained.addresses:
@@ -194,8 +198,3 @@ def _certified_name(ip: IPAddress, peer: PeerId, names: frozenset[str]) -> str |
         if first == "*" and rest.startswith(f"{label_for_peer(peer)}."):
             return f"{label}.{rest}"
     return None
-
-
-def _wss_ports(host: Host) -> set[int]:
-    listening = [address for address in host.listen_addresses if any(c.name == "tls" for c in address.components)]
-    return {int(address.get("tcp") or 0) for address in listening}

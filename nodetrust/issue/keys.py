@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from nodetrust.certificates import CRYPTO_NAMES, public_key_der
+from nodetrust.certificates import CRYPTO_NAMES, RSA_EXPONENT, key_crypto, public_key_der
 from nodetrust.issue.errors import Refusal
-from nodetrust.messages import E_NO_MATCHING_CRYPTO, E_NOT_AUTHORIZED, E_OTHER, ECDSA_P256, ECDSA_P384, RSA
+from nodetrust.messages import E_NO_MATCHING_CRYPTO, E_NOT_AUTHORIZED, E_OTHER
 
 MIN_RSA_BITS, MAX_RSA_BITS = 2048, 4096
 """Of the keys in a CSR: the CA/Browser Forum's minimum, and Let's Encrypt's maximum."""
@@ -62,18 +62,17 @@ def read_csr(der: bytes, offered: Sequence[int]) -> CertificateRequest:
 
 def _crypto_of(csr: x509.CertificateSigningRequest) -> int:
     key = csr.public_key()
-    if isinstance(key, rsa.RSAPublicKey):
-        if not MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS or key.public_numbers().e != 65537:
-            raise Refusal(
-                E_OTHER, f"the CSR's RSA key must have {MIN_RSA_BITS} to {MAX_RSA_BITS} bits and exponent 65537"
-            )
-        return RSA
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        if isinstance(key.curve, ec.SECP256R1):
-            return ECDSA_P256
-        if isinstance(key.curve, ec.SECP384R1):
-            return ECDSA_P384
-    raise Refusal(E_NO_MATCHING_CRYPTO, "the CSR's key must be RSA, ECDSA P-256 or ECDSA P-384")
+    crypto = key_crypto(key)
+    if crypto is None:
+        raise Refusal(E_NO_MATCHING_CRYPTO, f"the CSR's key must be one of {_listed(CRYPTO_NAMES.values())}")
+    if isinstance(key, rsa.RSAPublicKey) and not (
+        MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS and key.public_numbers().e == RSA_EXPONENT
+    ):
+        raise Refusal(
+            E_OTHER,
+            f"the CSR's RSA key must have {MIN_RSA_BITS} to {MAX_RSA_BITS} bits and the exponent {RSA_EXPONENT}",
+        )
+    return crypto
 
 
 def _names_of(csr: x509.CertificateSigningRequest) -> frozenset[str]:

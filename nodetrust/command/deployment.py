@@ -1,0 +1,182 @@
+"""All roles of nodetrust on loopback in one process, with a development CA: what `nodetrust demo` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from nodetrust.client.obtain import Obtained
+from nodetrust.client.service import ClientService
+from nodetrust.client.settings import ClientSettings
+from nodetrust.discovery import watch
+from nodetrust.dns.service import DnsService
+from nodetrust.dns.settings import DnsSettings
+from nodetrust.issue.service import IssueService
+from nodetrust.issue.settings import IssueSettings
+from nodetrust.keyfile import load_or_create
+from nodetrust.libp2p.host import Host
+from nodetrust.libp2p.keys import PrivateKey
+from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.libp2p.peer_id import PeerId
+from nodetrust.libp2p.ping import ping
+from nodetrust.libp2p.pubsub import PubSub
+from nodetrust.proof.service import ProofService
+from nodetrust.proof.settings import ProofSettings
+from nodetrust.service import KEY_FILE, dial_options
+from nodetrust.settings import HostPort, ZoneName
+from nodetrust.testing.ca import DevelopmentCA
+
+ZONE = "nodetrust.test"
+"""A name that no resolver will ever find outside: RFC 6761 §6.2."""
+
+LOOPBACK = (Multiaddr.parse("/ip4/127.0.0.1/tcp/0"),)
+WSS = (Multiaddr.parse("/ip4/127.0.0.1/tcp/0/tls/ws"),)
+
+Step = Callable[[str], None]
+"""Is told what has been reached, in words for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What the second peer saw: the address that it was told over pubsub, and the round trip over verified TLS."""
+
+    address: Multiaddr
+    round_trip_seconds: float
+
+
+class Deployment:
+    """A DNS, a proof and an issue server, a development CA and a client, with all their state in one folder."""
+
+    def __init__(self, reactor: Any, folder: Path) -> None:
+        self.reactor = reactor
+        self.folder = folder
+        self.dns_place: HostPort
+        self.ca: DevelopmentCA
+        self.acme_directory = ""
+        self.dns: DnsService
+        self.proof: ProofService
+        self.issue: IssueService
+        self.client: ClientService
+        self._started: list[Any] = []
+
+    async def start(self, step: Step) -> Obtained:
+        """Start everything in order, and return when WSS is served; on failure call `stop` all the same."""
+        issuer = self._identity("issue")
+        self.dns = await self._run(DnsService(self.reactor, self._dns_settings(issuer)))
+        self.dns_place = HostPort.parse(self.dns.places[0])
+        step(f"DNS server for {ZONE} on {self.dns_place}, UDP and TCP")
+        self.ca = DevelopmentCA(self.reactor, self.folder / "ca", dns=(self.dns_place.host, self.dns_place.port))
+        self._started.append(self.ca)
+        self.acme_directory = await self.ca.start()
+        step(f"development CA at {self.acme_directory}")
+        self.proof = await self._run(ProofService(self.reactor, self._proof_settings()))
+        step(f"proof server {full_addresses(self.proof.host)[0]}")
+        self.issue = await self._run(IssueService(self.reactor, self._issue_settings()))
+        step(f"issue server {full_addresses(self.issue.host)[0]}")
+        self.client = await self._run(ClientService(self.reactor, self._client_settings()))
+        step(f"client {self.client.host.peer_id}; it asks for proofs, then for a certificate")  # type: ignore[union-attr]
+        obtained = await self._certified()
+        step(f"certificate for {', '.join(sorted(obtained.chain.names))}")
+        for address in self.client.wss_addresses:
+            step(f"WSS at {address}")
+        return obtained
+
+    async def stop(self) -> None:
+        """Stop what was started, last first."""
+        while self._started:
+            await self._started.pop().stop()
+
+    async def visit(self) -> Visit:
+        """Be a second peer that knows the issue server alone: hear of the client, resolve its name, dial it, ping it."""
+        options = dial_options(self.reactor, self.dns_place, self.ca.root_pem_path)
+        host = Host(self.reactor, PrivateKey.generate(), **options)
+        pubsub = PubSub(host, self.reactor)
+        heard: Deferred[list[Multiaddr]] = Deferred()
+
+        def found(peer: PeerId, addresses: list[Multiaddr]) -> None:
+            if peer == self.client.host.peer_id and not heard.called:  # type: ignore[union-attr]
+                heard.callback(addresses)
+
+        pubsub.start()
+        watch(pubsub, found)
+        try:
+            await host.connect(full_addresses(self.issue.host))
+            addresses = await heard
+            connection = await host.connect(addresses)
+            seconds = await ping(host, connection.remote_peer)
+            return Visit(addresses[0], seconds)
+        finally:
+            pubsub.stop()
+            await host.stop()
+
+    def describe(self) -> dict[str, Any]:
+        """Where everything is, for other programs."""
+        return {
+            "zone": ZONE,
+            "dns": str(self.dns_place),
+            "issue": list(map(str, full_addresses(self.issue.host))),
+            "proof": list(map(str, full_addresses(self.proof.host))),
+            "client": list(map(str, [*full_addresses(self.client.host), *self.client.wss_addresses])),
+            "ca_root": str(self.ca.root_pem_path),
+            "acme_directory": self.acme_directory,
+        }
+
+    async def _run(self, role: Any) -> Any:
+        self._started.append(role)
+        await role.start()
+        return role
+
+    async def _certified(self) -> Obtained:
+        """The client's certificate, or the reason why its first try got none."""
+        return await self.client.certified
+
+    def _identity(self, role: str) -> PeerId:
+        state = self.folder / role
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return load_or_create(state / KEY_FILE).peer_id
+
+    def _dns_settings(self, issuer: PeerId) -> DnsSettings:
+        return DnsSettings(
+            zone=ZoneName(ZONE),
+            state=self.folder / "dns",
+            listen=LOOPBACK,
+            listen_dns=(HostPort("127.0.0.1", 0),),
+            admins=(issuer,),
+        )
+
+    def _proof_settings(self) -> ProofSettings:
+        return ProofSettings(state=self.folder / "proof", listen=LOOPBACK, allow_private=True)
+
+    def _issue_settings(self) -> IssueSettings:
+        return IssueSettings(
+            zone=ZoneName(ZONE),
+            state=self.folder / "issue",
+            listen=LOOPBACK,
+            proof_servers=tuple(full_addresses(self.proof.host)),
+            dns_servers=tuple(full_addresses(self.dns.host)),
+            acme_directory=self.acme_directory,
+            acme_ca_file=self.ca.root_pem_path,
+            agree_to_terms=True,
+            allow_private=True,
+            require_nonce=False,
+        )
+
+    def _client_settings(self) -> ClientSettings:
+        return ClientSettings(
+            state=self.folder / "client",
+            listen=LOOPBACK,
+            wss_listen=WSS,
+            issuer=tuple(full_addresses(self.issue.host)),
+            announce_seconds=1.0,
+            nameserver=self.dns_place,
+            trust_file=self.ca.root_pem_path,
+        )
+
+
+def full_addresses(host: Host | None) -> list[Multiaddr]:
+    """Where a host listens, with its /p2p; nothing for a role that has not started."""
+    return [] if host is None else [address.with_peer_id(host.peer_id) for address in host.addresses()]

@@ -1,0 +1,67 @@
+"""Runs a coroutine on the reactor as a whole program."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import (
+    FilteringLogObserver,
+    LogLevel,
+    LogLevelFilterPredicate,
+    globalLogBeginner,
+    textFileLogObserver,
+)
+from twisted.python.failure import Failure
+
+INTERRUPTED = 130
+"""The exit status after Ctrl-C, as shells have it."""
+
+Work = Callable[[Any], Coroutine[Any, Any, int]]
+"""Called with the reactor; returns the exit status. It is cancelled by Ctrl-C and SIGTERM, and may take its time then."""
+
+
+def run(work: Work, *, verbose: bool) -> None:
+    """Run `work` and end the process with its status; `verbose` logs to stderr from info on, else from warn on."""
+    from twisted.internet import reactor as global_reactor  # noqa: PLC0415  # importing it installs it
+
+    reactor: Any = global_reactor
+    _log_to_stderr(LogLevel.info if verbose else LogLevel.warn)
+    statuses: list[int] = []
+    running: list[Deferred[None]] = []
+
+    def begin() -> None:
+        finished = Deferred.fromCoroutine(work(reactor))
+        running.append(finished.addCallbacks(statuses.append, failed).addBoth(end))
+
+    def failed(failure: Failure) -> None:
+        if failure.check(CancelledError):
+            statuses.append(INTERRUPTED)
+        else:
+            failure.printTraceback(sys.stderr)
+            statuses.append(1)
+
+    def end(_: object) -> None:
+        if reactor.running and not stopping:
+            reactor.stop()
+
+    stopping: list[bool] = []
+
+    def stop() -> Deferred[None] | None:
+        stopping.append(True)
+        if not running or running[0].called:
+            return None
+        running[0].cancel()
+        return running[0]
+
+    reactor.callWhenRunning(begin)
+    reactor.addSystemEventTrigger("before", "shutdown", stop)
+    reactor.run()
+    sys.exit(statuses[0] if statuses else 1)
+
+
+def _log_to_stderr(level: Any) -> None:
+    observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [LogLevelFilterPredicate(level)])
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
