@@ -220,7 +220,7 @@ class MuxerCompliance:
 
     def test_reset_ends_both_sides_at_once(self):
         """abortConnection drops what is buffered, and neither side sees a clean end; other streams live on."""
-        other, other_here, other_there = self.open()
+        other, _, other_there = self.open()
         stream, here, there = self.open()
         there.transport.pauseProducing()
         stream.write(b"z" * 600_000)
@@ -237,7 +237,7 @@ class MuxerCompliance:
 
     def test_writing_to_a_closed_stream_is_ignored(self):
         """As with any Twisted transport, calls after the end do nothing."""
-        stream, here, there = self.open()
+        stream, _, there = self.open()
         stream.abortConnection()
         self.settle()
         stream.write(b"late")
@@ -299,7 +299,7 @@ class MuxerCompliance:
     def test_streams_take_turns(self):
         """A stream with much to send does not keep a short message of another waiting behind all of it."""
         long, _, _ = self.open()
-        short, _, there = self.open()
+        short, _, _ = self.open()
         self.wire.dialer.producer.pauseProducing()
         long.write(b"l" * 200_000)
         short.write(b"short")
@@ -330,6 +330,64 @@ class MuxerCompliance:
         self.assertEqual(sorted(self.closed), ["dialer", "listener"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.successResultOf(self.dialer.close())
+
+    def test_closing_the_session_in_each_state_of_a_stream(self):
+        """Whatever a stream was doing, close() leaves no stream and no timer, and tells each protocol once."""
+
+        def nothing(stream, here, there):
+            pass
+
+        def local_end(stream, here, there):
+            stream.loseWriteConnection()
+
+        def remote_end(stream, here, there):
+            there.transport.loseWriteConnection()
+
+        def local_close(stream, here, there):
+            stream.loseConnection()
+
+        def remote_close(stream, here, there):
+            there.transport.loseConnection()
+
+        def reset(stream, here, there):
+            stream.abortConnection()
+
+        def stuck(stream, here, there):
+            there.transport.pauseProducing()
+            PushProducer(stream, 5_000_000)
+
+        for state in (nothing, local_end, remote_end, local_close, remote_close, reset, stuck):
+            for settled in (False, True):
+                MuxerCompliance.setUp(self)
+                stream, here, there = self.open()
+                told = []
+                here.connectionLost = there.connectionLost = told.append
+                state(stream, here, there)
+                if settled:
+                    self.settle()
+                gone = self.dialer.close()
+                self.settle()
+                self.successResultOf(gone)
+                outcome = (len(told), len(self.dialer.streams), len(self.listener.streams))
+                self.assertEqual(outcome, (2, 0, 0), (state, settled))
+                self.assertEqual(self.clock.getDelayedCalls(), [], state)
+
+    def test_closing_the_session_from_a_stream(self):
+        """A protocol that closes the session while it is being told something ends the rest in an orderly way."""
+
+        class Closer(Recorder):
+            def dataReceived(_, data):
+                self.listener.close()
+
+        self.factory = Closer
+        streams = [self.dialer.open_stream() for _ in range(3)]
+        for stream in streams:
+            stream.attach(HalfCloseRecorder())
+            stream.write(b"close")
+        self.dialer.open_stream()
+        self.settle()
+        self.assertTrue(all(stream.protocol is None for stream in streams + self.inbound))
+        self.assertEqual(sorted(self.closed), ["dialer", "listener"])
 
     def test_losing_the_channel_ends_everything(self):
         """When the socket is gone every stream is, both sessions say so once, and no timer is left."""

@@ -7,6 +7,7 @@ as soon as its reader has taken everything, and one that either side has reset i
     open            yes         yes           end (we send FIN), FIN, reset, RST
     local closed    no          yes           FIN, reset, RST
     remote closed   yes         no            end, reset, RST
+    unread          no          no            consumed, stop_reading, reset, RST
     forgotten       -           -             frames for it are read and ignored
 
 Opening is apart from that: data may flow before the acknowledgement, which only counts against the backlog.
@@ -119,10 +120,6 @@ class Session:
 
     def __contains__(self, stream_id: int) -> bool:
         return stream_id in self._streams
-
-    def __len__(self) -> int:
-        """How many streams there are, those that are half closed included."""
-        return len(self._streams)
 
     def sendable(self, stream_id: int) -> int:
         """How many bytes may be sent on a stream now; 0 for one that is closed."""

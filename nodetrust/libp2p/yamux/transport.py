@@ -142,7 +142,8 @@ class YamuxSession(Protocol):
         nested, self._busy = self._busy, True
         try:
             for event in self._machine.receive_data(data, now):
-                self._receive(event)
+                if self._ending is None:
+                    self._receive(event)
         finally:
             self._busy = nested
         self._pump()
