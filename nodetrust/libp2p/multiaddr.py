@@ -81,6 +81,8 @@ class Multiaddr:
 
         :raise InvalidMultiaddr: it is none, is longer than ``MAX_MULTIADDR_BYTES``, or has an unknown protocol.
         """
+        if not data:
+            raise InvalidMultiaddr("an empty multiaddr")
         if len(data) > MAX_MULTIADDR_BYTES:
             raise InvalidMultiaddr(f"a multiaddr of {len(data)} bytes, allowed are {MAX_MULTIADDR_BYTES}")
         try:
