@@ -1,5 +1,8 @@
 """`DevelopmentCA`: the parts put together behind HTTPS on loopback."""
 
+# mypy: allow-untyped-calls
+# (twisted.web and twisted.protocols.policies have no types of their own.)
+
 import random as random_module
 import secrets
 from datetime import UTC, datetime
@@ -133,9 +136,6 @@ class _FrontEndResource(Resource):
     isLeaf = True
     front_end: FrontEnd
 
-    def __init__(self) -> None:
-        Resource.__init__(self)
-
     def render(self, request: IRequest) -> bytes:
         media_type = (request.getHeader("Content-Type") or "").partition(";")[0].strip().lower()
         reply = self.front_end.answer(
@@ -157,9 +157,6 @@ class _QuietSite(Site):
     noisy = False
     displayTracebacks = False
 
-    def __init__(self, resource: Resource) -> None:
-        Site.__init__(self, resource)
-
     def log(self, request: http.Request) -> None:
         pass
 
@@ -170,7 +167,7 @@ class _Connections(WrappingFactory[ProtocolWrapper]):
     noisy = False
 
     def __init__(self, factory: Site) -> None:
-        WrappingFactory.__init__(self, factory)
+        super().__init__(factory)
         self._gone: Deferred[None] | None = None
 
     async def drop_all(self) -> None:
@@ -182,7 +179,7 @@ class _Connections(WrappingFactory[ProtocolWrapper]):
             await self._gone
 
     def unregisterProtocol(self, p: ProtocolWrapper) -> None:
-        WrappingFactory.unregisterProtocol(self, p)
+        super().unregisterProtocol(p)
         if self._gone is not None and not self.protocols and not self._gone.called:
             self._gone.callback(None)
 
