@@ -259,7 +259,8 @@ class SecurityCompliance:
             for moved in (0, 1, 40):
                 self.wire = Wire()
                 _, inbound = self.start()
-                self.wire.listener.deliver(bytes(self.wire.dialer.outgoing[:moved]))
+                if moved:
+                    self.wire.listener.deliver(bytes(self.wire.dialer.outgoing[:moved]))
                 self.wire.dialer.outgoing.clear()
                 self.wire.dialer.detach()
                 ending(self.wire)
