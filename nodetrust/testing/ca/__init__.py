@@ -6,7 +6,8 @@ instead of storing them, and misbehaves on purpose (`CASettings`), so that a cli
 The files have the names of the roles in that document. Read in this order:
 
 * `errors`, `problems` (one table), `settings`, `policy` (which names), `jws` (signed requests): pure
-* `db` (what is remembered), `ca` (what is signed), `wfe` (requests → answers)
+* `db` (what is remembered), `ca` (what is signed)
+* `wfe` (requests → answers), which hands on to `accounts`, `orders` and `certificates`; `reply` is what these share
 * `va` (the DNS query), `server` (`DevelopmentCA`)
 """
 

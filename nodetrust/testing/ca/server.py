@@ -26,6 +26,7 @@ from nodetrust.testing.ca.ca import CertificateAuthority, Issuer, load_or_make_r
 from nodetrust.testing.ca.db import Database
 from nodetrust.testing.ca.errors import CAError
 from nodetrust.testing.ca.problems import Problem
+from nodetrust.testing.ca.reply import CAContext
 from nodetrust.testing.ca.settings import CASettings
 from nodetrust.testing.ca.va import ValidationAuthority, expected_value
 from nodetrust.testing.ca.wfe import DIRECTORY_PATH, FrontEnd
@@ -85,15 +86,10 @@ class DevelopmentCA:
             raise CAError(f"the development CA cannot listen on {_HOST}:{self._port}: {error.socketError}") from error
         self._listening = listening
         base_url = f"https://{_HOST}:{listening.getHost().port}"
-        resource.front_end = FrontEnd(
-            base_url,
-            self._database,
-            authority,
-            self._settings,
-            seconds=self._reactor.seconds,
-            random=self._random,
-            validate=self._validate,
+        context = CAContext(
+            base_url, self._database, authority, self._settings, self._reactor.seconds, self._random, self._validate
         )
+        resource.front_end = FrontEnd(context)
         return base_url + DIRECTORY_PATH
 
     async def stop(self) -> None:
