@@ -13,6 +13,7 @@ Written labels are lower case, canonical (RFC 5952) and never end in ``-``. Read
 
 from __future__ import annotations
 
+import functools
 import re
 import socket
 from ipaddress import IPv4Address, IPv6Address
@@ -178,8 +179,9 @@ def check_certificate_name(name: str) -> None:
         raise InvalidName(name, "ends like an IP address")
 
 
+@functools.lru_cache(maxsize=512)
 def _refused_label(label: str) -> str | None:
-    """Why a CA refuses a name with this label; None if it does not."""
+    """Why a CA refuses a name with this label; None if it does not. Remembered: a zone's labels come again."""
     if not label:
         return "an empty label"
     if len(label) > MAX_LABEL_CHARACTERS:

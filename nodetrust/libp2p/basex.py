@@ -8,13 +8,16 @@ from nodetrust.libp2p.errors import InvalidBase
 MAX_BYTES = 128
 """Converting costs the square of the length, so that it has a limit: three times the largest peer ID."""
 
+_CHUNK_PAIRS = 5
+"""Digits are handled in chunks that fit a machine word: long arithmetic is done once a chunk, not once a digit."""
+
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"  # what int() reads
 
 
 class BaseX:
     """The codec of one alphabet, whose first character is the digit zero. Case matters."""
 
-    __slots__ = ("_chunk_digits", "_chunk_value", "_int_digits", "_values", "alphabet", "max_characters", "name")
+    __slots__ = ("_int_digits", "_pairs", "_values", "alphabet", "max_characters", "name")
 
     def __init__(self, name: str, alphabet: str) -> None:
         self.name = name
@@ -22,9 +25,7 @@ class BaseX:
         self.max_characters = MAX_BYTES * 8  # one digit a byte for leading zeros, never more than one a bit
         base = len(alphabet)
         self._values = {character: value for value, character in enumerate(alphabet)}
-        # Digits are split off in chunks that fit a machine word: long division is done once a chunk, not once a digit.
-        self._chunk_digits = 9
-        self._chunk_value = base**self._chunk_digits
+        self._pairs = [high + low for high in alphabet for low in alphabet]
         self._int_digits = str.maketrans(alphabet, _DIGITS[:base]) if base <= len(_DIGITS) else None
 
     def encode(self, data: bytes) -> str:
@@ -35,18 +36,18 @@ class BaseX:
         if len(data) > MAX_BYTES:
             raise InvalidBase(f"{len(data)} bytes are too many for {self.name}")
         significant = data.lstrip(b"\0")
-        alphabet, base = self.alphabet, len(self.alphabet)
         number = int.from_bytes(significant, "big")
+        pairs, pair_value = self._pairs, len(self._pairs)
+        chunk_value = pair_value**_CHUNK_PAIRS
         digits: list[str] = []
         while number:
-            number, chunk = divmod(number, self._chunk_value)
-            for _ in range(self._chunk_digits):
-                chunk, digit = divmod(chunk, base)
-                digits.append(alphabet[digit])
-                if not (chunk or number):
-                    break
-        digits.append(alphabet[0] * (len(data) - len(significant)))
-        return "".join(reversed(digits))
+            number, chunk = divmod(number, chunk_value)
+            for _ in range(_CHUNK_PAIRS):
+                chunk, pair = divmod(chunk, pair_value)
+                digits.append(pairs[pair])
+        digits.reverse()
+        zero = self.alphabet[0]
+        return zero * (len(data) - len(significant)) + "".join(digits).lstrip(zero)
 
     def decode(self, text: str) -> bytes:
         """The bytes that *text* spells; the empty text spells none.
@@ -68,9 +69,9 @@ class BaseX:
         if self._int_digits is not None:
             return int(digits.translate(self._int_digits) or "0", len(self.alphabet))
         number, base, values = 0, len(self.alphabet), self._values
-        for begin in range(0, len(digits), self._chunk_digits):
+        for begin in range(0, len(digits), 2 * _CHUNK_PAIRS):
             chunk, weight = 0, 1
-            for character in digits[begin : begin + self._chunk_digits]:
+            for character in digits[begin : begin + 2 * _CHUNK_PAIRS]:
                 chunk = chunk * base + values[character]
                 weight *= base
             number = number * weight + chunk

@@ -75,12 +75,18 @@ class FrameDecoder:
         messages: list[bytes] = []
         position = 0
         self._expected_bytes = 0
-        while (header := varint.decode(data, position)) is not None:
-            length, begin = header
+        available = len(data)
+        while position < available:
+            length, begin = data[position], position + 1
+            if length >= 0x80:  # only longer ones are worth a call
+                header = varint.decode(data, position)
+                if header is None:
+                    break
+                length, begin = header
             if length > self.max_bytes:
                 raise MessageTooLong(length, self.max_bytes)
             end = begin + length
-            if end > len(data):
+            if end > available:
                 self._expected_bytes = end - position
                 break
             messages.append(bytes(data[begin:end]))
