@@ -10,7 +10,7 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from typing import Protocol
 
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
 from nodetrust.dns.answer import answer
 from nodetrust.dns.challenges import Challenge, ChallengeTable, authorize, decide
@@ -26,6 +26,9 @@ from nodetrust.messages import E_NOT_AUTHORIZED, E_OTHER, OK, DNS01Request, DNS0
 
 IDLE_SECONDS = 60.0
 """How long the issue server may keep a stream open for its next request; opening another one costs it nothing."""
+
+MAX_REASON_CHARACTERS = 400
+"""Of a refusal's text, which repeats a name that may be as long as the request."""
 
 
 class Challenges(Protocol):
@@ -83,8 +86,12 @@ class Dns01:
         try:
             await self._obey(caller, message)
         except ChallengeRefused as error:
-            self.log.warn("refused a challenge of {caller}: {reason}", caller=str(caller), reason=str(error))
-            return DNS01Response(error=error.error, message=str(error))
+            reason = str(error)[:MAX_REASON_CHARACTERS]
+            level = (
+                LogLevel.debug if error.error == E_NOT_AUTHORIZED else LogLevel.warn
+            )  # strangers do not fill the log
+            self.log.emit(level, "refused a challenge of {caller}: {reason}", caller=str(caller), reason=reason)
+            return DNS01Response(error=error.error, message=reason)
         return DNS01Response(error=OK)
 
     async def _obey(self, caller: PeerId, message: bytes) -> None:

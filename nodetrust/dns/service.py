@@ -109,7 +109,7 @@ def default_zone(settings: DnsSettings, origin: Name) -> Zone:
         raise ZoneError(
             "listen_dns is every address of this machine: say with a zone_file which one is the name server's"
         )
-    return parse_zone(default_zone_text(origin, sorted(addresses)), origin, "the default zone")
+    return parse_zone(default_zone_text(sorted(addresses)), origin, "the default zone")
 
 
 def _half_of_all_descriptors() -> int:

@@ -149,7 +149,7 @@ def _check_addresses(zone: Zone, lines: list[_Line]) -> None:
             raise ZoneError(f"{line.place}: the name server {name_to_text(host)} has no A or AAAA record in this file")
 
 
-def default_zone_text(origin: Name, addresses: list[str]) -> str:
+def default_zone_text(addresses: list[str]) -> str:
     """The zone file that stands in when there is none: this server at `addresses` is the one name server, `ns`."""
     hosts = "\n".join(f"ns 3600 {'AAAA' if ':' in address else 'A'} {address}" for address in addresses)
     return f"""

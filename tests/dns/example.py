@@ -40,6 +40,7 @@ ns.sub                A    192.0.2.9
 big                   TXT  "a{0}" "b{0}" "c{0}"
 _acme-challenge.proof TXT  "by hand"
 ip49-9-9-9            CAA  0 issue ";"
+_acme-challenge.ip48-8-8-8 TXT "by hand"
 """.format("x" * 250)
 
 
