@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar, get_args, get_origin, get_type_hints
 
@@ -62,12 +61,26 @@ class PeerSettings(Settings, frozen=True, kw_only=True):
     ] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class HostPort:
-    """An address to listen on or speak to, written `192.0.2.1:53` or `[2001:db8::1]:53`."""
+    """An address to listen on or speak to, written `192.0.2.1:53` or `[2001:db8::1]:53`.
 
-    host: str
-    port: int
+    No dataclass, which msgspec would read from a table.
+    """
+
+    __slots__ = ("host", "port")
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host = host
+        self.port = port
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, HostPort) and (self.host, self.port) == (other.host, other.port)
+
+    def __hash__(self) -> int:
+        return hash((self.host, self.port))
+
+    def __repr__(self) -> str:
+        return f"HostPort({self.host!r}, {self.port})"
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -34,7 +34,8 @@ RECONNECT_SECONDS = 30.0
 class ClientService(RoleService):
     """A libp2p peer that browsers can dial.
 
-    `certified` fires (with the `Obtained`) as soon as WSS is served for the first time.
+    `certified` fires with the `Obtained` when WSS is served for the first time, or fails with the `ObtainError` of
+    the first try, after which the client goes on trying.
     """
 
     log = Logger()
@@ -114,6 +115,8 @@ class ClientService(RoleService):
                 failures = 0
             except ObtainError as error:
                 failures += 1
+                if not self.certified.called:
+                    self.certified.errback(error)
                 asked = error.retry_after_seconds if isinstance(error, Refused) else None
                 wait = seconds_to_retry(failures, random(), asked)  # noqa: S311
                 self.log.error(
@@ -163,7 +166,7 @@ class ClientService(RoleService):
             names=", ".join(sorted(chain.names)),
             until=chain.not_after.isoformat(),
         )
-        if first:
+        if not self.certified.called:
             self.certified.callback(obtained)
         self._announce()
 

@@ -79,7 +79,7 @@ class Deployment:
         step(f"issue server {full_addresses(self.issue.host)[0]}")
         self.client = await self._run(ClientService(self.reactor, self._client_settings()))
         step(f"client {self.client.host.peer_id}; it asks for proofs, then for a certificate")  # type: ignore[union-attr]
-        obtained = await self._certified()
+        obtained = await self.client.certified
         step(f"certificate for {', '.join(sorted(obtained.chain.names))}")
         for address in self.client.wss_addresses:
             step(f"WSS at {address}")
@@ -91,7 +91,7 @@ class Deployment:
             await self._started.pop().stop()
 
     async def visit(self) -> Visit:
-        """Be a second peer that knows the issue server alone: hear of the client, resolve its name, dial it, ping it."""
+        """Be a second peer that knows the issue server alone: hear of the client, dial its name, ping it."""
         options = dial_options(self.reactor, self.dns_place, self.ca.root_pem_path)
         host = Host(self.reactor, PrivateKey.generate(), **options)
         pubsub = PubSub(host, self.reactor)
@@ -129,10 +129,6 @@ class Deployment:
         self._started.append(role)
         await role.start()
         return role
-
-    async def _certified(self) -> Obtained:
-        """The client's certificate, or the reason why its first try got none."""
-        return await self.client.certified
 
     def _identity(self, role: str) -> PeerId:
         state = self.folder / role

@@ -20,7 +20,7 @@ INTERRUPTED = 130
 """The exit status after Ctrl-C, as shells have it."""
 
 Work = Callable[[Any], Coroutine[Any, Any, int]]
-"""Called with the reactor; returns the exit status. It is cancelled by Ctrl-C and SIGTERM, and may take its time then."""
+"""Called with the reactor; returns the exit status. Ctrl-C and SIGTERM cancel it, and wait for what it does then."""
 
 
 def run(work: Work, *, verbose: bool) -> None:

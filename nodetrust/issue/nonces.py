@@ -24,6 +24,9 @@ class NonceBook:
         self._open: OrderedDict[bytes, tuple[PeerId, float]] = OrderedDict()
         self._of_peer: dict[PeerId, list[bytes]] = {}
 
+    def __len__(self) -> int:
+        return len(self._open)
+
     def give(self, peer: PeerId, nonce: bytes, now: float) -> None:
         """Note that `peer` was given `nonce` (`NONCE_BYTES` random bytes) at `now` (seconds)."""
         self._forget_old(now)

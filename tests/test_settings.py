@@ -1,0 +1,121 @@
+"""Settings: one definition for file and options, and one line that names what is wrong."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from nodetrust.settings import HostPort, Settings, SettingsError, ZoneName, build, described, options_for, read_file
+
+
+class Example(Settings, frozen=True, kw_only=True):
+    zone: Annotated[ZoneName, described("the zone")]
+    listen: Annotated[tuple[HostPort, ...], described("where to listen")] = (HostPort("127.0.0.1", 53),)
+    ttl: Annotated[int, described("the TTL", ge=0, le=100)] = 60
+    strict: Annotated[bool, described("be strict")] = False
+
+    def check(self):
+        if self.strict and self.ttl == 0:
+            raise SettingsError("ttl: expected more than 0 where strict is set")
+
+
+Options = options_for(Example, "example", "An example.")
+
+
+class HostPortTests(SynchronousTestCase):
+    def test_written_form_comes_back(self):
+        """IPv4, IPv6 and names are read and written in the same way."""
+        for text in ("192.0.2.1:53", "[2001:db8::1]:0", "ns.example.org:65535"):
+            self.assertEqual(str(HostPort.parse(text)), text)
+
+    def test_refuses_what_is_none(self):
+        """A missing port, one above 65535 and a bare IPv6 address are no places."""
+        for text in ("", "192.0.2.1", "192.0.2.1:65536", "2001:db8::1:53", "a b:1", ":53", "[::1]"):
+            self.assertRaises(ValueError, HostPort.parse, text)
+
+
+class FileTests(SynchronousTestCase):
+    def write(self, text):
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = Path(folder.name) / "example.toml"
+        path.write_text(text)
+        return path
+
+    def refusal(self, text):
+        path = self.write(text)
+        message = str(self.assertRaises(SettingsError, read_file, Example, path))
+        self.assertNotIn("\n", message)
+        self.assertTrue(message.startswith(str(path)), message)
+        return message
+
+    def test_reads_values_of_their_types(self):
+        """Text becomes the type of the setting."""
+        values = read_file(Example, self.write('zone = "NT.Example.ORG."\nlisten = ["[::1]:53"]\n'))
+        settings = build(Example, values)
+        self.assertEqual(settings.zone, "nt.example.org")
+        self.assertEqual(settings.listen, (HostPort("::1", 53),))
+        self.assertEqual(settings.ttl, 60)
+
+    def test_names_file_key_and_expectation(self):
+        """Whatever is wrong, the one line says in which file, at which key, and what was expected."""
+        self.assertIn("listen[1]: expected HOST:PORT", self.refusal('listen = ["127.0.0.1:53", "nowhere"]'))
+        self.assertIn("ttl: expected int <= 100", self.refusal("ttl = 101"))
+        self.assertIn("ttl: expected int, got str", self.refusal('ttl = "60"'))
+        self.assertIn("strict: expected bool, got int", self.refusal("strict = 1"))
+        self.assertIn("zone: ", self.refusal('zone = "a..b"'))
+        self.assertIn("colour: no such setting; there are listen, strict, ttl, zone", self.refusal('colour = "red"'))
+        self.assertIn("expected a TOML file", self.refusal("zone = "))
+
+    def test_names_a_file_that_cannot_be_read(self):
+        """A file that is not there is named."""
+        error = self.assertRaises(SettingsError, read_file, Example, Path("/nonexistent/example.toml"))
+        self.assertEqual(str(error), "/nonexistent/example.toml: cannot be read: No such file or directory")
+
+
+class OptionTests(SynchronousTestCase):
+    def parse(self, *arguments):
+        options = Options()
+        options.parseOptions(list(arguments))
+        return options.settings
+
+    def test_options_win_over_the_file(self):
+        """An option replaces the file's value, and repeats add up."""
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = Path(folder.name) / "example.toml"
+        path.write_text('zone = "a.example"\nttl = 1\nlisten = ["127.0.0.1:1"]\n')
+        settings = self.parse(
+            "--config", str(path), "--ttl", "2", "--listen", "127.0.0.1:2", "--listen", "127.0.0.1:3", "--strict"
+        )
+        self.assertEqual((settings.zone, settings.ttl, settings.strict), ("a.example", 2, True))
+        self.assertEqual(settings.listen, (HostPort("127.0.0.1", 2), HostPort("127.0.0.1", 3)))
+
+    def test_a_wrong_option_ends_the_start_with_one_line(self):
+        """The line names the command, the option and what was expected."""
+        ended = self.assertRaises(SystemExit, self.parse, "--zone", "a.example", "--ttl", "many")
+        self.assertEqual(ended.code, "example: --ttl: expected int, got str")
+
+    def test_a_missing_setting_is_named(self):
+        """A setting without default must be given, and the line says how."""
+        ended = self.assertRaises(SystemExit, self.parse)
+        self.assertEqual(ended.code, "example: zone: is not set: give --zone, or put zone into the file of --config")
+
+    def test_settings_that_do_not_fit_together(self):
+        """What the settings' own check refuses ends the start, too."""
+        ended = self.assertRaises(SystemExit, self.parse, "--zone", "a.example", "--strict", "--ttl", "0")
+        self.assertIn("ttl: expected more than 0", ended.code)
+
+    def test_help_explains_every_setting(self):
+        """Each option is in the help text, with its description and default."""
+        text = " ".join(str(Options()).split())
+        for expected in (
+            "--zone= the zone [required]",
+            "--listen=",
+            "(may be given several times)",
+            "the TTL",
+            "--config=",
+        ):
+            self.assertIn(expected, text)
+        self.assertIn("[default: 60]", text)
