@@ -1,0 +1,52 @@
+"""When a client asks for the next certificate."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from nodetrust.client.renewal import (
+    FIRST_RETRY_SECONDS,
+    LAST_RETRY_SECONDS,
+    MIN_WAIT_SECONDS,
+    SPREAD,
+    seconds_to_renewal,
+    seconds_to_retry,
+)
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class RenewalTests(SynchronousTestCase):
+    def test_renews_when_a_third_is_left(self):
+        """Of 90 days, 60 are used."""
+        wait = seconds_to_renewal(START, START + timedelta(days=90), START, 0.0)
+        self.assertEqual(wait, timedelta(days=60).total_seconds())
+
+    def test_an_old_certificate_is_renewed_at_once(self):
+        """One that has ended, or is about to, is not waited for."""
+        for days in (80, 90, 400):
+            now = START + timedelta(days=days)
+            self.assertEqual(seconds_to_renewal(START, START + timedelta(days=90), now, 0.0), MIN_WAIT_SECONDS)
+
+    @given(st.integers(10, 400 * 86400), st.floats(0, 1))
+    def test_never_before_a_third_and_well_before_the_end(self, life_seconds, chance):
+        """The spread goes towards the end, and leaves most of the last third for retries."""
+        end = START + timedelta(seconds=life_seconds)
+        wait = seconds_to_renewal(START, end, START, chance)
+        self.assertGreaterEqual(wait, life_seconds * 2 / 3 - 1e-3)
+        self.assertLessEqual(wait, life_seconds * (2 / 3 + SPREAD / 3) + MIN_WAIT_SECONDS)
+
+
+class RetryTests(SynchronousTestCase):
+    def test_waits_double_up_to_a_limit(self):
+        """A minute, two, four, ... an hour."""
+        self.assertEqual(seconds_to_retry(1, 0.0, None), FIRST_RETRY_SECONDS)
+        self.assertEqual(seconds_to_retry(2, 0.0, None), 2 * FIRST_RETRY_SECONDS)
+        self.assertEqual(seconds_to_retry(1000, 0.0, None), LAST_RETRY_SECONDS)
+
+    def test_honours_the_issue_server(self):
+        """Who says when to come back is not asked earlier."""
+        self.assertGreaterEqual(seconds_to_retry(1, 0.0, 86400), 86400)
+        self.assertEqual(seconds_to_retry(1, 0.0, 1), FIRST_RETRY_SECONDS)
