@@ -95,7 +95,7 @@ class FrameDecoder:
 
 
 MAX_UNREAD_MESSAGES = 64
-"""How many whole messages wait for `read` before the stream is paused; what one read of the stream brings comes on top."""
+"""How many whole messages wait for `read` before the stream is paused; what one read brings comes on top."""
 
 
 @implementer(IHalfCloseableProtocol)

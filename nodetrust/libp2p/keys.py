@@ -239,13 +239,17 @@ def _load_public(type: KeyType, raw: bytes) -> _AnyPublic:
         key = serialization.load_der_public_key(raw)
     except (ValueError, UnsupportedAlgorithm):
         raise InvalidKey(f"a public key of type {type.name} that does not parse") from None
+    checked: _AnyPublic
     if type is KeyType.RSA and isinstance(key, rsa.RSAPublicKey):
         _check_rsa(key)
-    elif type is not KeyType.ECDSA or not isinstance(key, ec.EllipticCurvePublicKey) or not _on_p256(key):
+        checked = key
+    elif type is KeyType.ECDSA and isinstance(key, ec.EllipticCurvePublicKey) and _on_p256(key):
+        checked = key
+    else:
         raise InvalidKey(f"a key that says {type.name} and holds another kind")
-    if _public_data(type, key) != raw:
+    if _public_data(type, checked) != raw:
         raise InvalidKey(f"a public key of type {type.name} that is not in its canonical form")
-    return key
+    return checked
 
 
 def _load_ed25519(raw: bytes) -> ed25519.Ed25519PublicKey:
@@ -268,15 +272,13 @@ def _on_p256(key: ec.EllipticCurvePublicKey | ec.EllipticCurvePrivateKey) -> boo
     return isinstance(key.curve, ec.SECP256R1)
 
 
-def _public_data(type: KeyType, key: object) -> bytes:
-    """The protobuf's Data of a public key object of the `cryptography` library."""
+def _public_data(type: KeyType, key: _AnyPublic) -> bytes:
+    """The protobuf's Data of a public key."""
     if isinstance(key, ed25519.Ed25519PublicKey):
         return key.public_bytes_raw()
     if type is KeyType.SECP256K1 and isinstance(key, ec.EllipticCurvePublicKey):
         return key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint)
-    if isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
-        return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    raise InvalidKey(f"not an identity key: {key.__class__.__name__}")
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def _private_data(type: KeyType, key: _AnyPrivate, public: bytes) -> bytes:

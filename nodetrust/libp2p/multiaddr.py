@@ -153,8 +153,8 @@ class Multiaddr:
 
 def _encode(component: Component) -> bytes:
     protocol = BY_NAME.get(component.name)
-    if protocol is None or (component.value is None) != (protocol.size == 0):
-        raise InvalidMultiaddr(f"not a part of a multiaddr: {component.name[:40]!r} with {component.value!r}")
+    if protocol is None or (component.value is None and protocol.size):
+        raise InvalidMultiaddr(f"not a part of a multiaddr: {component.name[:40]!r}, or one that wants a value")
     if component.value is None:
         return protocol.prefix
     value = protocol.to_bytes(component.value)

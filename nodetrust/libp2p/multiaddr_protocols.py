@@ -5,6 +5,7 @@ import binascii
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
 from urllib.parse import quote, unquote_to_bytes
 
 from nodetrust.libp2p import varint
@@ -117,11 +118,7 @@ def _hash_text(data: bytes) -> str:
     return "u" + base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def _no_bytes(text: str) -> bytes:
-    raise InvalidMultiaddr("a value for a protocol that has none")
-
-
-def _no_text(data: bytes) -> str:
+def _no_value(value: object) -> NoReturn:
     raise InvalidMultiaddr("a value for a protocol that has none")
 
 
@@ -134,7 +131,7 @@ def _name(name: str, code: int) -> Protocol:
 
 
 def _flag(name: str, code: int) -> Protocol:
-    return Protocol(name, code, 0, _no_bytes, _no_text)
+    return Protocol(name, code, 0, _no_value, _no_value)
 
 
 _PROTOCOLS = (

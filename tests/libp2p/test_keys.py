@@ -42,6 +42,8 @@ class VectorTests(SynchronousTestCase):
             self.assertEqual(hash(PublicKey.from_protobuf(public)), hash(key.public_key))
             self.assertEqual(str(key.peer_id), pair["peer_id"])
             self.assertIs(key.peer_id, key.public_key.peer_id)
+            self.assertIn(pair["peer_id"], repr(key.public_key))
+            self.assertNotEqual(key.public_key, public)
 
     def test_2018(self) -> None:
         """The keys that JavaScript made in 2018 are read and written unchanged."""

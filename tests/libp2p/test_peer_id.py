@@ -55,6 +55,7 @@ class PeerIdTests(SynchronousTestCase):
         self.assertEqual((twin, hash(twin)), (ED25519, hash(ED25519)))
         self.assertNotEqual(twin, ED25519.multihash)
         self.assertEqual(bytes(twin), ED25519.multihash)
+        self.assertEqual(repr(twin), f"<PeerId {ED25519}>")
         ids = [PeerId.from_base58(key["peer_id"]) for key in KEYS.values()]
         self.assertEqual(sorted(ids), sorted(ids, key=bytes))
         self.assertRaises(AttributeError, setattr, twin, "multihash", b"")
