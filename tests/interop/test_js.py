@@ -1,0 +1,18 @@
+"""Our host and js-libp2p."""
+
+from typing import Any
+
+from tests.interop.compliance import ComplianceTests
+from tests.interop.harness import Peer
+
+
+class JsTests(ComplianceTests):
+    """All that any implementation must do with us."""
+
+    agent = "js-libp2p"
+
+    async def start_peer(self, **options: Any) -> Peer:
+        return await self.start_js(**options)
+
+
+del ComplianceTests  # Trial would run it for its own sake
