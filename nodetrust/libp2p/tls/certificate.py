@@ -6,6 +6,7 @@ STRING }`: the identity key as protobuf, and its signature over a prefix and the
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +15,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
 from nodetrust.libp2p.errors import HandshakeError, InvalidKey
@@ -32,6 +34,9 @@ MIN_DIGEST_BYTES = 32
 
 _SEQUENCE = 0x30
 _OCTET_STRING = 0x04
+
+# It warns of what it will refuse one day. Here that is in strangers' certificates, and not worth a line in our log.
+warnings.filterwarnings("ignore", category=CryptographyDeprecationWarning, module=__name__.replace(".", r"\."))
 
 _UNREADABLE = (
     ValueError,

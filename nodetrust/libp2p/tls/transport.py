@@ -117,10 +117,6 @@ class _Protocol(TLSMemoryBIOProtocol):
         """We never half-close the channel below."""
 
 
-class _NoCommonProtocol(SSL.Error):
-    """Raised inside OpenSSL's ALPN callback, it becomes the alert `no_application_protocol`."""
-
-
 @implementer(IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator)
 class _Connections:
     """Makes OpenSSL connections, with one context for each direction; neither sends or heeds a server name."""
@@ -143,7 +139,8 @@ class _Connections:
         for protocol in offered:
             if protocol in self._alpn:
                 return protocol
-        raise _NoCommonProtocol("no ALPN protocol in common")
+        # OpenSSL makes the alert `no_application_protocol` of any exception; Twisted wants one in OpenSSL's form.
+        raise SSL.Error([("libp2p", "ALPN", "no ALPN protocol in common")])
 
 
 def _context(method: int, certificate: OwnCertificate) -> SSL.Context:
@@ -152,6 +149,7 @@ def _context(method: int, certificate: OwnCertificate) -> SSL.Context:
     context.use_privatekey(certificate.private_key)
     context.use_certificate(certificate.certificate)
     context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True)
+    # Nothing is ever resumed. (OpenSSL still sends two small tickets that lead nowhere; pyOpenSSL can't stop it.)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_options(SSL.OP_NO_TICKET)
     # An idle connection keeps 20 kB less.
