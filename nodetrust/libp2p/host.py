@@ -26,9 +26,16 @@ from nodetrust.libp2p.ping import PingResponder
 from nodetrust.libp2p.requests import RequestFactory, Respond
 from nodetrust.libp2p.security import Security
 from nodetrust.libp2p.streams import StreamAddress
-from nodetrust.libp2p.transports import CertificateStore, Listener, RawConnection, TransportAddress
+from nodetrust.libp2p.tls import TlsSecurity
+from nodetrust.libp2p.transports import (
+    CertificateStore,
+    Listener,
+    RawConnection,
+    TcpTransport,
+    TransportAddress,
+    WebSocketTransport,
+)
 from nodetrust.libp2p.transports.sockets import HostReactor
-from nodetrust.libp2p.transports.tcp import TcpTransport
 from nodetrust.libp2p.upgrade import MUXERS, Upgraded, upgrade_inbound
 
 if TYPE_CHECKING:
@@ -67,8 +74,11 @@ class Host:
         self._limits = limits
         self._budget = ConnectionBudget(limits)
         # Noise first: in Python its handshake is several times as fast as that of TLS with its certificates.
-        self._securities = securities or (NoiseSecurity(key, MUXERS),)
-        self._transports = (TcpTransport(reactor, self._budget, resolver),)
+        self._securities = securities or (NoiseSecurity(key, MUXERS), TlsSecurity(key, MUXERS, reactor))
+        self._transports = (
+            TcpTransport(reactor, self._budget, resolver),
+            WebSocketTransport(reactor, self._budget, resolver, trust_root),
+        )
         self._dialer = Dialer(reactor, self.peer_id, self._transports, self._securities)
         self._protocols: dict[str, IProtocolFactory] = {}
         self._listeners: list[Listener] = []
@@ -194,7 +204,7 @@ class Host:
     # The end.
 
     def stop(self) -> Deferred[None]:
-        """Close listeners, dials and connections; fires when every socket is closed, after STOP_SECONDS at the latest."""
+        """Close listeners, dials and connections; fires when every socket is closed, STOP_SECONDS from now at most."""
         stopped: Deferred[None] = Deferred()
         if self._running:
             self._running = False

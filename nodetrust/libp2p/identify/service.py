@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -216,22 +216,18 @@ async def _read_all(messages: MessageStream) -> Identify:
     return decode(parts)
 
 
-def _seen_from(connection: Connection, addresses: list[Multiaddr]) -> list[Multiaddr]:
-    """Addresses that may be of use to this peer: no loopback for others than loopback; a wildcard becomes our address here."""
+def _seen_from(connection: Connection, addresses: Iterable[Multiaddr]) -> Iterator[Multiaddr]:
+    """What may be of use to this peer: loopback only for loopback; our address on this connection for a wildcard."""
     local = connection.local_address.components[0]
-    useful = []
     for address in addresses:
-        first = address.components[0]
-        if first.name in {"ip4", "ip6"}:
-            host = ip_address(first.value or "")
-            if host.is_unspecified:
-                if first.name != local.name:
-                    continue
-                address = Multiaddr.of(*((part.name, part.value) for part in (local, *address.components[1:])))
-            elif host.is_loopback and not ip_address(local.value or "").is_loopback:
-                continue
-        useful.append(address)
-    return useful
+        first, *layers = address.components
+        host = ip_address(first.value or "") if first.name in {"ip4", "ip6"} else None
+        if host is None or not (host.is_unspecified or host.is_loopback):
+            yield address
+        elif host.is_unspecified and first.name == local.name:
+            yield Multiaddr.of(*((part.name, part.value) for part in (local, *layers)))
+        elif host.is_loopback and ip_address(local.value or "").is_loopback:
+            yield address
 
 
 def _timed_out(_: object, seconds: float) -> object:

@@ -3,7 +3,7 @@
 Sources: libp2p/specs `addressing/README.md`, `websockets/README.md`; RFC 6455.
 
 Read in this order: `address` (what a multiaddr says), `resolve` (names), `sockets` (what transports share), `tcp`,
-`certificates` (TLS of a listener and of a dialer), `websocket`.
+`certificates` (TLS of a listener and of a dialer), `websocket_channel`, `websocket`.
 """
 
 from nodetrust.libp2p.transports.address import TransportAddress
@@ -11,6 +11,7 @@ from nodetrust.libp2p.transports.certificates import CertificateStore
 from nodetrust.libp2p.transports.errors import CertificateError, UnsupportedAddress
 from nodetrust.libp2p.transports.sockets import Listener, RawConnection, Transport
 from nodetrust.libp2p.transports.tcp import TcpTransport
+from nodetrust.libp2p.transports.websocket import WebSocketTransport
 
 __all__ = [
     "CertificateError",
@@ -21,4 +22,5 @@ __all__ = [
     "Transport",
     "TransportAddress",
     "UnsupportedAddress",
+    "WebSocketTransport",
 ]

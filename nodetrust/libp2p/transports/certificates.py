@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
+from service_identity import VerificationError
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator
 from twisted.internet.ssl import TLSVersion, optionsForClientTLS
 from twisted.protocols.tls import TLSMemoryBIOProtocol
@@ -107,3 +108,13 @@ def client_options(server_name: str, trust_root: object | None) -> IOpenSSLClien
         acceptableProtocols=[ALPN],
         extraCertificateOptions={"raiseMinimumTo": TLSVersion.TLSv1_2},
     )
+
+
+def describe_tls_failure(reason: BaseException) -> str | None:
+    """What was wrong with a TLS handshake, in words; None if `reason` is nothing of TLS's."""
+    if isinstance(reason, VerificationError):
+        return "the server's certificate is for other names"
+    if isinstance(reason, SSL.Error):
+        texts = [part[-1] for part in reason.args[0]] if reason.args else []
+        return f"TLS: {', '.join(texts) or 'the handshake failed'}"
+    return None
