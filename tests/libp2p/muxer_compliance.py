@@ -296,6 +296,24 @@ class MuxerCompliance:
         self.settle()
         self.assertEqual((bytes(there.received), there.read_ended), (b"".join(chunks), True))
 
+    def test_close_waits_for_the_producer(self):
+        """As with sockets, a stream that is closed while a producer is registered ends when the producer is done."""
+
+        class Idle:
+            def resumeProducing(self):
+                pass
+
+        for streaming in (True, False):
+            stream, _, there = self.open()
+            stream.registerProducer(Idle(), streaming)
+            stream.loseConnection()
+            self.settle()
+            self.assertFalse(there.read_ended)
+            stream.write(b"last words")
+            stream.unregisterProducer()
+            self.settle()
+            self.assertEqual((there.received, there.read_ended), (b"last words", True))
+
     def test_streams_take_turns(self):
         """A stream with much to send does not keep a short message of another waiting behind all of it."""
         long, _, _ = self.open()

@@ -15,7 +15,10 @@ from nodetrust.libp2p.yamux.send_queue import SendQueue
 from nodetrust.libp2p.yamux.wire import StreamCode
 
 WRITE_BUFFER_BYTES = 64 * 1024
-"""With more than this unsent, a stream's producer is paused (the limit of Twisted's own sockets)."""
+"""With more than this unsent, a stream's producer is paused (the limit of Twisted's own sockets).
+
+Not less than a frame: what pauses a producer then takes a second turn to send, and the turn resumes it.
+"""
 
 
 class Producer(Shape):
@@ -119,8 +122,8 @@ class YamuxStream(Channel):
 
     @property
     def wants_turn(self) -> bool:
-        """Whether a producer may have more to give although nothing is queued."""
-        return self._producer is not None and (self._producer_paused or not self._streaming)
+        """Whether a pull producer may have more to give although nothing is queued."""
+        return self._producer is not None and not self._streaming
 
     @property
     def end_due(self) -> bool:
@@ -196,9 +199,9 @@ class YamuxStream(Channel):
         self._account()
 
     def _account(self) -> None:
-        """Report what has left us since the last time. What a `detach` gave back was reported before, and not again."""
+        """Report what the reader has taken since the last time; what a `detach` gave back counts as not taken."""
         taken = self._charged - len(self._unread)
-        if taken > 0 and self._reading:
+        if taken and self._reading:
             self._charged -= taken
             self._owner.stream_consumed(self, taken)
 

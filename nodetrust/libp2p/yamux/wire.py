@@ -88,7 +88,7 @@ class FrameReader:
         """Yield what is complete. After a header of a Data frame, its payload follows in one or more pieces."""
         offset, size = 0, len(data)
         if self._partial and size:
-            offset = min(size, HEADER_BYTES - len(self._partial))
+            offset = HEADER_BYTES - len(self._partial)
             self._partial += data[:offset]
             if len(self._partial) < HEADER_BYTES:
                 return

@@ -316,6 +316,14 @@ class FlowControlTests(SessionCase):
         self.assertEqual(events[-1], StreamReset(34, StreamCode.RESOURCE_LIMIT))
         self.assertEqual(self.session.budget.unread, 16 * INITIAL_WINDOW_BYTES)
 
+    def test_rest_of_a_payload_after_a_reset_is_dropped(self):
+        """A stream that is reset in the middle of a frame leaves nothing behind when the rest of it comes."""
+        frame = data(1, 1000)
+        self.receive(frame[:500])
+        self.session.reset(1)
+        self.assertEqual(self.receive(frame[500:], syn(2)), [StreamOpened(2)])
+        self.assertEqual(self.session.budget.unread, 0)
+
     def test_stopped_reader_costs_nothing(self):
         """What comes for a stream that we read no more is dropped, uncounted, and not granted anew."""
         self.receive(data(1, 1000))

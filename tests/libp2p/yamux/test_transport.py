@@ -94,6 +94,7 @@ class YamuxSessionTests(SynchronousTestCase):
     def test_aborts_a_channel_that_does_not_close(self):
         """A remote side that neither reads nor closes is cut off in bounded time."""
         gone = self.session.close()
+        self.assertIsNone(self.wire.listener.producer)
         self.assertFalse(self.wire.listener.aborted)
         self.clock.advance(SESSION_CLOSE_SECONDS)
         self.assertTrue(self.wire.listener.aborted)
@@ -184,6 +185,35 @@ class YamuxSessionTests(SynchronousTestCase):
         stream.attach(second)
         self.assertEqual(second.received, b"twothree")
         self.assertEqual(self.session._machine.budget.unread, 0)
+
+    def test_closed_protocol_is_not_told_of_the_remote_end(self):
+        """After loseConnection there is no readConnectionLost, even if the remote side's FIN comes right then."""
+        stream = self.open()
+        protocol = stream.protocol
+        stream.loseConnection()
+        self.frames(encode(FrameType.WINDOW_UPDATE, FIN, 1, 0))
+        self.clock.advance(0)
+        self.assertFalse(protocol.read_ended)
+        self.assertIsNotNone(protocol.lost.check(ConnectionDone))
+
+    def test_given_back_bytes_count_as_unread(self):
+        """What a protocol gives back when it is detached counts until the next one has taken it."""
+        stream = self.open()
+        self.frames(encode_data(1, [b"onetwo"], 6))
+        stream.detach(b"two")
+        self.frames(encode_data(1, [b"three"], 5))
+        self.assertEqual(self.session._machine.budget.unread, 8)
+
+    def test_writes_fill_one_message_of_noise(self):
+        """No write to the channel is larger than one Noise message can carry, and bulk data fill it."""
+        stream = self.open()
+        sizes = []
+        self.wire.listener.write = lambda data: sizes.append(len(data))
+        self.session.pauseProducing()
+        for _ in range(3):
+            stream.write(b"x" * 65536)
+        self.session.resumeProducing()
+        self.assertEqual(sizes, [65519, 65519, 65519, 3 * 65536 - 3 * 65507 + 12])
 
     def test_passes_on_the_addresses(self):
         """A stream's peer and host are those of its connection."""
