@@ -1,14 +1,18 @@
 """What a real peer and our host must do with each other, whichever implementation the peer is."""
 
 import hashlib
+from collections.abc import Callable, Sequence
 from os import urandom
+from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.ssl import Certificate, trustRootFromCertificates
 
 from nodetrust.libp2p.connection import Connection
+from nodetrust.libp2p.errors import DialError
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
@@ -16,29 +20,41 @@ from nodetrust.libp2p.noise import NoiseSecurity
 from nodetrust.libp2p.ping import ping
 from nodetrust.libp2p.pubsub.messages import PubSubMessage
 from nodetrust.libp2p.pubsub.service import PubSub
+from nodetrust.libp2p.security import Security
 from nodetrust.libp2p.tls import TlsSecurity
+from nodetrust.libp2p.transports import CertificateStore
 from nodetrust.libp2p.upgrade import MUXERS
+from tests.interop import nameserver
+from tests.interop.certificates import make_certificate
 from tests.interop.harness import COMMAND_SECONDS, InteropTestCase, Peer
+from tests.interop.nameserver import NAME
 from tests.interop.streams import DIGEST, ECHO, handle_streams, pattern, send_and_receive
 
 TCP, WEB_SOCKET = "/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/tcp/0/ws"
+SECURE_WEB_SOCKET = "/ip4/127.0.0.1/tcp/0/tls/ws"
 TOPIC = "nodetrust-test"
 AGENT = "nodetrust-interop/1"
 TEN_MEGABYTES = 10_000_000
 PING_BYTES = 32
 
 
+def by_name(address: str) -> str:
+    """The address with NAME in the place of its IP address."""
+    return address.replace("/ip4/127.0.0.1/", f"/dns4/{NAME}/")
+
+
 class OurHostTestCase(InteropTestCase):
     """Starts hosts of ours and connects them to peers."""
 
-    async def start_host(self, *securities: str, listen: tuple[str, ...] = (TCP, WEB_SOCKET)) -> Host:
-        """A host that speaks `securities` ("noise", "tls") and serves the test protocols over TCP and WebSocket."""
+    async def start_host(self, *securities: str, listen: Sequence[str] = (TCP, WEB_SOCKET), **options: Any) -> Host:
+        """A host that speaks `securities` ("noise", "tls") and serves the test protocols; `options` are Host's."""
         key = PrivateKey.generate()
-        layers = {
+        layers: dict[str, Callable[[], Security]] = {
             "noise": lambda: NoiseSecurity(key, MUXERS),
             "tls": lambda: TlsSecurity(key, MUXERS, self.reactor),
         }
-        host = Host(self.reactor, key, securities=[layers[name]() for name in securities], agent_version=AGENT)
+        chosen = [layers[name]() for name in securities]
+        host = Host(self.reactor, key, securities=chosen, agent_version=AGENT, **options)
         self.addCleanup(host.stop)
         handle_streams(host)
         for address in listen:
@@ -72,8 +88,8 @@ class ComplianceTests(OurHostTestCase):
     agent = ""
     """A part of the agent version that the implementation announces."""
 
-    async def start_peer(self, **options: Any) -> Peer:
-        """A node of the implementation; the options are those of the peers' `start`."""
+    async def start_peer(self, *, root: Path | None = None, **options: Any) -> Peer:
+        """A node of the implementation that trusts the PEM file `root`; the other options are those of its `start`."""
         raise NotImplementedError
 
     async def check_connection(self, security: str, web_socket: bool, we_dial: bool) -> None:
@@ -171,6 +187,34 @@ class ComplianceTests(OurHostTestCase):
     async def test_ten_megabytes_over_web_socket(self) -> None:
         """The same over WebSocket, whose messages cut the stream at will."""
         await self.check_echo(web_socket=True)
+
+    async def test_they_dial_verified_web_socket(self) -> None:
+        """The peer dials our WSS address by its name and verifies our certificate."""
+        files = make_certificate(Path(self.mktemp()), [NAME])
+        store = CertificateStore()
+        store.set([NAME], files.key.read_bytes(), files.certificate.read_bytes())
+        host = await self.start_host("noise", listen=[])
+        listening = await host.listen(Multiaddr.parse(SECURE_WEB_SOCKET), store)
+        peer = await self.start_peer(root=files.root, nameServer=self.serve_name())
+        told = await peer.command("dial", addr=by_name(str(listening.with_peer_id(host.peer_id))))
+        self.assertEqual(told["peer"], str(host.peer_id))
+        await peer.command("ping", peer=str(host.peer_id))
+
+    async def test_we_dial_verified_web_socket(self) -> None:
+        """We dial the peer's WSS address by its name and verify its certificate."""
+        files = make_certificate(Path(self.mktemp()), [NAME])
+        server = self.serve_name()
+        root = trustRootFromCertificates([Certificate.loadPEM(files.root.read_bytes())])
+        resolver = nameserver.resolver(int(server.rpartition(":")[2]))
+        host = await self.start_host("noise", listen=[], resolver=resolver, trust_root=root)
+        stranger = await self.start_host("noise", listen=[], resolver=resolver)
+        peer = await self.start_peer(
+            listen=[SECURE_WEB_SOCKET], certificate=str(files.certificate), key=str(files.key), nameServer=server
+        )
+        address = Multiaddr.parse(by_name(peer.listening[0]))
+        connection = await host.connect([address])
+        self.assertLess(await ping(connection, urandom(PING_BYTES), self.reactor), COMMAND_SECONDS)
+        await self.assertFailure(Deferred.fromCoroutine(stranger.connect([address])), DialError)
 
     async def test_either_security_is_agreed_on(self) -> None:
         """A dialer that prefers TLS and a listener that has only Noise agree on Noise."""

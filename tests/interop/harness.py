@@ -22,7 +22,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SkipTest, TestCase
 
-from tests.interop import toolchain
+from tests.interop import nameserver, toolchain
 
 COMMAND_SECONDS = 45.0
 """Beyond the peers' own deadlines (20 and 30 s), so that their more telling errors come first."""
@@ -219,6 +219,12 @@ class InteropTestCase(TestCase):
 
     def setUp(self) -> None:
         self.tools = require_toolchain()
+
+    def serve_name(self) -> str:
+        """Run the DNS server of `nameserver.py` for this test; its "host:port"."""
+        port = nameserver.listen()
+        self.addCleanup(port.stopListening)
+        return f"127.0.0.1:{nameserver.port_number(port)}"
 
     async def start_js(self, *, extra_roots: Path | None = None, **options: Any) -> Peer:
         """A js-libp2p node; `extra_roots` is a PEM file whose certificates it trusts for WSS."""

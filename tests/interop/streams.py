@@ -30,6 +30,8 @@ def pattern(length: int) -> bytes:
 class Echo(Protocol):
     """Sends back what it gets; a remote side that does not read stops us from reading, too."""
 
+    transport: Channel
+
     def connectionMade(self) -> None:
         self.transport.registerProducer(self.transport, True)
 
@@ -48,6 +50,8 @@ class Echo(Protocol):
 class Digest(Protocol):
     """Answers the SHA-256 of everything, once the remote side has half-closed."""
 
+    transport: Channel
+
     def connectionMade(self) -> None:
         self.read = hashlib.sha256()
 
@@ -65,6 +69,8 @@ class Digest(Protocol):
 @implementer(IHalfCloseableProtocol, IPushProducer)
 class SendAndReceive(Protocol):
     """Sends `data` as fast as the transport takes it, half-closes, and keeps what comes back until its end."""
+
+    transport: Channel
 
     def __init__(self, data: bytes) -> None:
         self.received = bytearray()
@@ -121,10 +127,10 @@ async def send_and_receive(connection: Connection, protocol_id: str, data: bytes
     """Send `data` on a new stream and half-close; what the peer sent until it closed."""
     stream: Channel = await connection.open_stream([protocol_id])
     protocol = SendAndReceive(data)
-    started = reactor.seconds()  # type: ignore[attr-defined]  # the reactor is a module to mypy
+    started = reactor.seconds()
     stream.attach(protocol)
-    received = await protocol.over.addTimeout(STREAM_SECONDS, reactor)  # type: ignore[arg-type]
-    return Returned(received, reactor.seconds() - started)  # type: ignore[attr-defined]
+    received = await protocol.over.addTimeout(STREAM_SECONDS, reactor)
+    return Returned(received, reactor.seconds() - started)
 
 
 def handle_streams(host: Host) -> None:

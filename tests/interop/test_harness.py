@@ -1,32 +1,15 @@
 """The two real peers against each other: what they can't do there, no test may ask of us."""
 
 from pathlib import Path
-from typing import Any, cast
-
-from twisted.internet import reactor
-from twisted.internet.defer import Deferred, fail, succeed
-from twisted.names import dns
-from twisted.names.common import ResolverBase
-from twisted.names.error import DomainError
-from twisted.names.server import DNSServerFactory
+from typing import Any
 
 from tests.interop.certificates import make_certificate
 from tests.interop.harness import InteropTestCase, Peer, ProgramError
+from tests.interop.nameserver import NAME
 
 LISTEN = ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/tcp/0/ws"]
 TOPIC = "nodetrust-test"
-NAME = "ip4127-0-0-1.interop.test"
 TEN_MEGABYTES = 10_000_000
-
-
-class OneName(ResolverBase):
-    """A resolver for the address of NAME, and for nothing else."""
-
-    def _lookup(self, name: bytes, cls: int, type: int, timeout: object) -> Deferred[object]:
-        if name.lower() != NAME.encode():
-            return fail(DomainError(name))
-        answers = [dns.RRHeader(name, dns.A, ttl=1, payload=dns.Record_A("127.0.0.1"))] if type == dns.A else []
-        return succeed((answers, [], []))
 
 
 class JsAndGoTests(InteropTestCase):
@@ -100,13 +83,6 @@ class JsAndGoTests(InteropTestCase):
         """The peer's WSS address with NAME in the place of its IP address."""
         port = peer.listening[0].split("/")[4]
         return f"/dns4/{NAME}/tcp/{port}/tls/ws/p2p/{peer.peer_id}"
-
-    def serve_name(self) -> str:
-        """A DNS server on loopback that knows NAME; its "host:port"."""
-        protocol = dns.DNSDatagramProtocol(DNSServerFactory(clients=[OneName()]))
-        port = cast(Any, reactor).listenUDP(0, protocol, "127.0.0.1")
-        self.addCleanup(port.stopListening)
-        return f"127.0.0.1:{port.getHost().port}"
 
     async def test_errors_are_told(self) -> None:
         """A command that fails at the peer is an error here, with the peer's own words."""

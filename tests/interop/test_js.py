@@ -1,5 +1,6 @@
 """Our host and js-libp2p."""
 
+from pathlib import Path
 from typing import Any
 
 from tests.interop.compliance import ComplianceTests
@@ -11,8 +12,8 @@ class JsTests(ComplianceTests):
 
     agent = "js-libp2p"
 
-    async def start_peer(self, **options: Any) -> Peer:
-        return await self.start_js(**options)
+    async def start_peer(self, *, root: Path | None = None, **options: Any) -> Peer:
+        return await self.start_js(extra_roots=root, **options)
 
 
 del ComplianceTests  # Trial would run it for its own sake
