@@ -377,7 +377,7 @@ class StreamTests(HostCase):
         self.assertEqual(b"done", await first.read())
 
     async def transfer(self, listen: str) -> None:
-        dialer, listener, connection = await self.pair(listen)
+        _, listener, connection = await self.pair(listen)
         sink = SlowSink(0.001)
         factory = Factory()
         factory.buildProtocol = lambda _: sink
@@ -422,7 +422,7 @@ class IdentifyTests(HostCase):
 
     async def test_both_sides(self) -> None:
         """Each side learns the other's protocols, addresses and agent, and where the other sees it."""
-        dialer, listener, connection = await self.pair(agent_version="tester/1")
+        _, listener, connection = await self.pair(agent_version="tester/1")
         [accepted] = listener.connections()
         await self.until(lambda: connection.remote_identify and accepted.remote_identify)
         told = connection.remote_identify
@@ -435,7 +435,7 @@ class IdentifyTests(HostCase):
 
     async def test_push(self) -> None:
         """A new protocol and new addresses are pushed to the peers that are connected."""
-        dialer, listener, connection = await self.pair()
+        _, listener, connection = await self.pair()
         [accepted] = listener.connections()
         await self.until(lambda: connection.remote_identify and accepted.remote_identify)
         listener.handle_messages(ECHO, _nothing, 10)
@@ -527,6 +527,10 @@ class GarbageTests(HostCase):
         _, listener, connection = await self.pair()
         port = int(listener.addresses()[0].get("tcp") or 0)
         negotiated = b"\x13/multistream/1.0.0\n\x07/noise\n"
-        for data in (b"GET / HTTP/1.1\r\n\r\n", b"\xff" + os.urandom(5000), negotiated + b"\x00\x30" + os.urandom(48)):
+        for data in (
+            b"GET / HTTP/1.1\r\nHost: x" + bytes(99),
+            b"\xff\xff" + os.urandom(5000),
+            negotiated + b"\x00\x01x",
+        ):
             await self.talk(port, data)
         await self.assertPingable(connection)
