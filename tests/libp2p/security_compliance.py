@@ -2,7 +2,7 @@
 
 import os
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost
@@ -19,6 +19,9 @@ from nodetrust.testing.memory import Wire
 R = PrivateKey.from_seed(b"\x01" * 32)
 I = PrivateKey.from_seed(b"\x02" * 32)  # noqa: E741  # the name that the published vectors give this key
 YAMUX = "/yamux/1.0.0"
+
+# Several classes run one such test, which Hypothesis warns of; each of them begins with a `setUp` of its own.
+GIVEN_TO_EVERY_LAYER = settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.differing_executors])
 
 
 @implementer(IHalfCloseableProtocol)
@@ -278,7 +281,7 @@ class SecurityCompliance:
             self.pump()
             self.assertRefused(sides[1 - side])
 
-    @settings(deadline=None, max_examples=30)
+    @GIVEN_TO_EVERY_LAYER
     @given(st.binary(min_size=1, max_size=300), st.booleans())
     def test_garbage_first(self, data, dialing):
         """Bytes that are no handshake fail it or leave it waiting; nothing else is raised, and nothing is logged."""
@@ -290,7 +293,7 @@ class SecurityCompliance:
         self.assertRefused(side)
         (inbound if dialing else outbound).addErrback(lambda _: None)
 
-    @settings(deadline=None, max_examples=30)
+    @GIVEN_TO_EVERY_LAYER
     @given(st.integers(0, 10_000), st.integers(0, 7), st.booleans())
     def test_tampered_handshake(self, position, bit, dialing):
         """No side ever ends up with another identity than the other's, whichever bit of the handshake is changed."""
