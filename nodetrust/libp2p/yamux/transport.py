@@ -186,9 +186,10 @@ class YamuxSession(Protocol):
                 stream.abortConnection()
 
     def _stream_opened(self, event: StreamOpened) -> None:
+        if event.stream_id not in self._machine:
+            return  # opened and reset in one breath: a flood of these costs nothing above
         stream = self.streams[event.stream_id] = YamuxStream(self, event.stream_id)
-        if event.stream_id in self._machine:
-            self._machine.accept(event.stream_id)
+        self._machine.accept(event.stream_id)
         self._on_stream(stream)
 
     def _data_received(self, event: DataReceived) -> None:

@@ -186,6 +186,11 @@ class YamuxSessionTests(SynchronousTestCase):
         self.assertEqual(second.received, b"twothree")
         self.assertEqual(self.session._machine.budget.unread, 0)
 
+    def test_stream_that_is_reset_at_once_is_not_announced(self):
+        """SYN and RST in one read make no stream, so that a flood of them costs little."""
+        self.assertEqual(self.frames(encode(FrameType.WINDOW_UPDATE, SYN | RST, 1, 0)), [])
+        self.assertEqual((self.streams, self.session.streams), ([], {}))
+
     def test_closed_protocol_is_not_told_of_the_remote_end(self):
         """After loseConnection there is no readConnectionLost, even if the remote side's FIN comes right then."""
         stream = self.open()
