@@ -110,7 +110,7 @@ class _Protocol(TLSMemoryBIOProtocol):
     """Twisted's TLS, which claims every interface of the transport below, for a channel that can half-close."""
 
     def __init__(self, factory: TLSMemoryBIOFactory, secured: TlsChannel) -> None:
-        super().__init__(factory, secured)
+        TLSMemoryBIOProtocol.__init__(self, factory, secured)
 
     def readConnectionLost(self) -> None:
         """The remote side ended the channel below without TLS's own farewell: there is nothing to wait for."""
