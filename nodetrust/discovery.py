@@ -7,12 +7,16 @@ pubsub message, whose signature pubsub has checked. Servers join the topic only 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from random import SystemRandom
+
+from twisted.internet.interfaces import IReactorTime
 
 from nodetrust.errors import NodetrustError
 from nodetrust.libp2p.errors import Libp2pError
+from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
-from nodetrust.libp2p.pubsub import PubSub, PubSubMessage
+from nodetrust.libp2p.pubsub import PubSub, PubSubMessage, Verdict
 from nodetrust.messages import MAX_ANNOUNCE_BYTES, Announce, InvalidMessage, parse
 
 TOPIC = "nodetrust_discovery_v2"
@@ -46,19 +50,31 @@ def decode_announcement(payload: bytes, author: PeerId) -> list[Multiaddr]:
     return [address.without_peer_id().with_peer_id(author) for address in addresses]
 
 
+def start_pubsub(host: Host, clock: IReactorTime) -> PubSub:
+    """Pubsub on `host`, started; whoever started it stops it."""
+    pubsub = PubSub(host, clock, SystemRandom())
+    pubsub.start()
+    return pubsub
+
+
 def watch(pubsub: PubSub, found: Callable[[PeerId, list[Multiaddr]], None]) -> Callable[[], None]:
     """Call `found` with the author and the addresses of each announcement; returns what ends the watch."""
 
     def received(message: PubSubMessage) -> None:
-        try:
-            addresses = decode_announcement(message.data, message.source)
-        except InvalidAnnouncement:
-            return
-        found(message.source, addresses)
+        found(message.source, decode_announcement(message.data, message.source))
 
-    return pubsub.subscribe(TOPIC, received)
+    return pubsub.subscribe(TOPIC, received, _judge)
 
 
 def relay(pubsub: PubSub) -> Callable[[], None]:
     """Join the topic only to carry others' announcements; returns what leaves it."""
-    return pubsub.subscribe(TOPIC, lambda message: None)
+    return pubsub.subscribe(TOPIC, lambda message: None, _judge)
+
+
+def _judge(message: PubSubMessage) -> Verdict:
+    """What is no announcement is neither delivered nor carried, and counts against whoever sent it."""
+    try:
+        decode_announcement(message.data, message.source)
+    except InvalidAnnouncement:
+        return Verdict.REJECT
+    return Verdict.ACCEPT

@@ -17,7 +17,7 @@ from nodetrust.client.files import load, save
 from nodetrust.client.obtain import Obtained, obtain
 from nodetrust.client.renewal import seconds_to_renewal, seconds_to_retry
 from nodetrust.client.settings import ClientSettings
-from nodetrust.discovery import TOPIC, encode_announcement, relay
+from nodetrust.discovery import TOPIC, encode_announcement, relay, start_pubsub
 from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.multiaddr import Multiaddr
@@ -61,8 +61,7 @@ class ClientService(RoleService):
         self.host = host = open_host(
             self.reactor, settings, **dial_options(self.reactor, settings.nameserver, settings.trust_file)
         )
-        self.pubsub = pubsub = PubSub(host, self.reactor)
-        pubsub.start()
+        self.pubsub = pubsub = start_pubsub(host, self.reactor)
         relay(pubsub)
         listening = await listen_all(host, settings, self.log, "nodetrust-client")
         self._plain_addresses = list(settings.announce) or listening

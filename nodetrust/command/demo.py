@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.panel import Panel
 from rich.table import Table
 from twisted.internet.defer import Deferred, TimeoutError
 
@@ -63,7 +62,7 @@ async def _show(reactor: Any, console: Console, deployment: Deployment) -> None:
     with console.status("starting"):
         starting = Deferred.fromCoroutine(deployment.start(step))
         obtained = await starting.addTimeout(DEMO_SECONDS, reactor, _too_slow)
-    console.print(_certificate_panel(obtained))
+    console.print(_certificate_rows(obtained))
     with console.status("a second peer looks for the client"):
         visiting = Deferred.fromCoroutine(deployment.visit())
         visit: Visit = await visiting.addTimeout(DEMO_SECONDS, reactor, _too_slow)
@@ -75,16 +74,17 @@ def _too_slow(_: object, seconds: float) -> object:
     raise TimeoutError(f"this took more than {seconds:g} seconds; -v shows what went on")
 
 
-def _certificate_panel(obtained: Obtained) -> Panel:
+def _certificate_rows(obtained: Obtained) -> Table:
     leaf = obtained.chain.leaf
-    rows = Table.grid(padding=(0, 2))
+    rows = Table.grid("what", "value", padding=(0, 2, 0, 2))
+    rows.columns[0].style = "dim"
+    rows.columns[1].overflow = "fold"
     rows.add_row("names", "\n".join(sorted(obtained.chain.names)))
     rows.add_row("issuer", leaf.issuer.rfc4514_string())
-    rows.add_row(
-        "valid", f"{obtained.chain.not_before:%Y-%m-%d %H:%M} to {obtained.chain.not_after:%Y-%m-%d %H:%M} UTC"
-    )
     rows.add_row("serial", f"{leaf.serial_number:x}")
-    return Panel(rows, title="certificate", title_align="left", expand=False)
+    rows.add_row("from", f"{obtained.chain.not_before:%Y-%m-%d %H:%M} UTC")
+    rows.add_row("until", f"{obtained.chain.not_after:%Y-%m-%d %H:%M} UTC")
+    return rows
 
 
 async def _until_stopped() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from twisted.internet.defer import Deferred
 from nodetrust.client.obtain import Obtained
 from nodetrust.client.service import ClientService
 from nodetrust.client.settings import ClientSettings
-from nodetrust.discovery import watch
+from nodetrust.discovery import start_pubsub, watch
 from nodetrust.dns.service import DnsService
 from nodetrust.dns.settings import DnsSettings
 from nodetrust.issue.service import IssueService
@@ -22,8 +23,7 @@ from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
-from nodetrust.libp2p.ping import ping
-from nodetrust.libp2p.pubsub import PubSub
+from nodetrust.libp2p.ping import PING_BYTES, ping
 from nodetrust.proof.service import ProofService
 from nodetrust.proof.settings import ProofSettings
 from nodetrust.service import KEY_FILE, dial_options
@@ -94,20 +94,19 @@ class Deployment:
         """Be a second peer that knows the issue server alone: hear of the client, dial its name, ping it."""
         options = dial_options(self.reactor, self.dns_place, self.ca.root_pem_path)
         host = Host(self.reactor, PrivateKey.generate(), **options)
-        pubsub = PubSub(host, self.reactor)
+        pubsub = start_pubsub(host, self.reactor)
         heard: Deferred[list[Multiaddr]] = Deferred()
 
         def found(peer: PeerId, addresses: list[Multiaddr]) -> None:
             if peer == self.client.host.peer_id and not heard.called:  # type: ignore[union-attr]
                 heard.callback(addresses)
 
-        pubsub.start()
         watch(pubsub, found)
         try:
             await host.connect(full_addresses(self.issue.host))
             addresses = await heard
             connection = await host.connect(addresses)
-            seconds = await ping(host, connection.remote_peer)
+            seconds = await ping(connection, os.urandom(PING_BYTES), self.reactor)
             return Visit(addresses[0], seconds)
         finally:
             pubsub.stop()
@@ -120,7 +119,7 @@ class Deployment:
             "dns": str(self.dns_place),
             "issue": list(map(str, full_addresses(self.issue.host))),
             "proof": list(map(str, full_addresses(self.proof.host))),
-            "client": list(map(str, [*full_addresses(self.client.host), *self.client.wss_addresses])),
+            "client": list(map(str, full_addresses(self.client.host))),
             "ca_root": str(self.ca.root_pem_path),
             "acme_directory": self.acme_directory,
         }

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from nodetrust.discovery import relay
+from nodetrust.discovery import relay, start_pubsub
 from nodetrust.errors import NodetrustError
 from nodetrust.issue.decide import Policy, decide
 from nodetrust.issue.dns01 import DnsServers
@@ -59,8 +59,7 @@ class IssueService(RoleService):
         self.orders = await Orders.open(self.reactor, settings, DnsServers(host, settings.dns_servers))
         host.handle_messages(ISSUE_INFO_PROTOCOL, self._inform, MAX_ISSUE_REQUEST_BYTES, REQUEST_SECONDS)
         host.handle_messages(ISSUE_PROTOCOL, self._issue, MAX_ISSUE_REQUEST_BYTES, REQUEST_SECONDS)
-        self._pubsub = PubSub(host, self.reactor)
-        self._pubsub.start()
+        self._pubsub = start_pubsub(host, self.reactor)
         relay(self._pubsub)
         await listen_all(host, settings, self.log, "nodetrust-issue")
 

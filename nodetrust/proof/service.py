@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from nodetrust.discovery import relay
+from nodetrust.discovery import relay, start_pubsub
 from nodetrust.errors import NodetrustError
 from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.framing import MessageStream
@@ -38,8 +38,7 @@ class ProofService(RoleService):
         self.host = host = open_host(self.reactor, self.settings)
         host.handle_messages(PROOF_PROTOCOL, self._prove, MAX_PROOF_REQUEST_BYTES, REQUEST_SECONDS)
         host.handle_messages(PROOF_PROTOCOL_NONCE, self._prove_request, MAX_PROOF_REQUEST_BYTES, REQUEST_SECONDS)
-        self.pubsub = PubSub(host, self.reactor)
-        self.pubsub.start()
+        self.pubsub = start_pubsub(host, self.reactor)
         relay(self.pubsub)
         await listen_all(host, self.settings, self.log, "nodetrust-proof")
 
