@@ -1,0 +1,123 @@
+"""The four roles on loopback, with Pebble as the CA: what the end-to-end tests stand on."""
+
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor as default_reactor
+
+from nodetrust.client.service import ClientService
+from nodetrust.client.settings import ClientSettings
+from nodetrust.dns.service import DnsService
+from nodetrust.dns.settings import DnsSettings
+from nodetrust.issue.service import IssueService
+from nodetrust.issue.settings import IssueSettings
+from nodetrust.keyfile import load_or_create
+from nodetrust.libp2p.host import Host
+from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.proof.service import ProofService
+from nodetrust.proof.settings import ProofSettings
+from nodetrust.service import KEY_FILE
+from nodetrust.settings import HostPort, ZoneName
+from tests.interop.pebble import Pebble
+
+ZONE = "nodetrust.test"
+LOOPBACK = (Multiaddr.parse("/ip4/127.0.0.1/tcp/0"),)
+SECURE_WEB_SOCKET = (Multiaddr.parse("/ip4/127.0.0.1/tcp/0/tls/ws"),)
+PROOF_SERVERS = 2
+
+
+class Roles:
+    """Starts Pebble, the servers and clients, each with a folder of its own under `folder`; `stop` ends all of them."""
+
+    def __init__(self, pebble_program: Path, folder: Path) -> None:
+        self.folder = folder.absolute()
+        self.pebble = Pebble()
+        self.dns: DnsService
+        self.proofs: list[ProofService] = []
+        self.issue: IssueService
+        self._pebble_program = pebble_program
+        self._reactor: Any = default_reactor
+        self._started: list[Any] = []
+
+    async def start_servers(self, **issue_settings: Any) -> None:
+        """DNS, Pebble, the proof servers and the issue server; the settings are the issue server's."""
+        self.dns = await self._run(DnsService(self._reactor, self._dns_settings()))
+        self._started.append(self.pebble)
+        await self.pebble.start(self._pebble_program, self.folder / "pebble", str(self.name_server))
+        self.root_file.write_bytes(self.pebble.root_pem)
+        for number in range(PROOF_SERVERS):
+            settings = ProofSettings(state=self._folder(f"proof-{number}"), listen=LOOPBACK, allow_private=True)
+            self.proofs.append(await self._run(ProofService(self._reactor, settings)))
+        self.issue = await self._run(IssueService(self._reactor, self._issue_settings(issue_settings)))
+
+    async def start_client(self, name: str = "client", **settings: Any) -> ClientService:
+        """A client that announces itself every second; its `certified` has yet to fire."""
+        defaults: dict[str, Any] = {
+            "state": self._folder(name),
+            "listen": LOOPBACK,
+            "wss_listen": SECURE_WEB_SOCKET,
+            "issuer": full_addresses(self.issue.host),
+            "announce_seconds": 1.0,
+            "nameserver": self.name_server,
+            "trust_file": self.root_file,
+        }
+        client: ClientService = await self._run(
+            ClientService(self._reactor, ClientSettings(**{**defaults, **settings}))
+        )
+        return client
+
+    async def stop(self) -> None:
+        """Stop what was started, last first."""
+        while self._started:
+            await self._started.pop().stop()
+
+    @property
+    def name_server(self) -> HostPort:
+        """Where our DNS server answers."""
+        return HostPort.parse(self.dns.places[0])
+
+    @property
+    def root_file(self) -> Path:
+        """The root that Pebble signs from."""
+        return self.folder / "pebble" / "signing-root.pem"
+
+    async def _run(self, role: Any) -> Any:
+        self._started.append(role)
+        await role.start()
+        return role
+
+    def _folder(self, name: str) -> Path:
+        folder = self.folder / name
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    def _dns_settings(self) -> DnsSettings:
+        issuer = load_or_create(self._folder("issue") / KEY_FILE).peer_id
+        return DnsSettings(
+            zone=ZoneName(ZONE),
+            state=self._folder("dns"),
+            listen=LOOPBACK,
+            listen_dns=(HostPort("127.0.0.1", 0),),
+            admins=(issuer,),
+        )
+
+    def _issue_settings(self, settings: dict[str, Any]) -> IssueSettings:
+        defaults: dict[str, Any] = {
+            "zone": ZoneName(ZONE),
+            "state": self._folder("issue"),
+            "listen": LOOPBACK,
+            "proof_servers": tuple(address for proof in self.proofs for address in full_addresses(proof.host)),
+            "dns_servers": full_addresses(self.dns.host),
+            "acme_directory": self.pebble.directory,
+            "acme_ca_file": self.pebble.https_root,
+            "acme_profile": "default",
+            "agree_to_terms": True,
+            "allow_private": True,
+        }
+        return IssueSettings(**{**defaults, **settings})
+
+
+def full_addresses(host: Host | None) -> tuple[Multiaddr, ...]:
+    """Where a started role listens, with its /p2p."""
+    assert host is not None
+    return tuple(address.with_peer_id(host.peer_id) for address in host.addresses())
