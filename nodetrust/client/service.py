@@ -54,6 +54,7 @@ class ClientService(RoleService):
         self._wss_ports: set[int] = set()
         self._loops: list[LoopingCall] = []
         self._renewing: Deferred[None] | None = None
+        self._stopped = False
 
     async def start(self) -> None:
         """Listen for libp2p, join the announcements, and start to obtain a certificate (which goes on by itself)."""
@@ -72,6 +73,7 @@ class ClientService(RoleService):
 
     async def stop(self) -> None:
         """Stop announcing and renewing, and close every connection and listener."""
+        self._stopped = True  # cancelling does not reach a renewal that is itself calling us, by way of `certified`
         for loop in self._loops:
             if loop.running:
                 loop.stop()
@@ -104,7 +106,7 @@ class ClientService(RoleService):
     async def _keep_certified(self, host: Host) -> None:
         await self._use_stored(host)
         failures = 0
-        while True:
+        while not self._stopped:
             if self.current is not None and failures == 0:
                 chain = self.current.chain
                 wait = seconds_to_renewal(chain.not_before, chain.not_after, self._now(), random())  # noqa: S311
@@ -165,9 +167,9 @@ class ClientService(RoleService):
             names=", ".join(sorted(chain.names)),
             until=chain.not_after.isoformat(),
         )
+        self._announce()
         if not self.certified.called:
             self.certified.callback(obtained)
-        self._announce()
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self.reactor.seconds(), UTC)
