@@ -1,4 +1,4 @@
-"""Adds up one run of tox: `python3 .ci/tally.py STATUS LOG` prints "N passed, N failed", and exits with 1 if any failed.
+"""Adds up a run of tox: `python3 .ci/tally.py STATUS LOG` prints "N passed, N failed", and exits with 1 if one did.
 
 An environment that runs Trial counts with its tests, any other as one. An environment that fails although all of its
 tests passed counts as one failure, and so does a run that fails without a failed environment, or in which no test ran.
