@@ -236,9 +236,6 @@ class PubSub:
 
     async def _open_stream(self, remote: _Remote) -> None:
         stream = await self._host.open_stream(remote.peer, remote.protocols)
-        if self._remotes.get(remote.peer) is not remote:
-            stream.abortConnection()
-            return
         if remote.opened_at is not None:
             remote.outbox.clear()
             self._run(self._router.peer_restarted(remote.peer))

@@ -174,7 +174,9 @@ class MessageTests(RouterCase):
         self.assertEqual(targets(3, 118), chosen)
         router.heartbeat(178)
         self.assertNotEqual(targets(4, 178), chosen)
-        self.assertEqual({p for p, rpc in self.sent(router.subscribe("t", 179)).items() if rpc.graft}, targets(5, 178))
+        chosen = targets(5, 178)
+        grafted = {peer for peer, rpc in self.sent(router.subscribe("t", 179)).items() if rpc.graft}
+        self.assertEqual(grafted, chosen)
 
 
 class ValidationTests(SynchronousTestCase):
@@ -227,6 +229,37 @@ class ValidationTests(SynchronousTestCase):
             self.router.heartbeat(now)
         self.assertTrue(self.router.listens_to(A))
 
+    def test_what_a_low_score_costs(self) -> None:
+        """First the place in the mesh, then gossip, then our messages, then all attention."""
+        self.router.heartbeat(1)
+        mine, offered = unsigned(US, 1), message_ids(AUTHOR, bytes(8), None).go
+
+        def standing():
+            sent = self.router.publish(replace(mine, seqno=self.seqnos.pop()), 1)
+            asked = self.router.received(A, Rpc(ihave=(IHave("t", (offered,)),)), 1)
+            return any(effect.peer == A for effect in sent), bool(asked), self.router.listens_to(A)
+
+        self.seqnos = [bytes([n]) * 8 for n in range(5)]
+        self.assertEqual(standing(), (True, True, True))
+        self.router.malformed(A)
+        self.assertEqual(self.sent_prunes(self.router.heartbeat(2)), {A})
+        self.assertEqual(standing(), (True, True, True))
+        self.router.malformed(A)
+        self.assertEqual(standing(), (True, False, True))
+        for _ in range(2):
+            self.router._scores.add_behaviour(A, 4)
+        self.assertEqual(standing(), (False, False, True))
+        self.router.malformed(A)
+        self.assertEqual(standing(), (False, False, False))
+
+    def test_offenders_are_not_grafted(self) -> None:
+        """A peer with a penalty is not taken into a mesh that has room."""
+        self.router.malformed(A)
+        self.router.unsubscribe("t", 0)
+        self.router.heartbeat(20)
+        self.router.subscribe("t", 20)
+        self.assertEqual(self.router.mesh("t"), {B, C})
+
     def test_malformed_rpcs(self) -> None:
         """Bytes that are no RPC count like an invalid message."""
         for _ in range(3):
@@ -250,7 +283,11 @@ class ValidationTests(SynchronousTestCase):
         self.assertEqual(len(self.checked), 5)
         self.router.heartbeat(1)
         self.receive(C, *(unsigned(AUTHOR, n) for n in range(10)))
+        self.receive(C, *(unsigned(AUTHOR, n) for n in range(10, 20)))
         self.assertEqual(len(self.checked), 8)
+        self.router.heartbeat(2)
+        self.receive(C, *(unsigned(AUTHOR, n) for n in range(10, 20)))
+        self.assertEqual(len(self.checked), 11)
         self.assertEqual(self.router.score(A), 0)
 
 
@@ -354,6 +391,22 @@ class GossipTests(RouterCase):
         (offer,) = self.router.heartbeat(1)
         self.assertEqual(offer.rpc.ihave[0].ids, (ids_of(first).js, ids_of(second).js))
 
+    def test_learning_the_style_of_an_offer(self) -> None:
+        """To a peer that has offered in rust-libp2p's style we offer in that style."""
+        message = unsigned(AUTHOR, 1)
+        self.receive(A, messages=(message,))
+        self.receive(self.other, ihave=(IHave("t", (ids_of(message).rust,)),))
+        self.assertEqual(self.router.heartbeat(1)[0].rpc.ihave, (IHave("t", (ids_of(message).rust,)),))
+
+    def test_offers_are_bounded(self) -> None:
+        """Of more messages than one RPC may name, a random part is offered."""
+        self.router = trusting_router(US, parameters=Parameters(max_ihave_ids=5))
+        self.meet(self.other)
+        self.router.subscribe("t", 0)
+        self.receive(self.other, prune=(Prune("t", HUGE_BACKOFF),), messages=[unsigned(AUTHOR, n) for n in range(20)])
+        (offer,) = self.router.heartbeat(1)
+        self.assertEqual(len(set(offer.rpc.ihave[0].ids)), 5)
+
     def test_retransmissions_are_bounded(self) -> None:
         """The same message is handed to one peer three times, under whatever ID it asks."""
         message = unsigned(AUTHOR, 1)
@@ -393,6 +446,24 @@ class GossipTests(RouterCase):
             self.router.heartbeat(now + 0.5)
         self.assertFalse(self.router.listens_to(self.other))
         self.assertEqual(self.router.score(A), 0)
+
+    def test_forgiven_promises(self) -> None:
+        """A peer is not to blame for what we had no time to verify, no longer want, or what it left before sending."""
+        ids = [ids_of(unsigned(AUTHOR, n)).go for n in range(200)]
+        for story in ("throttled", "unsubscribed", "disconnected"):
+            self.router = trusting_router(US, parameters=Parameters(checks_per_peer=0))
+            self.meet(A)
+            self.router.subscribe("t", 0)
+            for n in range(10):
+                self.receive(A, ihave=(IHave("t", (ids[n],)),))
+            if story == "throttled":
+                self.receive(A, messages=tuple(unsigned(AUTHOR, n) for n in range(10)))
+            elif story == "unsubscribed":
+                self.router.unsubscribe("t", 1)
+            else:
+                self.router.peer_disconnected(A)
+            self.router.heartbeat(5)
+            self.assertEqual(self.router.score(A), 0, story)
 
 
 class GarbageTests(SynchronousTestCase):

@@ -85,6 +85,15 @@ class SigningTests(SynchronousTestCase):
             with self.assertRaises(MessageInvalid, msg=repr(wrong)):
                 check(wrong)
 
+    def test_key_must_be_the_authors(self) -> None:
+        """Who signs with a key of its own and shows that key can not write in another's name."""
+        for author_type in (KeyType.ED25519, KeyType.RSA):
+            author, forger = PrivateKey.generate(author_type), PrivateKey.generate(KeyType.ECDSA)
+            unsigned = replace(MESSAGE, source=author.peer_id.multihash, signature=None)
+            signature = forger.sign(signing.SIGN_PREFIX + encode_message(unsigned))
+            with self.assertRaisesRegex(MessageInvalid, "not the author's"):
+                check(replace(unsigned, signature=signature, key=forger.public_key.to_protobuf()))
+
     def test_author(self) -> None:
         """The author is known without verifying anything."""
         self.assertEqual(author_of(replace(MESSAGE, signature=b"wrong")), AUTHOR.peer_id)
