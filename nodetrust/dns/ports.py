@@ -34,27 +34,24 @@ class DnsPort:
         await DeferredList([maybeDeferred(port.stopListening) for port in (self.udp, self.tcp)], consumeErrors=True)
 
 
-def bind(reactor: Any, place: HostPort, factory: DnsStreamFactory) -> DnsPort:
+def bind(reactor: Any, place: HostPort, factory: DnsStreamFactory, tries: int = TRIES) -> DnsPort:
     """Listen on an address, over UDP and TCP; port 0 means a number that both can have.
 
     Raises CannotBind with the system's reason.
     """
-    for last in [False] * (TRIES - 1) + [True]:
-        datagrams = DnsDatagrams(factory.responder)
-        try:
-            udp = reactor.listenUDP(place.port, datagrams, place.host, MAX_DATAGRAM_BYTES)
-        except CannotListenError as error:
-            raise CannotBind(_reason(place, "UDP", error)) from error
-        number = udp.getHost().port
-        try:
-            tcp = reactor.listenTCP(number, factory, BACKLOG, place.host)
-        except CannotListenError as error:
-            udp.stopListening()
-            if place.port or last:
-                raise CannotBind(_reason(place, "TCP", error)) from error
-        else:
-            return DnsPort(HostPort(place.host, number), udp, tcp)
-    raise AssertionError("the last try returns or raises")
+    try:
+        udp = reactor.listenUDP(place.port, DnsDatagrams(factory.responder), place.host, MAX_DATAGRAM_BYTES)
+    except CannotListenError as error:
+        raise CannotBind(_reason(place, "UDP", error)) from error
+    number = udp.getHost().port
+    try:
+        tcp = reactor.listenTCP(number, factory, BACKLOG, place.host)
+    except CannotListenError as error:
+        udp.stopListening()
+        if place.port or tries == 1:
+            raise CannotBind(_reason(place, "TCP", error)) from error
+        return bind(reactor, place, factory, tries - 1)
+    return DnsPort(HostPort(place.host, number), udp, tcp)
 
 
 def _reason(place: HostPort, transport: str, error: CannotListenError) -> str:

@@ -31,6 +31,7 @@ class Type(enum.IntEnum):
     MX = 15
     TXT = 16
     AAAA = 28
+    DNAME = 39
     OPT = 41
     DS = 43
     TSIG = 250

@@ -25,7 +25,7 @@ class DnsSettings(PeerSettings, frozen=True, kw_only=True):
     )
     listen_dns: Annotated[
         tuple[HostPort, ...],
-        described("an address to answer DNS on, over UDP and TCP, such as 192.0.2.1:53 or [2001:db8::1]:53"),
+        described("an address to answer DNS on, over UDP and TCP: 192.0.2.1:53, or [::]:53 for every one, IPv4 too"),
     ] = (HostPort("127.0.0.1", 5353),)
     zone_file: Annotated[
         Path | None,

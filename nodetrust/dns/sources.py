@@ -53,12 +53,9 @@ class Ip4Source:
 
     def lookup(self, labels: Name, now: float) -> Node | None:
         """An A record, or none for an address that the policy leaves out."""
-        if not labels[0].startswith(IPV4_PREFIX):
-            return None
-        address = read_label(labels[0])
-        if not isinstance(address, IPv4Address):
-            return None
-        return node(RRset(Type.A, self.ttl, (address.packed,))) if self.policy(address) else Node()
+        if labels[0].startswith(IPV4_PREFIX) and isinstance(address := read_label(labels[0]), IPv4Address):
+            return node(RRset(Type.A, self.ttl, (address.packed,))) if self.policy(address) else Node()
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +67,9 @@ class Ip6Source:
 
     def lookup(self, labels: Name, now: float) -> Node | None:
         """An AAAA record, or none for an address that the policy leaves out."""
-        if not labels[0].startswith(IPV6_PREFIX):
-            return None
-        address = read_label(labels[0])
-        if not isinstance(address, IPv6Address):
-            return None
-        return node(RRset(Type.AAAA, self.ttl, (address.packed,))) if self.policy(address) else Node()
+        if labels[0].startswith(IPV6_PREFIX) and isinstance(address := read_label(labels[0]), IPv6Address):
+            return node(RRset(Type.AAAA, self.ttl, (address.packed,))) if self.policy(address) else Node()
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +80,9 @@ class PeerSource:
 
     def lookup(self, labels: Name, now: float) -> Node | None:
         """A TXT record."""
-        if not labels[0].startswith(PEER_PREFIX):
-            return None
-        peer = read_label(labels[0])
-        return node(text_rrset(self.ttl, b"id=%s" % str(peer).encode("ascii"))) if isinstance(peer, PeerId) else None
+        if labels[0].startswith(PEER_PREFIX) and isinstance(peer := read_label(labels[0]), PeerId):
+            return node(text_rrset(self.ttl, b"id=%s" % str(peer).encode("ascii")))
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ MAX_DATAGRAM_BYTES = 4096
 class DnsDatagrams(DatagramProtocol):
     """Answers each datagram at once, or not at all."""
 
+    noisy = False
+
     def __init__(self, responder: Responder) -> None:
         self.responder = responder
 

@@ -129,6 +129,8 @@ def _nodes(lines: list[_Line], origin: Name, file: str) -> dict[Name, Node]:
             raise ZoneError(f"{line.place}: {name_to_text(line.owner)} has a CNAME, so it can have nothing else")
         if line.type == Type.SOA and line.owner != origin:
             raise ZoneError(f"{line.place}: SOA below the zone's own name {name_to_text(origin)}")
+        if line.type == Type.DNAME:
+            raise ZoneError(f"{line.place}: DNAME is not served here")
     for wanted in (Type.SOA, Type.NS):
         if wanted not in types.get(origin, {}):
             raise ZoneError(f"{file}: no {wanted.name} record at {name_to_text(origin)}")

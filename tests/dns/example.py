@@ -41,6 +41,7 @@ big                   TXT  "a{0}" "b{0}" "c{0}"
 _acme-challenge.proof TXT  "by hand"
 ip49-9-9-9            CAA  0 issue ";"
 _acme-challenge.ip48-8-8-8 TXT "by hand"
+ip47-7-7-7            CNAME ns1
 """.format("x" * 250)
 
 

@@ -48,6 +48,11 @@ class PositiveTests(SynchronousTestCase):
         ("away.nt.test", "A", ["away.nt.test. 300 IN CNAME host.elsewhere.example."]),
         ("ip49-9-9-9.nt.test", "A", ["ip49-9-9-9.nt.test. 3600 IN A 9.9.9.9"]),
         ("ip49-9-9-9.nt.test", "CAA", ['ip49-9-9-9.nt.test. 300 IN CAA 0 issue ";"']),
+        (
+            "ip47-7-7-7.nt.test",
+            "AAAA",
+            ["ip47-7-7-7.nt.test. 300 IN CNAME ns1.nt.test.", "ns1.nt.test. 300 IN AAAA 2001:db8::1"],
+        ),
         ("_acme-challenge.proof.nt.test", "TXT", ['_acme-challenge.proof.nt.test. 300 IN TXT "by hand"']),
         ("nt.test", "ANY", ['nt.test. 60 IN HINFO "RFC8482" ""']),
         ("ip41-2-3-4.nt.test", "ANY", ['ip41-2-3-4.nt.test. 60 IN HINFO "RFC8482" ""']),

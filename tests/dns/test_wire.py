@@ -47,6 +47,11 @@ class OddPacketTests(SynchronousTestCase):
         ("OPT with an owner", packet(QUESTION + b"\1x" + OPT, counts=(1, 0, 0, 1)), 1),
         ("three additional records", packet(QUESTION + OPT, counts=(1, 0, 0, 3)), 1),
         ("unknown additional record", packet(QUESTION + b"\xc0\x0c\0\1\0\1\0\0\0\0\0\4abcd", counts=(1, 0, 0, 1)), 0),
+        (
+            "additional record with a bad owner",
+            packet(QUESTION + b"\x41a\0\0\1\0\1\0\0\0\0\0\0", counts=(1, 0, 0, 1)),
+            1,
+        ),
         ("TSIG", packet(QUESTION + b"\1k\0\0\xfa\0\xff\0\0\0\0\0\0", counts=(1, 0, 0, 1)), 1),
         ("response", packet(flags=0x8000), "drop"),
         ("response with a bad opcode", packet(flags=0xF800), "drop"),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from nodetrust.dns import zonefile
 from nodetrust.dns.errors import ZoneError
 from nodetrust.dns.records import RRset, Type, name_to_wire, parse_name
 from nodetrust.dns.zonefile import default_zone_text, load_zone, parse_zone
@@ -37,6 +38,9 @@ class RefusalTests(SynchronousTestCase):
             (APEX + "a 60 SOA ns.x. h.x. 2 2 3 4 5\n", "z:3: SOA below the zone's own name nt.test"),
             (APEX + "@ 60 NS (\n ns )\n", "z:4: the name server ns.nt.test has no A or AAAA record in this file"),
             (APEX + "sub 60 NS ns.sub\n", "z:3: the name server ns.sub.nt.test has no A or AAAA record in this file"),
+            (APEX + "a" * 64 + " 60 A 1.2.3.4\n", "z:3: "),
+            (APEX + "a 60 DNAME b\n", "z:3: DNAME is not served here"),
+            (APEX + "\0ä 60 A 1.2.3.4\n", "z:3: IDNA"),
             (APEX + "a 2147483648 A 1.2.3.4\n", "z:3: "),
             ("@ 60 NS ns.x.\n", "z: no SOA record at nt.test"),
             ("@ 60 SOA ns.x. h.x. 1 2 3 4 5\n", "z: no NS record at nt.test"),
@@ -55,6 +59,8 @@ class RefusalTests(SynchronousTestCase):
         )
         path.write_bytes(b"\xff\xfe")
         self.assertEqual(str(self.assertRaises(ZoneError, load_zone, path, ORIGIN)), f"{path}: is not text in UTF-8")
+        self.patch(zonefile, "MAX_FILE_BYTES", 1)
+        self.assertEqual(str(self.assertRaises(ZoneError, load_zone, path, ORIGIN)), f"{path}: larger than 1 bytes")
 
 
 class ReadingTests(SynchronousTestCase):
