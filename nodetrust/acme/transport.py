@@ -11,8 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 from twisted.internet import error, ssl
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.interfaces import IConsumer, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import (
@@ -83,7 +83,7 @@ class HttpTransport:
         self._pool = None if agent is not None else _connection_pool(reactor)
         if agent is None:
             agent = Agent(reactor, _tls_policy(trust_root_pem), connectTimeout=_CONNECT_SECONDS, pool=self._pool)
-        self._client = treq.client.HTTPClient(_PlainAgent(agent))
+        self._client = treq.client.HTTPClient(_PlainAgent(agent), data_to_body_producer=_Body)
 
     async def request(
         self, method: str, url: str, deadline: Deadline, *, body: bytes | None = None, accept: str = "application/json"
@@ -141,6 +141,28 @@ class HttpTransport:
         return AcmeUnreachable(f"the CA at {self._origin} cannot be reached: {printable(reasons[0])}")
 
 
+@implementer(IBodyProducer)
+class _Body:
+    """A request's body, written at once: treq's own producer waits for turns of the global reactor."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self.length = len(body)
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        consumer.write(self._body)
+        return succeed(None)
+
+    def stopProducing(self) -> None:
+        """Nothing is left to stop."""
+
+    def pauseProducing(self) -> None:
+        """Nothing is left to hold back."""
+
+    def resumeProducing(self) -> None:
+        """Nothing is left to send."""
+
+
 @implementer(IAgent)
 class _PlainAgent:
     """Below treq, which on its own accord asks for gzip (a small body can become a huge one) and keeps cookies."""
@@ -159,7 +181,7 @@ class _PlainAgent:
 
 def _plain_response(response: IResponse) -> IResponse:
     if response.headers.hasHeader("Content-Encoding"):
-        _BoundedBody.of(response, 0).cancel()
+        _BoundedBody.of(response, 0).addErrback(lambda _: b"").cancel()
         raise AcmeMisbehaved("the CA sent a compressed answer that was not asked for")
     response.headers.removeHeader("Set-Cookie")
     return response
