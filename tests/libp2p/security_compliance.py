@@ -238,6 +238,21 @@ class SecurityCompliance:
         self.assertIsNotNone(at_dialer.lost)
         self.assertIsNotNone(at_listener.lost)
 
+    def test_verbs_after_the_end(self):
+        """A protocol that has not noticed the end may still write, pause and close: nothing happens."""
+        dialer, _, listener, at_listener = self.pair()
+        dialer.abortConnection()
+        self.pump()
+        self.assertIsNotNone(at_listener.lost)
+        for channel in (dialer, listener):
+            channel.write(b"too late")
+            channel.pauseProducing()
+            channel.resumeProducing()
+            channel.loseWriteConnection()
+            channel.loseConnection()
+            channel.abortConnection()
+        self.pump()
+
     def test_tampered(self):
         """One changed bit ends the connection: nothing of that frame is delivered, and the reason is told."""
         for position in (2, 20, -1):

@@ -112,12 +112,14 @@ class _Protocol(TLSMemoryBIOProtocol):
     def __init__(self, factory: TLSMemoryBIOFactory, secured: TlsChannel) -> None:
         TLSMemoryBIOProtocol.__init__(self, factory, secured)
 
+    def abortConnection(self) -> None:
+        """Twisted's own fails when the connection is gone; a channel that is aborted too late has nothing to do."""
+        if self.connected:
+            super().abortConnection()
+
     def readConnectionLost(self) -> None:
         """The remote side ended the channel below without TLS's own farewell: there is nothing to wait for."""
         self.transport.loseConnection()
-
-    def writeConnectionLost(self) -> None:
-        """We never half-close the channel below."""
 
 
 @implementer(IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator)

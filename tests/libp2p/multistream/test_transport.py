@@ -168,6 +168,20 @@ class SelectLazilyTests(SynchronousTestCase):
         self.lazy.write(b"later")
         self.assertEqual(bytes(self.wire.dialer.outgoing), HELLO + encode_message("/a") + b"later")
 
+    def test_a_sequence_follows_the_proposal(self):
+        """The pieces of a sequence go out behind the proposal, in order."""
+        self.lazy.writeSequence([b"da", b"ta"])
+        self.assertEqual(bytes(self.wire.dialer.outgoing), HELLO + encode_message("/a") + b"data")
+
+    def test_waits_for_all_of_the_answer(self):
+        """Data that is neither answer nor application data yet is kept."""
+        recorder = Recorder()
+        self.lazy.attach(recorder)
+        self.answer(HELLO)
+        self.answer(encode_message("/a")[:1])
+        self.answer(encode_message("/a")[1:] + b"data")
+        self.assertEqual(recorder.received, b"data")
+
     def test_proposes_before_it_closes(self):
         """A stream that is closed at once has still said what it was for."""
         for close in (self.lazy.loseConnection, self.lazy.loseWriteConnection):

@@ -57,6 +57,7 @@ class FrameTests(SynchronousTestCase):
         decoder = FrameDecoder(CipherState(KEY))
         for index in range(len(data) - 1):
             self.assertEqual(decoder.receive_data(data[index : index + 1]), b"")
+            self.assertEqual(decoder.receive_data(b""), b"")
         self.assertEqual(decoder.receive_data(data[-1:]), b"message")
 
     def test_replayed_swapped_or_cut(self):

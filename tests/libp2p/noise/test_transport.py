@@ -40,10 +40,12 @@ class NoiseComplianceTests(SecurityCompliance, SynchronousTestCase):
         self.assertEqual(bytes(at_dialer.received), b"still here")
 
     def test_reason_of_a_bad_frame(self):
-        """The protocol above learns that a message was not genuine, and nothing more is read."""
-        _, _, _, at_listener = self.pair()
-        self.wire.dialer.write(b"\x00\x11" + bytes(17))
-        self.pump()
+        """The protocol above learns that a message was not genuine, and of nothing that comes behind it."""
+        dialer, _, _, at_listener = self.pair()
+        dialer.write(b"genuine")
+        self.wire.listener.deliver(b"\x00\x11" + bytes(17))
+        self.wire.listener.deliver(bytes(self.wire.dialer.outgoing))
+        self.assertEqual(bytes(at_listener.received), b"")
         at_listener.lost.trap(InvalidData)
         self.assertTrue(self.wire.listener.aborted)
 

@@ -6,10 +6,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from nodetrust.libp2p.channel import TransportChannel
 from nodetrust.libp2p.errors import HandshakeError, InvalidData
 from nodetrust.libp2p.tls import TlsSecurity
 from nodetrust.libp2p.tls.certificate import VALID_AFTER, OwnCertificate, make_certificate
@@ -42,6 +44,16 @@ class TlsComplianceTests(SecurityCompliance, SynchronousTestCase):
         self.wire.dialer.loseConnection()
         self.pump()
         self.assertIn("non-clean", at_listener.lost.getErrorMessage())
+
+    def test_end_of_a_channel_that_can_half_close(self):
+        """Twisted's TLS claims the interfaces of what is below, half-close among them, and must then understand it."""
+        below = TransportChannel()
+        self.wire.listener.attach(below)
+        inbound = Deferred.fromCoroutine(self.make_security(R, ()).secure_inbound(below))
+        self.assertTrue(IHalfCloseableProtocol.providedBy(below.protocol))
+        self.wire.dialer.loseConnection()
+        self.pump()
+        self.assertRefused(inbound)
 
     def test_expired(self):
         """A peer whose certificate has run out is refused."""
