@@ -12,3 +12,9 @@ To read in this order:
 * ``service``: :class:`~nodetrust.libp2p.pubsub.service.PubSub`, what applications use
 * ``replay``: a validator for topics where an old message must not come again
 """
+
+from nodetrust.libp2p.pubsub.machine import Verdict
+from nodetrust.libp2p.pubsub.messages import PubSubMessage
+from nodetrust.libp2p.pubsub.service import PubSub
+
+__all__ = ["PubSub", "PubSubMessage", "Verdict"]
