@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
@@ -116,10 +116,12 @@ class MessageStream(Protocol):
         self._reader: Deferred[bytes] | None = None
         self._end: Libp2pError | None = None
 
+    transport: Channel
+
     @property
     def stream(self) -> Channel:
         """The stream below; a Twisted transport."""
-        return cast(Channel, self.transport)
+        return self.transport
 
     @property
     def connection(self) -> Connection:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IProtocolFactory, IResolver
+from twisted.internet.interfaces import IResolver
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -25,7 +25,7 @@ from nodetrust.libp2p.ping import PROTOCOL_ID as PING
 from nodetrust.libp2p.ping import PingResponder
 from nodetrust.libp2p.requests import RequestFactory, Respond
 from nodetrust.libp2p.security import Security
-from nodetrust.libp2p.streams import StreamAddress
+from nodetrust.libp2p.streams import StreamAddress, StreamFactory
 from nodetrust.libp2p.tls import TlsSecurity
 from nodetrust.libp2p.transports import (
     CertificateStore,
@@ -80,7 +80,7 @@ class Host:
             WebSocketTransport(reactor, self._budget, resolver, trust_root),
         )
         self._dialer = Dialer(reactor, self.peer_id, self._transports, self._securities)
-        self._protocols: dict[str, IProtocolFactory] = {}
+        self._protocols: dict[str, StreamFactory] = {}
         self._listeners: list[Listener] = []
         self._connections: dict[PeerId, list[Connection]] = {}
         self._dials: dict[PeerId, _SharedDial] = {}
@@ -166,7 +166,7 @@ class Host:
         """What we speak, as identify tells it."""
         return sorted(self._protocols)
 
-    def handle(self, protocol_id: str, factory: IProtocolFactory) -> None:
+    def handle(self, protocol_id: str, factory: StreamFactory) -> None:
         """Give inbound streams of a protocol to `factory.buildProtocol(StreamAddress)`; None refuses (resets) one."""
         self._protocols[protocol_id] = factory
         self._identify.changed()

@@ -6,10 +6,11 @@ from collections import Counter
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IReactorTime
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from nodetrust.libp2p.channel import Channel
 from nodetrust.libp2p.connection import Connection
 from nodetrust.libp2p.errors import StreamReset, Timeout
 from nodetrust.libp2p.streams import StreamAddress
@@ -36,6 +37,8 @@ def _timed_out(_: object, seconds: float) -> object:
 
 
 class _Pinger(Protocol):
+    transport: Channel
+
     def __init__(self, payload: bytes, clock: IReactorTime) -> None:
         self.answered: Deferred[float] = Deferred(lambda _: self.transport.abortConnection())
         self._payload = payload
@@ -63,10 +66,8 @@ class _Pinger(Protocol):
             self.answered.errback(StreamReset(f"the stream ended before the ping came back: {reason.value}"))
 
 
-class PingResponder(Factory):
+class PingResponder:
     """Answers pings."""
-
-    noisy = False
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
@@ -88,6 +89,8 @@ class PingResponder(Factory):
 @implementer(IHalfCloseableProtocol)
 class _Echo(Protocol):
     """Sends whole pings back. Nothing is written that was not read, so a peer that reads nothing gets no further."""
+
+    transport: Channel
 
     def __init__(self, responder: PingResponder, connection: Connection, clock: IReactorTime) -> None:
         self._responder = responder

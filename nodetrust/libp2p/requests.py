@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -20,11 +19,10 @@ Respond = Callable[[MessageStream], Awaitable[None]]
 """Reads requests and writes answers; the stream is closed when it returns, and reset when it raises."""
 
 
-class RequestFactory(Factory):
+class RequestFactory:
     """Runs a coroutine for each stream, at most `max_concurrent` at once for one connection; more streams are reset."""
 
     log = Logger()
-    noisy = False
 
     def __init__(
         self, respond: Respond, max_bytes: int, timeout: float | None, clock: IReactorTime, max_concurrent: int

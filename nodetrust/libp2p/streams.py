@@ -1,10 +1,11 @@
-"""What a protocol factory is told about the stream that it is asked to build a protocol for."""
+"""Who speaks a protocol, and what they are told about the stream on which they are to speak it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IProtocol
 from zope.interface import implementer
 
 from nodetrust.libp2p.connection import Connection
@@ -19,3 +20,10 @@ class StreamAddress:
     peer: PeerId
     connection: Connection
     protocol_id: str
+
+
+class StreamFactory(Protocol):
+    """Whatever builds protocols for streams; Twisted's factories do."""
+
+    def buildProtocol(self, addr: StreamAddress, /) -> IProtocol | None:
+        """The protocol to attach to a new stream; None refuses (resets) it."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -154,10 +154,8 @@ class IdentifyService:
         return self._record[1]
 
 
-class _Answering(Factory):
+class _Answering:
     """Answers the question on each stream, and closes it."""
-
-    noisy = False
 
     def __init__(self, about_us: Callable[[Connection], Identify]) -> None:
         self._about_us = about_us
@@ -167,6 +165,8 @@ class _Answering(Factory):
 
 
 class _Answer(Protocol):
+    transport: Channel
+
     def __init__(self, identify: Identify) -> None:
         self._identify = identify
 

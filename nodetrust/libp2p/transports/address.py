@@ -6,6 +6,7 @@ Sources: libp2p/specs `addressing/README.md` and `websockets/README.md`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from twisted.internet.address import IPv4Address as SocketIPv4
@@ -35,6 +36,7 @@ class TransportAddress:
     sni: str | None = None
 
     @classmethod
+    @lru_cache(maxsize=256)
     def from_multiaddr(cls, address: Multiaddr) -> TransportAddress:
         """Raise `UnsupportedAddress` for anything but TCP and WebSocket; a final `/p2p/...` is ignored.
 
@@ -82,8 +84,14 @@ def socket_multiaddr(address: IAddress, suffix: str = "") -> Multiaddr:
     """The multiaddr of one end of a socket. An IPv4 address mapped into IPv6 is an IPv4 address."""
     if not isinstance(address, SocketIPv4 | SocketIPv6):
         raise UnsupportedAddress(f"{address} is not the address of a TCP socket")
-    host = plain_ip(address.host)
-    return Multiaddr.parse(f"/ip{host.version}/{host}/tcp/{address.port}{suffix}")
+    return _socket_multiaddr(address.host, address.port, suffix)
+
+
+@lru_cache(maxsize=1024)
+def _socket_multiaddr(host: str, port: int, suffix: str) -> Multiaddr:
+    # Cached, because one end of every connection of a listener is the same.
+    ip = plain_ip(host)
+    return Multiaddr.parse(f"/ip{ip.version}/{ip}/tcp/{port}{suffix}")
 
 
 def plain_ip(text: str) -> IPv4Address | IPv6Address:

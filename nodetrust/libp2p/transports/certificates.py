@@ -7,7 +7,8 @@ RFC 6125 §6.4.3 (wildcards), RFC 7301 (ALPN).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -78,8 +79,8 @@ def _base_context() -> SSL.Context:
     return context
 
 
-def _select_alpn(connection: SSL.Connection, offered: Sequence[bytes]) -> object:
-    # A client that offers only h2 would not be understood, yet it may still try: like Go's servers, no alert.
+def _select_alpn(connection: SSL.Connection, offered: list[bytes]) -> Any:
+    # A client that offers h2 alone would not be understood, yet it may still try: no alert, as in Go's servers.
     return ALPN if ALPN in offered else SSL.NO_OVERLAPPING_PROTOCOLS
 
 
@@ -110,7 +111,7 @@ def client_options(server_name: str, trust_root: object | None) -> IOpenSSLClien
     )
 
 
-def describe_tls_failure(reason: BaseException) -> str | None:
+def describe_tls_failure(reason: BaseException | None) -> str | None:
     """What was wrong with a TLS handshake, in words; None if `reason` is nothing of TLS's."""
     if isinstance(reason, VerificationError):
         return "the server's certificate is for other names"

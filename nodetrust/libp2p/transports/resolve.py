@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from ipaddress import ip_address
+from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolution, IResolver
+from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolution, IResolutionReceiver, IResolver
 from twisted.names import dns
 from twisted.names.error import DomainError, ResolverError
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from nodetrust.libp2p.errors import DialError
@@ -17,6 +19,9 @@ from nodetrust.libp2p.transports.address import TransportAddress
 
 MAX_ADDRESSES = 8
 """How many addresses of one name are tried; a name may list more than anybody would want to dial."""
+
+LOOKUP_SECONDS = (2, 4)
+"""How long the first and the second try of a look-up may take; the dial has its own limit."""
 
 _RECORD_TYPES = {"dns4": (dns.A,), "dns6": (dns.AAAA,), "dns": (dns.AAAA, dns.A)}
 
@@ -40,19 +45,28 @@ async def resolve(target: TransportAddress, dns_resolver: IResolver | None, name
 
 async def _ask_dns(name: str, types: Sequence[int], resolver: IResolver) -> list[str]:
     lookups = {dns.A: resolver.lookupAddress, dns.AAAA: resolver.lookupIPV6Address}
-    found: list[list[str]] = await gatherResults([_records(lookups[kind](name), kind) for kind in types])
+    found = await gatherResults([_records(lookups[kind](name, timeout=LOOKUP_SECONDS), kind) for kind in types])
     return [address for addresses in found for address in addresses]
 
 
-def _records(lookup: Deferred[tuple[list[dns.RRHeader], object, object]], kind: int) -> Deferred[list[str]]:
+def _records(lookup: Deferred[Any], kind: int) -> Deferred[list[str]]:
     def pick(sections: tuple[list[dns.RRHeader], object, object]) -> list[str]:
-        return [str(ip_address(record.payload.address)) for record in sections[0] if record.type == kind]
+        payloads = [record.payload for record in sections[0] if record.type == kind]
+        return [text for text in map(_address_text, payloads) if text is not None]
 
-    def nothing(failure: object) -> list[str]:
-        failure.trap(DomainError, ResolverError, dns.DNSQueryTimeoutError, TimeoutError)  # type: ignore[attr-defined]
+    def nothing(failure: Failure) -> list[str]:
+        failure.trap(DomainError, ResolverError, dns.DNSQueryTimeoutError, TimeoutError)
         return []
 
     return lookup.addCallbacks(pick, nothing)
+
+
+_AddressRecord = dns.Record_A | dns.Record_AAAA
+
+
+def _address_text(payload: object) -> str | None:
+    """twisted.names keeps the address packed, A as 4 bytes and AAAA as 16."""
+    return str(ip_address(payload.address)) if isinstance(payload, _AddressRecord) and payload.address else None
 
 
 async def _ask_system(name: str, types: Sequence[int], resolver: IHostnameResolver) -> list[str]:
@@ -62,7 +76,7 @@ async def _ask_system(name: str, types: Sequence[int], resolver: IHostnameResolv
     return await collected.complete
 
 
-@implementer(IHostResolution)
+@implementer(IResolutionReceiver)
 class _Collected:
     """Receives the reactor's answers (`IResolutionReceiver`)."""
 
@@ -74,7 +88,8 @@ class _Collected:
         """Nothing to remember: the reactor can't cancel a look-up."""
 
     def addressResolved(self, address: IAddress) -> None:
-        self._hosts.append(address.host)
+        if isinstance(address, IPv4Address | IPv6Address):
+            self._hosts.append(address.host)
 
     def resolutionComplete(self) -> None:
         self.complete.callback(self._hosts)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar, cast
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import (
     TCP4ClientEndpoint,
@@ -134,7 +135,7 @@ class _Building(Factory):
     def __init__(self, build: Callable[[], TwistedProtocol]) -> None:
         self._build = build
 
-    def buildProtocol(self, addr: IAddress) -> TwistedProtocol:
+    def buildProtocol(self, addr: IAddress | None) -> TwistedProtocol:
         return self._build()
 
 
@@ -151,9 +152,9 @@ async def listen_socket(reactor: HostReactor, target: TransportAddress, factory:
     return Listener(target.at(port.getHost().port), port)
 
 
-def admit(budget: ConnectionBudget, address: IAddress) -> Ticket | None:
+def admit(budget: ConnectionBudget, address: IAddress | None) -> Ticket | None:
     """A place for a socket that was just accepted; None if its network, or everybody, has used theirs up."""
-    return budget.admit(plain_ip(address.host))
+    return budget.admit(plain_ip(address.host)) if isinstance(address, IPv4Address | IPv6Address) else None
 
 
 def raw_connection(channel: Channel, target: TransportAddress, ticket: Ticket) -> RawConnection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.interfaces import IAddress, IResolver
+from twisted.internet.interfaces import IAddress, IResolver, ITCPTransport
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
@@ -26,6 +26,8 @@ from nodetrust.libp2p.transports.sockets import (
 
 class TcpChannel(TransportChannel):
     """A TCP socket as a channel. Small writes go out at once (TCP_NODELAY): every layer above waits for answers."""
+
+    transport: ITCPTransport
 
     def __init__(self, ticket: Ticket, ready: Callable[[TcpChannel], None] | None = None) -> None:
         super().__init__()
@@ -73,7 +75,7 @@ class _Accepting(Factory):
         self._accept = accept
         self._budget = budget
 
-    def buildProtocol(self, addr: IAddress) -> TcpChannel | None:
+    def buildProtocol(self, addr: IAddress | None) -> TcpChannel | None:
         ticket = admit(self._budget, addr)
         return None if ticket is None else TcpChannel(ticket, self._ready)
 

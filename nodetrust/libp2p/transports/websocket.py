@@ -6,6 +6,7 @@ Origin. We send binary messages; text messages are taken for bytes as well, as g
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -21,11 +22,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IAddress,
     IOpenSSLClientConnectionCreator,
-    IProtocol,
     IReactorTime,
     IResolver,
 )
-from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
@@ -105,7 +105,7 @@ _OPTIONS = {
 }
 
 
-class _Dialed(WebSocketBytes, WebSocketClientProtocol):
+class _Dialed(WebSocketBytes, WebSocketClientProtocol):  # type: ignore[misc]  # Autobahn is not typed
     """The client's end; `when_open` fires with its channel, or fails with a DialError."""
 
     def __init__(
@@ -141,7 +141,7 @@ class _Dialed(WebSocketBytes, WebSocketClientProtocol):
             self.when_open.errback(DialError(f"no WebSocket connection: {why}"))
 
 
-class _Accepted(WebSocketBytes, WebSocketServerProtocol):
+class _Accepted(WebSocketBytes, WebSocketServerProtocol):  # type: ignore[misc]  # Autobahn is not typed
     """The server's end; calls `accept` with the connection when the handshake is over."""
 
     def __init__(
@@ -165,12 +165,16 @@ class _Accepted(WebSocketBytes, WebSocketServerProtocol):
     def onOpen(self) -> None:
         self._accept(raw_connection(self.channel, self._target, self.channel.ticket))
 
-    def failHandshake(self, reason: str, code: int = 400, responseHeaders: object = None) -> None:
+    def failHandshake(
+        self, reason: str, code: int = 400, responseHeaders: Sequence[tuple[str, str]] | None = None
+    ) -> None:
         """Whoever did not ask for a WebSocket gets a 404, as from go-libp2p."""
         asked = code not in {HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.UPGRADE_REQUIRED}
         super().failHandshake(reason, code if asked else HTTPStatus.NOT_FOUND, responseHeaders)
 
-    def sendHttpErrorResponse(self, code: int, reason: str, responseHeaders: object = None) -> None:
+    def sendHttpErrorResponse(
+        self, code: int, reason: str, responseHeaders: Sequence[tuple[str, str]] | None = None
+    ) -> None:
         """A page whose text owes nothing to the request."""
         status = HTTPStatus(code)
         page = NOT_FOUND_PAGE if status == HTTPStatus.NOT_FOUND else f"{code} {status.phrase}\n".encode()
@@ -199,7 +203,7 @@ class _Accepting(Factory):
         self._settings.setProtocolOptions(**_OPTIONS, webStatus=False)
         self._tls = None if tls is None else TLSMemoryBIOFactory(tls, False, self, reactor)
 
-    def buildProtocol(self, addr: IAddress) -> IProtocol | None:
+    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         ticket = admit(self._budget, addr)
         if ticket is None:
             return None

@@ -6,6 +6,7 @@ The boundaries of messages mean nothing, so payload goes up as it arrives and no
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any, cast
 
 from autobahn.wamp.types import TransportDetails
 from autobahn.websocket.protocol import WebSocketProtocol
@@ -91,14 +92,14 @@ class WebSocketChannel(Channel):
 
     def abortConnection(self) -> None:
         self.disconnecting = True
-        if self._websocket.transport is not None:
+        if self._websocket.connected:
             self._websocket.transport.abortConnection()
 
     def registerProducer(self, producer: object, streaming: bool) -> None:
-        self._websocket.registerProducer(producer, streaming)
+        self._websocket.transport.registerProducer(producer, streaming)
 
     def unregisterProducer(self) -> None:
-        self._websocket.unregisterProducer()
+        self._websocket.transport.unregisterProducer()
 
     def getPeer(self) -> IAddress:
         return self._websocket.transport.getPeer()
@@ -123,10 +124,12 @@ class PeersFault:
     info = error = warn
 
 
-class WebSocketBytes(WebSocketProtocol):  # type: ignore[misc]  # Autobahn is not typed
+class WebSocketBytes(WebSocketProtocol):
     """Mixed into Autobahn's client and server protocols; turns their hooks to a `WebSocketChannel`."""
 
     log = PeersFault()
+    transport: Any  # a TCP or TLS transport: no one interface of Twisted's names all that these can do
+    connected: int
     channel: WebSocketChannel
     _message_bytes = 0
     _fragments = 0
@@ -149,7 +152,7 @@ class WebSocketBytes(WebSocketProtocol):  # type: ignore[misc]  # Autobahn is no
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         clean = self.wasClean and self.remoteCloseCode in CLEAN_CLOSE_CODES
-        self._connectionLost(reason)
+        self._connectionLost(cast(str, reason))  # Autobahn's annotation is wrong
         self.channel.lost(Failure(ConnectionDone()) if clean else reason)
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
@@ -190,7 +193,7 @@ class WebSocketBytes(WebSocketProtocol):  # type: ignore[misc]  # Autobahn is no
         elif self.state == self.STATE_OPEN:
             self.sendPong(payload)
 
-    def onCloseFrame(self, code: int | None, reasonRaw: bytes | None) -> bool | None:
+    def onCloseFrame(self, code: Any, reasonRaw: Any) -> bool | None:
         self.channel.limit(CLOSE_SECONDS)
         return super().onCloseFrame(code, reasonRaw)
 
