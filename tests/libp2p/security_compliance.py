@@ -19,6 +19,7 @@ from nodetrust.testing.memory import Wire
 R = PrivateKey.from_seed(b"\x01" * 32)
 I = PrivateKey.from_seed(b"\x02" * 32)  # noqa: E741  # the name that the published vectors give this key
 YAMUX = "/yamux/1.0.0"
+LOST = Failure(ConnectionLost())
 
 # Several classes run one such test, which Hypothesis warns of; each of them begins with a `setUp` of its own.
 GIVEN_TO_EVERY_LAYER = settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.differing_executors])
@@ -267,23 +268,34 @@ class SecurityCompliance:
             self.assertTrue(at_listener.lost.getErrorMessage())
 
     def test_broken_off_in_the_handshake(self):
-        """A connection that is lost, ended or aborted after any number of bytes fails the listener's handshake."""
+        """A connection lost, ended or aborted after any number of bytes leaves neither side waiting."""
         endings = (
             lambda wire: wire.dialer.abortConnection(),
             lambda wire: wire.dialer.loseConnection(),
-            lambda wire: wire.listener.deliver_lost(Failure(ConnectionLost())),
+            lambda wire: wire.listener.loseConnection(),
+            lambda wire: (wire.dialer.deliver_lost(LOST), wire.listener.deliver_lost(LOST)),
         )
         for ending in endings:
-            for moved in (0, 1, 40):
+            for moved_bytes in (0, 1, 40, 200, 250, 400, 1500, 2500, 3500):
                 self.wire = Wire()
-                _, inbound = self.start()
-                if moved:
-                    self.wire.listener.deliver(bytes(self.wire.dialer.outgoing[:moved]))
-                self.wire.dialer.outgoing.clear()
-                self.wire.dialer.detach()
+                sides = self.start()
+                self.move(moved_bytes)
                 ending(self.wire)
                 self.pump()
-                self.assertRefused(inbound)
+                for side in sides:
+                    if not side.called or isinstance(side.result, Failure):
+                        self.assertRefused(side)
+
+    def move(self, wanted_bytes):
+        """Move no more than so many bytes, both ways together."""
+        ways = ((self.wire.dialer, self.wire.listener), (self.wire.listener, self.wire.dialer))
+        while wanted_bytes and (self.wire.dialer.outgoing or self.wire.listener.outgoing):
+            for source, target in ways:
+                piece = bytes(source.outgoing[:wanted_bytes])
+                if piece:
+                    del source.outgoing[:wanted_bytes]
+                    wanted_bytes -= len(piece)
+                    target.deliver(piece)
 
     def test_cancelled(self):
         """A cancelled handshake aborts the channel and leaves nothing behind."""
@@ -304,7 +316,7 @@ class SecurityCompliance:
         outbound, inbound = self.start()
         side, channel = (outbound, self.wire.dialer) if dialing else (inbound, self.wire.listener)
         channel.deliver(data)
-        channel.deliver_lost(Failure(ConnectionLost()))
+        channel.deliver_lost(LOST)
         self.assertRefused(side)
         (inbound if dialing else outbound).addErrback(lambda _: None)
 

@@ -109,13 +109,15 @@ class TlsChannel(TransportChannel):
 class _Protocol(TLSMemoryBIOProtocol):
     """Twisted's TLS, which claims every interface of the transport below, for a channel that can half-close."""
 
+    transport: Channel
+
     def __init__(self, factory: TLSMemoryBIOFactory, secured: TlsChannel) -> None:
         TLSMemoryBIOProtocol.__init__(self, factory, secured)
 
     def abortConnection(self) -> None:
         """Twisted's own fails when the connection is gone; a channel that is aborted too late has nothing to do."""
         if self.connected:
-            super().abortConnection()
+            TLSMemoryBIOProtocol.abortConnection(self)
 
     def readConnectionLost(self) -> None:
         """The remote side ended the channel below without TLS's own farewell: there is nothing to wait for."""
