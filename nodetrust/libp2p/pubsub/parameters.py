@@ -31,7 +31,7 @@ MAX_BACKOFFS = 8192
 
 MAX_SEEN_MESSAGES = 65536
 """Messages that we remember to have seen; our own choice: half of what `checks_per_heartbeat` lets in within the time
-that we remember them, in at most 30 MB. The oldest are forgotten first."""
+that we remember them, in about 35 MB. The oldest are forgotten first."""
 
 MAX_CACHED_BYTES = 8 << 20
 """Bytes of messages that are kept for those who ask with IWANT; our own choice. The oldest are forgotten first."""

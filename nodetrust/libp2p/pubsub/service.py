@@ -27,7 +27,15 @@ from nodetrust.libp2p.pubsub.messages import PubSubMessage, Subscriber, Validato
 from nodetrust.libp2p.pubsub.outbox import Outbox
 from nodetrust.libp2p.pubsub.parameters import PROTOCOLS, Parameters
 from nodetrust.libp2p.pubsub.streams import RpcReader, RpcWriter
-from nodetrust.libp2p.pubsub.wire import MAX_RPC_BYTES, MAX_TOPIC_BYTES, Message, Rpc, decode_rpc, encode_rpc
+from nodetrust.libp2p.pubsub.wire import (
+    MAX_RPC_BYTES,
+    MAX_TOPIC_BYTES,
+    FieldCount,
+    Message,
+    Rpc,
+    decode_rpc,
+    encode_rpc,
+)
 from nodetrust.libp2p.streams import StreamAddress
 
 INITIAL_DELAY_SECONDS = 0.1
@@ -295,15 +303,17 @@ class PubSub:
         if remote is not None and remote.reader is reader:
             remote.reader = None
 
-    def _frame_received(self, reader: RpcReader, frame: bytes) -> None:
-        if not self._router.listens_to(reader.peer):
-            return
-        try:
-            rpc = decode_rpc(frame)
-        except RpcInvalid as reason:
-            self._malformed(reader, reason)
-            return
-        self._run(self._router.received(reader.peer, rpc, self._clock.seconds()))
+    def _frame_received(self, reader: RpcReader, frame: bytes) -> int:
+        """Do what the RPC says; return how many fields it has."""
+        read = FieldCount()
+        if self._router.listens_to(reader.peer):
+            try:
+                rpc = decode_rpc(frame, read)
+            except RpcInvalid as reason:
+                self._malformed(reader, reason)
+            else:
+                self._run(self._router.received(reader.peer, rpc, self._clock.seconds()))
+        return read.count
 
     def _malformed(self, reader: RpcReader, reason: InvalidData | RpcInvalid) -> None:
         self.log.debug("{peer} sent no RPC: {reason}", peer=reader.peer, reason=reason)
@@ -376,6 +386,9 @@ class PubSub:
             if remote.writer is None and remote.opening is None and now >= remote.reopen_at:
                 self._open(remote)
         self._run(self._router.heartbeat(now))
+        for remote in list(self._remotes.values()):
+            if remote.reader is not None:
+                remote.reader.renew()
 
 
 class _ReaderFactory(Factory):

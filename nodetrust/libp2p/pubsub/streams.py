@@ -7,6 +7,7 @@ we mean that: when the peer breaks the protocol, or when it has ended the stream
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import cast
 
@@ -22,10 +23,20 @@ from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.libp2p.pubsub.outbox import Outbox
 from nodetrust.libp2p.pubsub.wire import MAX_RPC_BYTES
 
+FIELDS_PER_HEARTBEAT = 10_000
+"""Protobuf fields that we read of one peer between two heartbeats: about 10 ms of work. Our own choice."""
+
+MAX_SAVED_FIELDS = 20_000
+"""What a peer that has been quiet may send at once before it has to wait. Our own choice."""
+
 
 @implementer(IHalfCloseableProtocol)
 class RpcReader(Protocol):
-    """The peer's stream: every frame that is not empty goes to `on_frame`, until `abort`."""
+    """The peer's stream: every frame that is not empty goes to `on_frame`, until `abort`.
+
+    `on_frame` returns what the frame has cost, in protobuf fields. A peer that has used up its share is not read from
+    until `renew` gives it a new one: it finds its window closed, and what it sends keeps no one else waiting.
+    """
 
     def __init__(
         self,
@@ -33,7 +44,7 @@ class RpcReader(Protocol):
         protocol_id: str,
         *,
         on_open: Callable[[RpcReader], None],
-        on_frame: Callable[[RpcReader, bytes], None],
+        on_frame: Callable[[RpcReader, bytes], int],
         on_malformed: Callable[[RpcReader, InvalidData], None],
         on_lost: Callable[[RpcReader], None],
     ) -> None:
@@ -45,15 +56,28 @@ class RpcReader(Protocol):
         self._on_lost = on_lost
         self._decoder = FrameDecoder(MAX_RPC_BYTES)
         self._aborted = False
+        self._waiting: deque[bytes] = deque()
+        self._share = MAX_SAVED_FIELDS
+        self._paused = False
 
     @property
     def _stream(self) -> Channel:
         return cast(Channel, self.transport)
 
+    def renew(self) -> None:
+        """A heartbeat has passed: read on, if the peer's share allows it."""
+        self._share = min(self._share + FIELDS_PER_HEARTBEAT, MAX_SAVED_FIELDS)
+        if self._paused and not self._aborted:
+            self._read()
+            if self._share > 0 and not self._aborted:
+                self._paused = False
+                self._stream.resumeProducing()
+
     def abort(self) -> None:
         """Reset the stream, and look at nothing more that comes on it."""
         if not self._aborted:
             self._aborted = True
+            self._waiting.clear()
             self._stream.abortConnection()
 
     def connectionMade(self) -> None:
@@ -67,9 +91,16 @@ class RpcReader(Protocol):
         except InvalidData as reason:
             self._on_malformed(self, reason)
             return
-        for frame in frames:
-            if frame and not self._aborted:
-                self._on_frame(self, frame)
+        self._share -= len(frames)
+        self._waiting.extend(filter(None, frames))
+        self._read()
+
+    def _read(self) -> None:
+        while self._waiting and self._share > 0:
+            self._share -= self._on_frame(self, self._waiting.popleft())
+        if self._share <= 0 and not self._paused and not self._aborted:
+            self._paused = True
+            self._stream.pauseProducing()
 
     def readConnectionLost(self) -> None:
         """The peer has ended its stream: now we may end it, too."""
@@ -80,6 +111,7 @@ class RpcReader(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._aborted = True
+        self._waiting.clear()
         self._on_lost(self)
 
 

@@ -36,6 +36,10 @@ MAX_MESSAGE_IDS = 5000
 MAX_EXCHANGED_PEERS = 16
 """Peers read from one PRUNE (they are parsed and dropped: we do not connect on a stranger's word): as above."""
 
+MAX_FIELDS = 40_000
+"""Protobuf fields in one RPC, known or not; our own choice: `MAX_MESSAGES` with all they have. To skip a
+mebibyte of two-byte fields would take half a second."""
+
 MAX_TOPIC_BYTES = 512
 """Longest topic that we take notice of; our own choice: the longest in public use, IPNS over pubsub, take about 70."""
 
@@ -105,28 +109,44 @@ class Rpc:
 # Bytes to values.
 
 
-def decode_rpc(data: bytes) -> Rpc:
-    """Read one RPC (without its length prefix); raise `RpcInvalid`.
+class FieldCount:
+    """How many protobuf fields have been read, which is what reading costs: about a microsecond each."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def add_one(self) -> None:
+        """One more; raises `RpcInvalid` beyond `MAX_FIELDS`."""
+        self.count += 1
+        if self.count > MAX_FIELDS:
+            raise RpcInvalid(f"more than {MAX_FIELDS} fields in one RPC")
+
+
+def decode_rpc(data: bytes, read: FieldCount | None = None) -> Rpc:
+    """Read one RPC (without its length prefix); raise `RpcInvalid`. `read` is told how many fields it has.
 
     Entries whose topic or message ID is longer than we take notice of are left out, as are unknown fields and, of a
     PRUNE, the peers.
     """
     if len(data) > MAX_RPC_BYTES:
         raise RpcInvalid(f"an RPC of {len(data)} bytes")
+    read = FieldCount() if read is None else read
     subscriptions: list[Subscription] = []
     messages: list[Message] = []
-    control = _Control()
+    control = _Control(read)
     message_count = 0
     subscription_count = 0
-    for number, value in _fields(data):
+    for number, value in _fields(data, read):
         if number == 1:
             subscription_count = _counted(subscription_count, MAX_SUBSCRIPTIONS, "subscriptions")
-            subscription = _decode_subscription(_as_bytes(value))
+            subscription = _decode_subscription(_as_bytes(value), read)
             if subscription is not None:
                 subscriptions.append(subscription)
         elif number == 2:
             message_count = _counted(message_count, MAX_MESSAGES, "messages")
-            message = _decode_message(_as_bytes(value))
+            message = _decode_message(_as_bytes(value), read)
             if message is not None:
                 messages.append(message)
         elif number == 3:
@@ -144,7 +164,8 @@ def decode_rpc(data: bytes) -> Rpc:
 class _Control:
     """The control entries of one RPC, and how many of each kind were seen: `control` may come in several pieces."""
 
-    def __init__(self) -> None:
+    def __init__(self, read: FieldCount) -> None:
+        self._read = read
         self.ihave: list[IHave] = []
         self.iwant: list[bytes] = []
         self.graft: list[str] = []
@@ -153,7 +174,7 @@ class _Control:
         self._ids = [0] * 5
 
     def read(self, data: bytes) -> None:
-        for number, value in _fields(data):
+        for number, value in _fields(data, self._read):
             if not 1 <= number <= 4:
                 continue
             self._entries[number] = _counted(self._entries[number], MAX_CONTROL_ENTRIES, "control entries")
@@ -163,22 +184,22 @@ class _Control:
             elif number == 2:
                 self.iwant.extend(self._read_ids(entry, kind=2, field=1))
             elif number == 3:
-                topic = _decode_topic_field(entry)
+                topic = _decode_topic_field(entry, self._read)
                 if topic is not None:
                     self.graft.append(topic)
             else:
-                prune = _decode_prune(entry)
+                prune = _decode_prune(entry, self._read)
                 if prune is not None:
                     self.prune.append(prune)
 
     def _read_ihave(self, data: bytes) -> None:
-        topic = _decode_topic_field(data)
+        topic = _decode_topic_field(data, self._read)
         ids = tuple(self._read_ids(data, kind=1, field=2))
         if topic is not None and ids:
             self.ihave.append(IHave(topic, ids))
 
     def _read_ids(self, data: bytes, kind: int, field: int) -> Iterator[bytes]:
-        for number, value in _fields(data):
+        for number, value in _fields(data, self._read):
             if number == field:
                 self._ids[kind] = _counted(self._ids[kind], MAX_MESSAGE_IDS, "message IDs")
                 message_id = _as_bytes(value)
@@ -186,10 +207,10 @@ class _Control:
                     yield message_id
 
 
-def _decode_subscription(data: bytes) -> Subscription | None:
+def _decode_subscription(data: bytes, read: FieldCount) -> Subscription | None:
     subscribe = False
     topic: str | None = None
-    for number, value in _fields(data):
+    for number, value in _fields(data, read):
         if number == 1:
             subscribe = _as_int(value) != 0
         elif number == 2:
@@ -197,10 +218,10 @@ def _decode_subscription(data: bytes) -> Subscription | None:
     return None if topic is None else Subscription(topic, subscribe)
 
 
-def _decode_message(data: bytes) -> Message | None:
+def _decode_message(data: bytes, read: FieldCount) -> Message | None:
     """The message, or `None` if its topic is one that nobody here can have subscribed to."""
     values: list[bytes | None] = [None] * 7
-    for number, value in _fields(data):
+    for number, value in _fields(data, read):
         if 1 <= number <= 6:
             values[number] = _as_bytes(value)
     _, source, payload, seqno, raw_topic, signature, key = values
@@ -210,19 +231,19 @@ def _decode_message(data: bytes) -> Message | None:
     return None if topic is None else Message(source, payload, seqno, topic, signature, key)
 
 
-def _decode_topic_field(data: bytes) -> str | None:
+def _decode_topic_field(data: bytes, read: FieldCount) -> str | None:
     topic: str | None = None
-    for number, value in _fields(data):
+    for number, value in _fields(data, read):
         if number == 1:
             topic = _as_topic(value)
     return topic
 
 
-def _decode_prune(data: bytes) -> Prune | None:
+def _decode_prune(data: bytes, read: FieldCount) -> Prune | None:
     topic: str | None = None
     backoff: int | None = None
     peers = 0
-    for number, value in _fields(data):
+    for number, value in _fields(data, read):
         if number == 1:
             topic = _as_topic(value)
         elif number == 2:
@@ -260,7 +281,7 @@ def _as_topic(value: int | bytes) -> str | None:
         raise RpcInvalid("a topic that is not UTF-8") from None
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+def _fields(data: bytes, read: FieldCount) -> Iterator[tuple[int, int | bytes]]:
     """The fields of one protobuf message in order: numbers for varints, bytes for everything that has a length.
 
     Groups are refused: nothing in an RPC uses them, and they are the way to deep nesting.
@@ -268,6 +289,7 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
     position = 0
     end = len(data)
     while position < end:
+        read.add_one()
         tag, position = _read_varint(data, position)
         number, kind = tag >> 3, tag & 7
         if number == 0:
@@ -290,6 +312,8 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 def _read_varint(data: bytes, position: int) -> tuple[int, int]:
     """A protobuf varint (which, unlike multiformats', may be longer than it must): its value and where it ends."""
+    if position < len(data) and data[position] < 0x80:
+        return data[position], position + 1
     value = 0
     for shift in range(0, _MAX_VARINT_BITS, 7):
         if position >= len(data):

@@ -201,6 +201,25 @@ class StreamTests(PubSubCase):
         self.say_published(self.inbound(), b"m", 1)
         self.assertEqual(len(self.heard), 1)
 
+    def test_floods_have_to_wait(self) -> None:
+        """A peer that sends more fields than its share is not read from until the next heartbeats; nothing is lost."""
+        theirs = self.inbound()
+        flood = encode_frame(b"\x78\x01" * 6000)
+        message = encode_frame(encode_rpc(Rpc(messages=(signing.sign(AUTHOR, "t", b"m", 1),))))
+        theirs.protocol.dataReceived(flood * 7 + message)
+        self.assertEqual((theirs.producerState, self.heard), ("paused", []))
+        for _ in range(2):
+            self.clock.advance(1)
+            self.assertEqual((theirs.producerState, self.heard), ("paused", []))
+        self.clock.advance(1)
+        self.assertEqual((theirs.producerState, len(self.heard)), ("producing", 1))
+
+    def test_empty_frames_have_to_wait_as_well(self) -> None:
+        """Frames cost something even if nothing is in them."""
+        theirs = self.inbound()
+        theirs.protocol.dataReceived(b"\0" * 20_000)
+        self.assertEqual(theirs.producerState, "paused")
+
     def test_lost_stream_is_opened_anew(self) -> None:
         """After a pause, with our subscriptions and mesh links first; what waited for the old stream is forgotten."""
         self.identify(GOSSIPSUB_1_1)

@@ -138,6 +138,16 @@ class RpcTests(SynchronousTestCase):
             with self.assertRaises(RpcInvalid, msg=what):
                 decode_rpc(wrap(one * (limit + 1)))
 
+    def test_fields_are_counted(self) -> None:
+        """All fields at every depth count, known or not, and there may be so many in one RPC and not one more."""
+        read = wire.FieldCount()
+        decode_rpc(field(1, b"\x08\x01" + field(2, b"t")) + field(3, field(3, field(1, b"t"))) + b"\x78\x01", read)
+        self.assertEqual(read.count, 7)
+        for one, wrap in ((b"\x78\x01", bytes), (field(2, b""), lambda data: field(2, field(4, b"t") + data))):
+            decode_rpc(wrap(one * (wire.MAX_FIELDS - 2)))
+            with self.assertRaises(RpcInvalid):
+                decode_rpc(wrap(one * (wire.MAX_FIELDS + 1)))
+
     def test_size_limit(self) -> None:
         """An RPC of more than a mebibyte is not looked at."""
         with self.assertRaises(RpcInvalid):
