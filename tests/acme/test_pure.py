@@ -9,7 +9,7 @@ from acme import jws as acme_jws
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from josepy.jwk import JWKRSA
 from twisted.trial.unittest import SynchronousTestCase
@@ -151,6 +151,7 @@ class RetryTests(SynchronousTestCase):
         ):
             self.assertEqual(parse_retry_after(header, NOW), seconds, header)
 
+    @settings(deadline=None)
     @given(st.text(max_size=40))
     def test_any_retry_after(self, header: str) -> None:
         """No header makes it raise, or wait longer than a day."""
@@ -337,12 +338,14 @@ class WireTests(SynchronousTestCase):
         self.assertEqual(found.new_order, "https://ca.example/newOrder")
         self.assertEqual(found.profiles, ("classic", "tlsserver"))
 
+    @settings(deadline=None)
     @given(st.binary(max_size=60))
     def test_garbage(self, body: bytes) -> None:
         """Octets that are no JSON object are AcmeMisbehaved."""
         for parse in self.PARSERS:
             self.assertRaises(AcmeMisbehaved, parse, body)
 
+    @settings(deadline=None)
     @given(JSON)
     def test_any_json(self, document: object) -> None:
         """JSON of any shape is a value or AcmeMisbehaved, and nothing else is raised."""
@@ -352,6 +355,7 @@ class WireTests(SynchronousTestCase):
             except AcmeMisbehaved as error:
                 self.assertTrue(str(error).isprintable())
 
+    @settings(deadline=None)
     @given(JSON)
     def test_any_problem(self, document: object) -> None:
         """A problem document of any shape makes an error with printable text."""
