@@ -9,7 +9,7 @@ and consumer), with two more verbs, `attach` and `detach`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
@@ -196,6 +196,8 @@ class TransportChannel(Channel, Protocol):
     channel to whatever is attached to it.
     """
 
+    transport: Any  # an ITransport, IConsumer and IPushProducer, with abortConnection: no one type says so
+
     def dataReceived(self, data: bytes) -> None:
         self.deliver(data)
 
@@ -239,7 +241,9 @@ class TransportChannel(Channel, Protocol):
         self.transport.unregisterProducer()
 
     def getPeer(self) -> IAddress:
-        return self.transport.getPeer()
+        peer: IAddress = self.transport.getPeer()
+        return peer
 
     def getHost(self) -> IAddress:
-        return self.transport.getHost()
+        here: IAddress = self.transport.getHost()
+        return here
