@@ -1,0 +1,94 @@
+"""Tests for nodetrust.libp2p.transports.certificates."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from OpenSSL import SSL
+from twisted.trial.unittest import SynchronousTestCase
+
+from nodetrust.libp2p.transports import CertificateError, CertificateStore
+from nodetrust.libp2p.transports.certificates import ALPN
+from tests.libp2p.throwaway_ca import ThrowawayCa
+
+
+class CertificateStoreTests(SynchronousTestCase):
+    """Which certificate a name gets."""
+
+    def setUp(self) -> None:
+        self.ca = ThrowawayCa()
+        self.store = CertificateStore()
+
+    def add(self, *names: str) -> None:
+        self.store.set(names, *self.ca.issue(names))
+
+    def shown_to(self, name: str | None, **client: object) -> tuple[set[str], bytes]:
+        """The names in the certificate that a TLS client is shown, and the agreed protocol."""
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        context.set_alpn_protos([ALPN])
+        for method, value in client.items():
+            getattr(context, method)(value)
+        dialer = SSL.Connection(context, None)
+        if name is not None:
+            dialer.set_tlsext_host_name(name.encode())
+        dialer.set_connect_state()
+        listener = self.store.serverConnectionForTLS(None)
+        listener.set_accept_state()
+        done: set[SSL.Connection] = set()
+        while len(done) < 2:
+            for here, there in ((dialer, listener), (listener, dialer)):
+                try:
+                    here.do_handshake()
+                    done.add(here)
+                except SSL.WantReadError:
+                    pass
+                with suppress(SSL.WantReadError):
+                    there.bio_write(here.bio_read(65536))
+        certificate = dialer.get_peer_certificate(as_cryptography=True)
+        [names] = [e.value for e in certificate.extensions if e.oid.dotted_string == "2.5.29.17"]
+        return {general.value for general in names}, dialer.get_alpn_proto_negotiated()
+
+    def test_by_name(self) -> None:
+        """A name gets its own certificate, else the wildcard's above it, else the newest; letter case is no matter."""
+        self.add("a.example")
+        self.add("*.b.example")
+        self.add("c.example")
+        for asked, shown in (
+            ("a.example", "a.example"),
+            ("A.Example", "a.example"),
+            ("x.b.example", "*.b.example"),
+            ("x.y.b.example", "c.example"),
+            ("b.example", "c.example"),
+            (None, "c.example"),
+        ):
+            self.assertEqual(({shown}, ALPN), self.shown_to(asked), asked)
+
+    def test_replaced(self) -> None:
+        """A later certificate for a name takes the place of the earlier one, and only for that name."""
+        self.add("a.example", "b.example")
+        self.add("a.example", "c.example")
+        self.assertEqual({"a.example", "c.example"}, self.shown_to("a.example")[0])
+        self.assertEqual({"a.example", "b.example"}, self.shown_to("b.example")[0])
+        self.assertEqual({"a.example", "b.example", "c.example"}, self.store.names)
+
+    def test_old_tls(self) -> None:
+        """TLS below 1.2 is refused."""
+        self.add("a.example")
+        with self.assertRaises(SSL.Error):
+            self.shown_to("a.example", set_max_proto_version=SSL.TLS1_1_VERSION, set_cipher_list=b"ALL:@SECLEVEL=0")
+
+    def test_empty(self) -> None:
+        """Without a certificate there is no handshake."""
+        with self.assertRaises(SSL.Error):
+            self.shown_to("a.example")
+
+    def test_key_of_another(self) -> None:
+        """A key that does not belong to the certificate, or garbage, is refused and changes nothing."""
+        self.add("a.example")
+        key, chain = self.ca.issue(["b.example"])
+        other_key, _ = self.ca.issue(["b.example"])
+        for bad in ((other_key, chain), (key, b""), (b"", chain), (chain, key)):
+            with self.assertRaises(CertificateError):
+                self.store.set(["b.example"], *bad)
+        self.assertEqual({"a.example"}, self.store.names)
+        self.assertEqual({"a.example"}, self.shown_to("b.example")[0])

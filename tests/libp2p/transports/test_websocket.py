@@ -1,0 +1,210 @@
+"""Tests for nodetrust.libp2p.transports.websocket, as a server, without sockets."""
+
+from __future__ import annotations
+
+import os
+import struct
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.protocol import Protocol
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from nodetrust.libp2p.limits import ConnectionBudget, Limits
+from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.libp2p.transports.address import TransportAddress
+from nodetrust.libp2p.transports.sockets import RawConnection
+from nodetrust.libp2p.transports.websocket import HANDSHAKE_SECONDS, _Accepting
+from nodetrust.libp2p.transports.websocket_channel import CLOSE_SECONDS, MAX_FRAGMENTS, MAX_MESSAGE_BYTES, MAX_PINGS
+
+REQUEST = (
+    b"GET /any/path HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Origin: https://elsewhere.example\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Extensions: permessage-deflate\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+TEXT, BINARY, CLOSE, PING = 1, 2, 8, 9
+
+
+def frame(opcode: int, payload: bytes, fin: bool = True) -> bytes:
+    """A client's frame."""
+    mask = os.urandom(4)
+    size = len(payload)
+    length = (
+        bytes([128 | size])
+        if size < 126
+        else b"\xfe" + struct.pack("!H", size)
+        if size < 65536
+        else (b"\xff" + struct.pack("!Q", size))
+    )
+    masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
+    return bytes([opcode | (128 if fin else 0)]) + length + mask + masked
+
+
+class Socket(StringTransport):
+    """A transport that knows TCP's calls."""
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        pass
+
+    def unregisterProducer(self) -> None:
+        """Unlike its parent, TCP does not mind if there is none."""
+        self.producer = None
+
+
+class Reader(Protocol):
+    def __init__(self) -> None:
+        self.received = b""
+        self.reason: Failure | None = None
+
+    def dataReceived(self, data: bytes) -> None:
+        self.received += data
+
+    def connectionLost(self, reason: Failure) -> None:
+        self.reason = reason
+
+
+class WebSocketListenerTests(SynchronousTestCase):
+    """What a client may send us, and what becomes of it."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.budget = ConnectionBudget(Limits())
+        self.raw: list[RawConnection] = []
+        target = TransportAddress.from_multiaddr(Multiaddr.parse("/ip4/127.0.0.1/tcp/1/ws"))
+        factory = _Accepting(self.clock, self.budget, target, self.raw.append, None)
+        self.websocket = factory.buildProtocol(IPv4Address("TCP", "192.0.2.1", 5))
+        self.socket = Socket(
+            hostAddress=IPv4Address("TCP", "127.0.0.1", 1), peerAddress=IPv4Address("TCP", "192.0.2.1", 5)
+        )
+        self.websocket.makeConnection(self.socket)
+        self.reader = Reader()
+
+    def open(self) -> None:
+        self.websocket.dataReceived(REQUEST)
+        self.socket.clear()
+        self.raw[0].channel.attach(self.reader)
+
+    def lose(self, reason: type[Exception]) -> None:
+        self.websocket.connectionLost(Failure(reason()))
+
+    def test_handshake(self) -> None:
+        """Any path and any Origin will do; there is no compression."""
+        for index in range(len(REQUEST)):
+            self.websocket.dataReceived(REQUEST[index : index + 1])
+        answer = self.socket.value()
+        self.assertIn(b"101 Switching Protocols", answer)
+        self.assertIn(b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", answer)
+        self.assertNotIn(b"deflate", answer)
+        self.assertEqual("/ip4/192.0.2.1/tcp/5/ws", str(self.raw[0].remote_address))
+        self.assertEqual([], self.clock.getDelayedCalls())
+
+    def test_slow_handshake(self) -> None:
+        """A client that does not come to the point is cut off."""
+        self.websocket.dataReceived(REQUEST[:-1])
+        self.clock.advance(HANDSHAKE_SECONDS)
+        self.assertTrue(self.socket.disconnected)
+
+    def test_long_handshake(self) -> None:
+        """So is one that never stops talking."""
+        for _ in range(9):
+            self.websocket.dataReceived(bytes(1000))
+        self.assertTrue(self.socket.disconnected)
+
+    def test_bytes(self) -> None:
+        """Binary and text, whole and in fragments, are one stream of bytes, delivered as they come."""
+        self.open()
+        data = frame(BINARY, b"one ") + frame(BINARY, b"t", False) + frame(0, b"wo ") + frame(TEXT, b"\xffthree")
+        for index in range(len(data)):
+            self.websocket.dataReceived(data[index : index + 1])
+        self.assertEqual(b"one two \xffthree", self.reader.received)
+
+    def test_unfinished_message(self) -> None:
+        """What has arrived of a message is delivered, whether its end comes or not."""
+        self.open()
+        self.websocket.dataReceived(frame(BINARY, bytes(60_000))[:1008])
+        self.assertEqual(1000, len(self.reader.received))
+
+    def test_write(self) -> None:
+        """What is written goes out as binary messages."""
+        self.open()
+        self.raw[0].channel.writeSequence([b"one", b"two"])
+        self.assertEqual(b"\x82\x06onetwo", self.socket.value())
+
+    def test_too_big(self) -> None:
+        """A message beyond the limit, in bytes or in fragments, ends the connection."""
+        for data in (
+            b"\x82\xff" + struct.pack("!Q", MAX_MESSAGE_BYTES + 1) + bytes(4),
+            frame(BINARY, b"", False) + frame(0, b"", False) * MAX_FRAGMENTS,
+        ):
+            self.setUp()
+            self.open()
+            self.websocket.dataReceived(data)
+            self.assertTrue(self.socket.disconnected)
+
+    def test_pings(self) -> None:
+        """Some pings are answered; a flood of them ends the connection."""
+        self.open()
+        self.websocket.dataReceived(frame(PING, b"x") * MAX_PINGS)
+        self.assertEqual(b"\x8a\x01x" * MAX_PINGS, self.socket.value())
+        self.assertFalse(self.socket.disconnecting)
+        self.websocket.dataReceived(frame(PING, b"x"))
+        self.assertTrue(self.socket.disconnected)
+
+    def test_close_codes(self) -> None:
+        """1000 and no code at all are a clean end, any other code is not, and neither is an end without a Close."""
+        for payload, kind in (
+            (struct.pack("!H", 1000), ConnectionDone),
+            (b"", ConnectionDone),
+            (b"\x03\xe9", ConnectionLost),
+        ):
+            self.setUp()
+            self.open()
+            self.websocket.dataReceived(frame(CLOSE, payload))
+            self.assertTrue(self.socket.disconnecting)
+            self.lose(ConnectionLost)
+            self.assertIsNotNone(self.reader.reason.check(kind), payload)
+            self.assertEqual(([], 0), (self.clock.getDelayedCalls(), self.budget.open))
+
+    def test_our_close(self) -> None:
+        """We say Close, wait for the answer in bounded time, and deliver nothing more."""
+        self.open()
+        self.raw[0].channel.loseConnection()
+        self.assertEqual(b"\x88\x02\x03\xe8", self.socket.value())
+        self.websocket.dataReceived(frame(BINARY, b"late"))
+        self.assertEqual(b"", self.reader.received)
+        self.clock.advance(CLOSE_SECONDS)
+        self.assertTrue(self.socket.disconnected)
+
+    def test_answered_close(self) -> None:
+        """When the answer to our Close comes, the connection has ended cleanly."""
+        self.open()
+        self.raw[0].channel.loseConnection()
+        self.websocket.dataReceived(frame(CLOSE, struct.pack("!H", 1000)))
+        self.assertTrue(self.socket.disconnected)
+        self.lose(ConnectionLost)
+        self.assertIsNotNone(self.reader.reason.check(ConnectionDone))
+
+    def test_back_pressure(self) -> None:
+        """A reader that pauses pauses the socket; our producer is the socket's."""
+        self.open()
+        channel = self.raw[0].channel
+        channel.pauseProducing()
+        self.assertEqual("paused", self.socket.producerState)
+        self.websocket.dataReceived(frame(BINARY, b"kept"))
+        self.assertEqual(b"", self.reader.received)
+        channel.resumeProducing()
+        self.assertEqual((b"kept", "producing"), (self.reader.received, self.socket.producerState))
+        producer = object()
+        channel.registerProducer(producer, True)
+        self.assertIs(producer, self.socket.producer)
+
+    def test_garbage(self) -> None:
+        """After the handshake, frames that break the rules end the connection."""
+        for data in (b"\x82\x01x", b"\xf2\x80" + bytes(4), b"\x83\x80" + bytes(4), b"\x80\x80" + bytes(4)):
+            self.setUp()
+            self.open()
+            self.websocket.dataReceived(data)
+            self.assertTrue(self.socket.disconnected, data)
