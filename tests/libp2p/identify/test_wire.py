@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import contextlib
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,7 +56,7 @@ class WireTests(SynchronousTestCase):
     @given(st.binary(max_size=200))
     def test_garbage(self, data: bytes) -> None:
         """Bytes give a value or InvalidData, nothing else."""
-        with suppress(InvalidData):
+        with contextlib.suppress(InvalidData):
             decode([data])
 
     def test_update(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import contextlib
 
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
@@ -42,7 +42,7 @@ class CertificateStoreTests(SynchronousTestCase):
                     done.add(here)
                 except SSL.WantReadError:
                     pass
-                with suppress(SSL.WantReadError):
+                with contextlib.suppress(SSL.WantReadError):
                     there.bio_write(here.bio_read(65536))
         certificate = dialer.get_peer_certificate(as_cryptography=True)
         [names] = [e.value for e in certificate.extensions if e.oid.dotted_string == "2.5.29.17"]
