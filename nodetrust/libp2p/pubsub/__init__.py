@@ -7,8 +7,10 @@ To read in this order:
 * ``parameters``: protocol IDs, the specification's parameters, our limits
 * ``wire``: RPCs, bytes ⇄ values
 * ``signing`` and ``ids``: who wrote a message, and what it is called
-* ``machine``: the router, pure; with its parts ``seen``, ``mcache``, ``gossip``, ``backoff`` and ``score``
+* ``effects`` and ``machine``: the router, pure
+* ``seen``, ``mcache``, ``gossip``, ``backoff`` and ``score``: its parts
 * ``outbox`` and ``streams``: what waits for a slow peer, and the two streams to and from each
+* ``messages``: what applications see of a message
 * ``service``: :class:`~nodetrust.libp2p.pubsub.service.PubSub`, what applications use
 * ``replay``: a validator for topics where an old message must not come again
 """

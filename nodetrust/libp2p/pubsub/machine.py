@@ -110,11 +110,6 @@ class Router:
 
     # What others may look at.
 
-    @property
-    def topics(self) -> frozenset[str]:
-        """The topics that we subscribe to."""
-        return frozenset(self._mesh)
-
     def mesh(self, topic: str) -> frozenset[PeerId]:
         """The peers in our mesh of the topic."""
         return frozenset(self._mesh.get(topic, ()))

@@ -79,6 +79,10 @@ class SubscriptionTests(RouterCase):
         self.assertEqual(self.sent(self.meet(PEERS[9])), {PEERS[9]: INTERESTED})
         self.assertEqual(self.sent(self.router.heartbeat(1)), {PEERS[9]: Rpc(graft=("t",))})
 
+    def test_known_peers_and_ourselves(self) -> None:
+        """A peer that is known already is not greeted again, and we are no peer of ours."""
+        self.assertEqual(self.meet(A) + self.meet(US), [])
+
     def test_restarted_stream(self) -> None:
         """On a new stream the peer is told again what it must know."""
         expected = Rpc((Subscription("t", True),), graft=("t",))
@@ -155,6 +159,12 @@ class MessageTests(RouterCase):
         effects = self.router.publish(unsigned(US, 1), 0)
         self.assertEqual(set(self.sent(effects)), {A, B, C, *PEERS[10:30]})
         self.assertEqual(len(effects), 23)
+
+    def test_incomplete_messages_are_not_published(self) -> None:
+        """To publish a message without a topic or a number is a mistake of ours, and raises."""
+        for wrong in ({"topic": None}, {"seqno": None}):
+            with self.assertRaises(ValueError):
+                self.router.publish(replace(unsigned(US, 1), **wrong), 0)
 
     def test_fanout(self) -> None:
         """Without flooding, a topic that we only publish to has six peers, the same ones until a minute of disuse."""
@@ -404,8 +414,11 @@ class GossipTests(RouterCase):
         self.meet(self.other)
         self.router.subscribe("t", 0)
         self.receive(self.other, prune=(Prune("t", HUGE_BACKOFF),), messages=[unsigned(AUTHOR, n) for n in range(20)])
+        self.router.subscribe("u", 0)
+        self.receive(self.other, subscriptions=(Subscription("u", True),), prune=(Prune("u", HUGE_BACKOFF),))
+        self.receive(self.other, messages=[unsigned(AUTHOR, 30, "u")])
         (offer,) = self.router.heartbeat(1)
-        self.assertEqual(len(set(offer.rpc.ihave[0].ids)), 5)
+        self.assertEqual([(ihave.topic, len(set(ihave.ids))) for ihave in offer.rpc.ihave], [("t", 5)])
 
     def test_retransmissions_are_bounded(self) -> None:
         """The same message is handed to one peer three times, under whatever ID it asks."""

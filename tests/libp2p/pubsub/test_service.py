@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from nodetrust.libp2p.errors import NegotiationError
 from nodetrust.libp2p.framing import FrameDecoder, encode_frame
 from nodetrust.libp2p.keys import PrivateKey
-from nodetrust.libp2p.pubsub import outbox, signing
+from nodetrust.libp2p.pubsub import outbox, replay, signing
 from nodetrust.libp2p.pubsub.errors import MessageTooLarge
 from nodetrust.libp2p.pubsub.machine import Verdict
 from nodetrust.libp2p.pubsub.messages import PubSubMessage
@@ -389,6 +389,13 @@ class SeqnoGuardTests(SynchronousTestCase):
         story = ((AUTHOR, 5), (AUTHOR, 5), (AUTHOR, 4), (PEER, 4), (AUTHOR, 6))
         verdicts = [guard(PubSubMessage("t", b"", key.peer_id, n, US.peer_id)) is Verdict.ACCEPT for key, n in story]
         self.assertEqual(verdicts, [True, False, False, True, True])
+
+    def test_bounded(self) -> None:
+        """Of more authors than the limit, the one that was silent for longest is forgotten."""
+        self.patch(replay, "MAX_AUTHORS", 1)
+        guard = SeqnoGuard()
+        verdicts = [guard(PubSubMessage("t", b"", key.peer_id, 1, US.peer_id)) for key in (AUTHOR, PEER, PEER, AUTHOR)]
+        self.assertEqual(verdicts, [Verdict.ACCEPT, Verdict.ACCEPT, Verdict.IGNORE, Verdict.ACCEPT])
 
 
 class OutboxTests(SynchronousTestCase):

@@ -96,7 +96,11 @@ class RpcTests(SynchronousTestCase):
     def test_unknown_fields_are_ignored(self) -> None:
         """Fields of later versions (IDONTWANT, partial messages, extensions) are skipped, whatever their type."""
         later = field(10, b"partial") + b"\x58\x01" + b"\x61" + bytes(8) + b"\x6d" + bytes(4)
-        later += field(6492434, b"test extension") + field(3, field(5, field(1, b"id")) + field(6, b""))
+        later += (
+            field(2, field(9, b"later"))
+            + field(6492434, b"test extension")
+            + field(3, field(5, field(1, b"id")) + field(6, b""))
+        )
         self.assertEqual(
             decode_rpc(field(1, b"\x08\x01" + field(2, b"t") + b"\x18\x01") + later).subscriptions[0].topic, "t"
         )
@@ -112,7 +116,8 @@ class RpcTests(SynchronousTestCase):
         """The peers in a PRUNE leave no trace, and there may not be more of them than the limit."""
         peer = field(2, field(1, b"peer") + field(2, b"record"))
         prune = field(1, b"t") + b"\x18\x05"
-        self.assertEqual(decode_rpc(field(3, field(4, prune + peer * 16))).prune, (Prune("t", 5),))
+        later = field(9, b"of a later version")
+        self.assertEqual(decode_rpc(field(3, field(4, prune + peer * 16 + later))).prune, (Prune("t", 5),))
         with self.assertRaises(RpcInvalid):
             decode_rpc(field(3, field(4, prune + peer * 17)))
 
@@ -175,6 +180,7 @@ class RpcTests(SynchronousTestCase):
             "0e",
             "0a0408ffffff",
             "0a041202fffe",
+            "0a020a00",
         ):
             with self.assertRaises(RpcInvalid, msg=data):
                 decode_rpc(bytes.fromhex(data))
