@@ -199,11 +199,11 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def js_packages(source: Path) -> tuple[Path, Path]:
-    """Node, and a folder with the npm packages and programs of `source`, which holds a package.json."""
+def prepare_js() -> tuple[Path, Path]:
+    """Node and the folder of js-libp2p alone, for who needs no more. Raises ToolchainError."""
     with _alone():
         node_program = node()
-        return node_program, _js_peer(node_program, source)
+        return node_program, _js_peer(node_program, PEERS / "js")
 
 
 @functools.cache
