@@ -92,7 +92,7 @@ class Channel:
         """The connection is gone. Kept bytes are still delivered if it ended cleanly; otherwise they go with it."""
         if self._lost is None:
             self._lost = reason
-            if reason.check(ConnectionDone) is None:
+            if not isinstance(reason.value, ConnectionDone):
                 self._unread.clear()
                 self._paused = False
             self._deliver_kept()

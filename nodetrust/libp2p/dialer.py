@@ -84,7 +84,8 @@ def find_transport(transports: Sequence[Transport], target: TransportAddress, ad
 
 def rank(addresses: Sequence[Multiaddr]) -> list[Multiaddr]:
     """Each address once: public ones and names first, then private ones, loopback last; else as given."""
-    return sorted(dict.fromkeys(addresses), key=_remoteness)
+    once = dict.fromkeys(addresses)
+    return sorted(once, key=_remoteness) if len(once) > 1 else list(once)
 
 
 def _remoteness(address: Multiaddr) -> int:

@@ -188,7 +188,7 @@ class MessageStream(Protocol):
         """Our half-close went out; the one who asked for it knows."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if reason.check(ConnectionDone):
+        if isinstance(reason.value, ConnectionDone):
             self.readConnectionLost()
         else:
             self._finish(StreamReset(reason.getErrorMessage()))

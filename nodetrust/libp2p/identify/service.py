@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -29,6 +28,7 @@ from nodetrust.libp2p.identify.wire import (
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.records import seal_peer_record
 from nodetrust.libp2p.streams import StreamAddress
+from nodetrust.libp2p.transports.address import plain_ip
 
 if TYPE_CHECKING:
     from nodetrust.libp2p.host import Host
@@ -221,12 +221,12 @@ def _seen_from(connection: Connection, addresses: Iterable[Multiaddr]) -> Iterat
     local = connection.local_address.components[0]
     for address in addresses:
         first, *layers = address.components
-        host = ip_address(first.value or "") if first.name in {"ip4", "ip6"} else None
+        host = plain_ip(first.value or "") if first.name in {"ip4", "ip6"} else None
         if host is None or not (host.is_unspecified or host.is_loopback):
             yield address
         elif host.is_unspecified and first.name == local.name:
             yield Multiaddr.of(*((part.name, part.value) for part in (local, *layers)))
-        elif host.is_loopback and ip_address(local.value or "").is_loopback:
+        elif host.is_loopback and plain_ip(local.value or "").is_loopback:
             yield address
 
 

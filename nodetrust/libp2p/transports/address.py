@@ -94,6 +94,7 @@ def _socket_multiaddr(host: str, port: int, suffix: str) -> Multiaddr:
     return Multiaddr.parse(f"/ip{ip.version}/{ip}/tcp/{port}{suffix}")
 
 
+@lru_cache(maxsize=1024)
 def plain_ip(text: str) -> IPv4Address | IPv6Address:
     """The IP address without its zone, and as IPv4 if it is an IPv4-mapped one."""
     host = ip_address(text.partition("%")[0])
