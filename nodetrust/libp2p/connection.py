@@ -48,7 +48,6 @@ class Connection:
         self.outbound = outbound
         self.security = upgraded.security
         self.remote_identify: Identify | None = None
-        self.closed = False
         self._raw = raw
         self._clock = clock
         self._protocols = protocols
@@ -57,7 +56,13 @@ class Connection:
         self._session = YamuxSession(
             upgraded.secured.channel, outbound, clock, on_stream=self._stream_opened, on_closed=self._session_closed
         )
+        self._gone = False
         self._waiting: list[Deferred[None]] = []
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended or is ending: no stream can be opened any more."""
+        return self._session.closed
 
     def __repr__(self) -> str:
         return f"<Connection {'to' if self.outbound else 'from'} {self.remote_peer} at {self.remote_address}>"
@@ -96,7 +101,7 @@ class Connection:
     def when_closed(self) -> Deferred[None]:
         """Fires when the connection is gone, whoever closed it."""
         gone: Deferred[None] = Deferred()
-        if self.closed:
+        if self._gone:
             gone.callback(None)
         else:
             self._waiting.append(gone)
@@ -118,7 +123,7 @@ class Connection:
             self.log.failure("A protocol failed to take a stream from {peer}", failure, peer=self.remote_peer)
 
     def _session_closed(self, reason: Failure) -> None:
-        self.closed = True
+        self._gone = True
         self.log.debug("{connection} closed: {reason}", connection=self, reason=reason.value)
         self._on_closed(self)
         waiting, self._waiting = self._waiting, []

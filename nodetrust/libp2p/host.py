@@ -143,9 +143,8 @@ class Host:
 
     def connections(self, peer_id: PeerId | None = None) -> list[Connection]:
         """The live connections, oldest first; to one peer or to all."""
-        if peer_id is not None:
-            return list(self._connections.get(peer_id, ()))
-        return [connection for connections in self._connections.values() for connection in connections]
+        known = self._connections.values() if peer_id is None else [self._connections.get(peer_id, [])]
+        return [connection for connections in known for connection in connections if not connection.closed]
 
     def on_connected(self, call: ConnectionObserver) -> None:
         """Call for every new connection, before any stream of it."""

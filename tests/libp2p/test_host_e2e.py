@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults, succeed
-from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Factory, Protocol
@@ -207,6 +207,16 @@ class DialTests(HostCase):
         self.assertEqual(1, len(found))
         await self.until(listener.connections)
         self.assertEqual(1, len(listener.connections()))
+
+    async def test_closing_connection(self) -> None:
+        """A connection that is being closed is not given out any more."""
+        dialer, listener, connection = await self.pair()
+        closing = connection.close()
+        self.assertEqual([], dialer.connections())
+        again = await dialer.connect(listener.addresses(), listener.peer_id)
+        self.assertIsNot(connection, again)
+        await closing
+        await self.assertPingable(again)
 
     async def test_wrong_peer(self) -> None:
         """A peer other than the expected one is no connection."""
@@ -534,3 +544,76 @@ class GarbageTests(HostCase):
         ):
             await self.talk(port, data)
         await self.assertPingable(connection)
+
+
+class Cutter(Protocol):
+    """One side of a forwarder that aborts both sides after so many bytes."""
+
+    def __init__(self, left: list[int], other: Cutter | None = None) -> None:
+        self.other = other
+        self._left = left
+
+    def dataReceived(self, data: bytes) -> None:
+        piece = data[: max(0, self._left[0])]
+        self._left[0] -= len(data)
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.write(piece)
+        if self._left[0] <= 0:
+            for side in (self, self.other):
+                if side is not None and side.transport is not None:
+                    side.transport.abortConnection()
+
+    def connectionLost(self, reason: Any) -> None:
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.loseConnection()
+
+
+class CutTests(HostCase):
+    """A connection that breaks at any byte leaves nothing in the log, and both hosts usable."""
+
+    async def cut_at(self, port: int, size: int, listener: Host, dialer: Host, suffix: str) -> None:
+        left = [size]
+
+        class Forward(Factory):
+            noisy = False
+
+            def buildProtocol(self, addr: Any) -> Cutter:
+                near = Cutter(left)
+                far = near.other = Cutter(left, near)
+                TCP4ClientEndpoint(reactor, "127.0.0.1", port).connect(Factory.forProtocol(lambda: far)).addErrback(
+                    lambda _: None
+                )
+                return near
+
+        proxy = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(Forward())
+        there = address(f"/ip4/127.0.0.1/tcp/{proxy.getHost().port}{suffix}")
+        try:
+            connection = await dialer.connect([there], listener.peer_id)
+            await ping(connection, os.urandom(32), reactor)
+            await connection.close()
+        except Libp2pError:
+            pass
+        await proxy.stopListening()
+
+    async def cut_everywhere(self, suffix: str, sizes: range) -> None:
+        ca = ThrowawayCa()
+        store = CertificateStore()
+        store.set([NAME], *ca.issue([NAME]))
+        listener, dialer = self.host(), self.host(trust_root=ca.trust_root)
+        there = await listener.listen(address(f"/ip4/127.0.0.1/tcp/0{suffix}"), store)
+        for size in sizes:
+            await self.cut_at(int(there.get("tcp") or 0), size, listener, dialer, suffix)
+        await self.until(lambda: not listener.connections() and not dialer.connections())
+        await self.assertPingable(await dialer.connect([there], listener.peer_id))
+
+    async def test_tcp(self) -> None:
+        """In multistream, Noise, yamux and the first streams."""
+        await self.cut_everywhere("", range(1, 3500, 61))
+
+    async def test_websocket(self) -> None:
+        """And in the HTTP upgrade."""
+        await self.cut_everywhere("/ws", range(1, 4000, 97))
+
+    async def test_secure_websocket(self) -> None:
+        """And in TLS."""
+        await self.cut_everywhere(f"/tls/sni/{NAME}/ws", range(1, 7000, 197))
