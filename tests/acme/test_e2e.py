@@ -7,6 +7,7 @@ from pathlib import Path
 from cryptography import x509
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory, Protocol
 from twisted.names import dns
 from twisted.names.error import DomainError
@@ -54,9 +55,14 @@ class ScriptedDns:
     def listen(self) -> tuple[str, int]:
         factory = DNSServerFactory(clients=[self])
         factory.noisy = False
-        self._udp = reactor.listenUDP(0, CuttingProtocol(factory), "127.0.0.1")
-        port = self._udp.getHost().port
-        self._tcp = reactor.listenTCP(port, factory, interface="127.0.0.1")
+        for _ in range(20):
+            self._tcp = reactor.listenTCP(0, factory, interface="127.0.0.1")
+            port = self._tcp.getHost().port
+            try:
+                self._udp = reactor.listenUDP(port, CuttingProtocol(factory), "127.0.0.1")
+                break
+            except CannotListenError:  # a port that is free for TCP may be taken for UDP
+                self._tcp.stopListening()
         build = factory.buildProtocol
 
         def counted(address):

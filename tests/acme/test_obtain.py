@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionRefusedError as TwistedConnectionRefusedError
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -216,6 +216,25 @@ class RefusalTests(OrderCase):
         failure = self.failureResultOf(self.obtaining(publish=lambda _: Deferred(), timeout_seconds=20), AcmeTimedOut)
         self.assertIn("publishing", str(failure.value))
         self.assertEqual(len(self.ca.withdrawn), 1)
+
+    def test_cancelled(self) -> None:
+        """An order that is cancelled, wherever it is, withdraws what it published and leaves no timer behind."""
+
+        def pending(reply: Reply) -> Reply:
+            return replace(reply, body=json.dumps({**json.loads(reply.body), "status": "pending"}).encode())
+
+        for path in ("/authorization/", "/order/"):
+            self.spoil(path, pending)
+            before = len(self.ca.withdrawn)
+            running = Deferred.fromCoroutine(
+                obtain(self.client, NAMES, csr(NAMES), self.ca.publish, self.ca.withdraw, timeout_seconds=1e6)
+            )
+            self.ca.run(running, seconds=3)
+            self.assertNoResult(running)
+            running.cancel()
+            self.failureResultOf(running, CancelledError)
+            self.assertEqual(len(self.ca.withdrawn), before + 1, path)
+            self.assertEqual(self.ca.clock.getDelayedCalls(), [])
 
     def test_rate_limit(self) -> None:
         """`rateLimited` is raised at once, with the CA's Retry-After, and not retried."""

@@ -13,7 +13,7 @@ from typing import Any
 from OpenSSL import crypto
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IProtocolNegotiationFactory
 from twisted.internet.ssl import CertificateOptions
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
@@ -21,6 +21,7 @@ from twisted.web import http
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 from twisted.web.server import Site
+from zope.interface import implementer
 
 from nodetrust.testing.ca.ca import CertificateAuthority, Issuer, load_or_make_root
 from nodetrust.testing.ca.db import Database
@@ -157,14 +158,19 @@ class _QuietSite(Site):
         pass
 
 
+@implementer(IProtocolNegotiationFactory)
 class _Connections(WrappingFactory[ProtocolWrapper]):
-    """Knows the connections of a factory, so that they can be ended."""
+    """Knows the connections of a site, so that they can be ended."""
 
     noisy = False
 
     def __init__(self, factory: Site) -> None:
         super().__init__(factory)
         self._gone: Deferred[None] | None = None
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """What TLS clients may choose: without an answer here Twisted fails the handshake of all who offer a choice."""
+        return [b"http/1.1"]
 
     async def drop_all(self) -> None:
         """Abort every connection; returns when the last is lost."""
