@@ -34,6 +34,8 @@ TCP, WEB_SOCKET = "/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/tcp/0/ws"
 SECURE_WEB_SOCKET = "/ip4/127.0.0.1/tcp/0/tls/ws"
 TOPIC = "nodetrust-test"
 AGENT = "nodetrust-interop/1"
+NEW_ADDRESS = "/ip4/127.0.0.1/tcp/65432/ws"
+NEW_PROTOCOL = "/nodetrust-test/new/1.0.0"
 TEN_MEGABYTES = 10_000_000
 PING_BYTES = 32
 
@@ -167,6 +169,24 @@ class ComplianceTests(OurHostTestCase):
     async def test_they_dial_web_socket_tls(self) -> None:
         """Our host as the listener over WebSocket with TLS."""
         await self.check_connection("tls", web_socket=True, we_dial=False)
+
+    async def test_news_are_pushed(self) -> None:
+        """What changes after identify is pushed: our address reaches the peer, its new protocol reaches us."""
+        host = await self.start_host("noise")
+        peer = await self.start_peer(listen=[TCP], security=["noise"])
+        connection = await self.connect(host, peer, web_socket=False, we_dial=True)
+        await self.check_identify(host, peer, connection)
+        host.announce([Multiaddr.parse(NEW_ADDRESS)])
+        await peer.command("awaitAddress", peer=str(host.peer_id), addr=NEW_ADDRESS)
+        told: Deferred[None] = Deferred()
+
+        def identified(one: Connection) -> None:
+            if one.remote_identify is not None and NEW_PROTOCOL in one.remote_identify.protocols and not told.called:
+                told.callback(None)
+
+        host.on_identified(identified)
+        await peer.command("handle", protocol=NEW_PROTOCOL)
+        await told.addTimeout(COMMAND_SECONDS, self.reactor)
 
     async def check_echo(self, web_socket: bool) -> None:
         """Ten megabytes go out and come back on one stream at the same time, whoever opened it."""

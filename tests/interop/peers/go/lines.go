@@ -21,6 +21,7 @@ type arguments struct {
 	Key         string   `json:"key"`
 	Addr        string   `json:"addr"`
 	Peer        string   `json:"peer"`
+	Protocol    string   `json:"protocol"`
 	Bytes       int      `json:"bytes"`
 	Topic       string   `json:"topic"`
 	Data        []byte   `json:"data"`

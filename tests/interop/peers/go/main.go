@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
@@ -195,6 +197,21 @@ func (n *node) identify(ctx context.Context, id peer.ID) (values, error) {
 	}
 }
 
+// awaitAddress answers once the peer is known to be at addr, as identify or a push of it said.
+func (n *node) awaitAddress(ctx context.Context, id peer.ID, addr string) error {
+	for {
+		known := texts(n.host.Peerstore().Addrs(id))
+		if slices.Contains(known, addr) {
+			return nil
+		}
+		select {
+		case <-time.After(lookAgain):
+		case <-ctx.Done():
+			return fmt.Errorf("known %v: %w", known, ctx.Err())
+		}
+	}
+}
+
 func (n *node) dial(ctx context.Context, text string) (values, error) {
 	addr, err := ma.NewMultiaddr(text)
 	if err != nil {
@@ -239,6 +256,11 @@ func (n *node) run(args arguments) (values, error) {
 		return nil, n.host.Network().ClosePeer(id)
 	case "identify":
 		return n.identify(ctx, id)
+	case "awaitAddress":
+		return nil, n.awaitAddress(ctx, id, args.Addr)
+	case "handle":
+		n.host.SetStreamHandler(protocol.ID(args.Protocol), func(s network.Stream) { s.Reset() })
+		return nil, nil
 	case "ping":
 		result := <-ping.Ping(ctx, n.host, id)
 		return values{"ms": float64(result.RTT.Microseconds()) / 1000}, result.Error

@@ -114,6 +114,22 @@ const commands = {
     return identified.get(peer)
   },
 
+  // Answers once `peer` is known to be at `addr`, as identify or a push of it said.
+  async awaitAddress ({ peer, addr }) {
+    for (;;) {
+      const { addresses } = await node.peerStore.get(peerIdFromString(peer))
+      if (addresses.some(({ multiaddr }) => multiaddr.toString() === addr)) {
+        return
+      }
+      await setTimeout(LOOK_AGAIN_MS)
+    }
+  },
+
+  // Serves one more protocol, which the peers are told.
+  async handle ({ protocol }) {
+    await node.handle(protocol, stream => { stream.abort(new Error('only the name of this protocol is served')) })
+  },
+
   async ping ({ peer }) {
     return { ms: await node.services.ping.ping(peerIdFromString(peer), { signal: AbortSignal.timeout(20_000) }) }
   },
