@@ -27,6 +27,7 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IResolver,
     IStreamClientEndpoint,
+    IStreamServerEndpoint,
 )
 from twisted.internet.protocol import Factory
 from twisted.internet.protocol import Protocol as TwistedProtocol
@@ -118,9 +119,8 @@ async def _connect_to(
     build: Callable[[], ProtocolT],
     tls: IOpenSSLClientConnectionCreator | None,
 ) -> ProtocolT:
-    endpoint: IStreamClientEndpoint = (TCP6ClientEndpoint if ":" in host else TCP4ClientEndpoint)(
-        reactor, host, port, CONNECT_SECONDS
-    )
+    kind: Callable[..., IStreamClientEndpoint] = TCP6ClientEndpoint if ":" in host else TCP4ClientEndpoint
+    endpoint = kind(reactor, host, port, CONNECT_SECONDS)
     if tls is not None:
         endpoint = wrapClientTLS(tls, endpoint, reactor)
     try:
@@ -141,7 +141,7 @@ class _Building(Factory):
 
 async def listen_socket(reactor: HostReactor, target: TransportAddress, factory: IProtocolFactory) -> Listener:
     """Listen on an IP address; port 0 lets the system choose."""
-    endpoints = {"ip4": TCP4ServerEndpoint, "ip6": TCP6ServerEndpoint}
+    endpoints: dict[str, Callable[..., IStreamServerEndpoint]] = {"ip4": TCP4ServerEndpoint, "ip6": TCP6ServerEndpoint}
     if target.host_protocol not in endpoints:
         raise ListenError(f"Listening needs an IP address, not the name {target.host}")
     endpoint = endpoints[target.host_protocol](reactor, target.port, BACKLOG, target.host)
@@ -149,7 +149,8 @@ async def listen_socket(reactor: HostReactor, target: TransportAddress, factory:
         port = await endpoint.listen(factory)
     except CannotListenError as reason:
         raise ListenError(f"Can't listen on {target.at(target.port)}: {reason.socketError}") from reason
-    return Listener(target.at(port.getHost().port), port)
+    bound = cast(IPv4Address | IPv6Address, port.getHost())
+    return Listener(target.at(bound.port), port)
 
 
 def admit(budget: ConnectionBudget, address: IAddress | None) -> Ticket | None:

@@ -127,9 +127,9 @@ class _Dialed(WebSocketBytes, WebSocketClientProtocol):  # type: ignore[misc]  #
 
     def processHandshake(self) -> None:
         try:
-            super().processHandshake()
+            WebSocketClientProtocol.processHandshake(self)
         except Exception as reason:  # Autobahn reads the answer without minding what its parts may raise.
-            self.failHandshake(f"not an answer to a WebSocket handshake: {reason}")
+            WebSocketClientProtocol.failHandshake(self, f"not an answer to a WebSocket handshake: {reason}")
 
     def onOpen(self) -> None:
         self.when_open.callback(self.channel)
@@ -170,7 +170,8 @@ class _Accepted(WebSocketBytes, WebSocketServerProtocol):  # type: ignore[misc] 
     ) -> None:
         """Whoever did not ask for a WebSocket gets a 404, as from go-libp2p."""
         asked = code not in {HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.UPGRADE_REQUIRED}
-        super().failHandshake(reason, code if asked else HTTPStatus.NOT_FOUND, responseHeaders)
+        status = code if asked else HTTPStatus.NOT_FOUND
+        WebSocketServerProtocol.failHandshake(self, reason, status, responseHeaders)
 
     def sendHttpErrorResponse(
         self, code: int, reason: str, responseHeaders: Sequence[tuple[str, str]] | None = None

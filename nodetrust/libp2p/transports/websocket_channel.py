@@ -102,10 +102,10 @@ class WebSocketChannel(Channel):
         self._websocket.transport.unregisterProducer()
 
     def getPeer(self) -> IAddress:
-        return self._websocket.transport.getPeer()
+        return cast(IAddress, self._websocket.transport.getPeer())
 
     def getHost(self) -> IAddress:
-        return self._websocket.transport.getHost()
+        return cast(IAddress, self._websocket.transport.getHost())
 
 
 class PeersFault:
@@ -191,7 +191,7 @@ class WebSocketBytes(WebSocketProtocol):
         if self._pings > MAX_PINGS:
             self._fail_connection(self.CLOSE_STATUS_CODE_POLICY_VIOLATION, "too many pings")
         elif self.state == self.STATE_OPEN:
-            self.sendPong(payload)
+            WebSocketProtocol.sendPong(self, payload)
 
     def onCloseFrame(self, code: Any, reasonRaw: Any) -> bool | None:
         self.channel.limit(CLOSE_SECONDS)
