@@ -26,7 +26,7 @@ from nodetrust.acme import (
     Dns01Record,
     obtain,
 )
-from nodetrust.acme.errors import AcmeBadNonce
+from nodetrust.acme.errors import AcmeBadNonce, AcmeOrderNotReady
 from nodetrust.acme.transport import MAX_BODY_BYTES
 from nodetrust.testing.ca.problems import Problem
 from nodetrust.testing.ca.reply import Reply
@@ -129,6 +129,88 @@ class OrderTests(OrderCase):
         asked = Deferred.fromCoroutine(self.client.renewal_window(issued.certificate_pem, Deadline(self.ca.clock, 10)))
         window = self.successResultOf(asked)
         self.assertTrue(issued.not_before < window.start < window.end < issued.not_after)
+
+
+class SlowTests(OrderCase):
+    """A CA that issues after it has answered, as the big ones do."""
+
+    def show(self, reply: Reply, **changes: object) -> Reply:
+        """The same document with other fields; None takes one out."""
+        fields = {**json.loads(reply.body), **changes}
+        return replace(reply, body=json.dumps({k: v for k, v in fields.items() if v is not None}).encode())
+
+    def slow(self, then: Callable[[Reply], Reply]) -> None:
+        """finalize and two polls show `processing`; what comes after is up to `then`."""
+        polls = [0]
+
+        def spoil(method: str, path: str, reply: Reply) -> Reply:
+            if path.startswith("/finalize/"):
+                polls[0] = 1
+                return self.show(reply, status="processing", certificate=None)
+            if path.startswith("/order/") and polls[0]:
+                polls[0] += 1
+                processing = self.show(reply, status="processing", certificate=None)
+                return processing if polls[0] <= 3 else then(reply)
+            return reply
+
+        self.ca.spoil = spoil
+
+    def test_processing(self) -> None:
+        """An order that is `processing` after finalize is polled until it is valid."""
+        self.slow(lambda reply: reply)
+        self.successResultOf(self.obtaining())
+
+    def test_invalid_in_the_end(self) -> None:
+        """The reason of an order that becomes invalid is told."""
+        problem = Problem("caa", "CAA forbids it", 403).document()
+        self.slow(lambda reply: self.show(reply, status="invalid", certificate=None, error=problem))
+        failure = self.failureResultOf(self.obtaining(), AcmeValidationFailed)
+        self.assertIn("CAA forbids it", str(failure.value))
+
+    def test_invalid_without_reason(self) -> None:
+        """An order can become invalid without a word."""
+        self.slow(lambda reply: self.show(reply, status="invalid", certificate=None))
+        self.failureResultOf(self.obtaining(), AcmeValidationFailed)
+
+    def test_taken_back(self) -> None:
+        """An order that falls back to `ready` is not polled for ever."""
+        self.slow(lambda reply: self.show(reply, status="ready", certificate=None))
+        self.failureResultOf(self.obtaining(), AcmeMisbehaved)
+
+    def test_finalized_too_early(self) -> None:
+        """`orderNotReady` for an order that is not valid either is an error."""
+        self.ca.spoil = lambda method, path, reply: (
+            problem_reply("orderNotReady", 403)
+            if path.startswith("/finalize/")
+            else self.show(reply, status="ready", certificate=None)
+            if path.startswith("/order/")
+            else reply
+        )
+        self.failureResultOf(self.obtaining(), AcmeOrderNotReady)
+
+    def test_no_renewal_info(self) -> None:
+        """A CA without renewalInfo has no opinion."""
+        issued = self.successResultOf(self.obtaining())
+        self.spoil("/directory", lambda reply: self.show(reply, renewalInfo=None))
+        asked = self.ca.client().renewal_window(issued.certificate_pem, Deadline(self.ca.clock, 10))
+        self.assertIsNone(self.successResultOf(Deferred.fromCoroutine(asked)))
+
+    def test_no_nonce(self) -> None:
+        """A CA that gives no nonce, or answers the question for one with an error, is told from one that works."""
+        self.spoil("/nonce", lambda reply: replace(reply, headers={}))
+        self.failureResultOf(self.obtaining(), AcmeMisbehaved)
+        self.client = self.ca.client()
+        self.spoil("/nonce", lambda reply: replace(reply, status=403, headers={}))
+        self.failureResultOf(self.obtaining(), AcmeRefused)
+
+    def test_directory_is_fetched_again(self) -> None:
+        """The directory is believed for an hour."""
+        for _ in range(2):
+            self.successResultOf(self.obtaining())
+        self.assertEqual(self.ca.requests.count(("GET", "/directory")), 1)
+        self.ca.clock.advance(3700)
+        self.successResultOf(self.obtaining())
+        self.assertEqual(self.ca.requests.count(("GET", "/directory")), 2)
 
 
 class RestartTests(OrderCase):
@@ -400,7 +482,8 @@ class UsageTests(OrderCase):
 
     def test_csr(self) -> None:
         """The CSR must be one, and for exactly the names of the order."""
-        for der in (b"", b"\x30\x00", csr(NAMES[:2]), csr([*NAMES, "b.example"])):
+        broken = csr(NAMES)[:-4] + bytes(4)
+        for der in (b"", b"\x30\x00", broken, csr(()), csr(NAMES[:2]), csr([*NAMES, "b.example"])):
             self.failureResultOf(self.obtaining(csr_der=der), AcmeUsageError)
         self.assertEqual(self.ca.requests, [])
 
