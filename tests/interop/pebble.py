@@ -5,7 +5,6 @@ default. It looks names up at one DNS server, over TCP, and signs from a root th
 """
 
 import json
-import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -47,25 +46,26 @@ class Pebble(Program):
         self.https_root: Path
         self.root_pem = b""
 
-    async def start(self, program: Path, folder: Path, dns_server: str, **settings: Any) -> None:
-        """Run it with its files in `folder`; `dns_server` is "host:port"; `settings` go into its configuration."""
+    async def start(
+        self, program: Path, folder: Path, dns_server: str, *, bad_nonce_percent: int | None = None
+    ) -> None:
+        """Run it with its files in `folder`; `dns_server` is "host:port"."""
         port, management_port = free_port(), free_port()
         files = make_certificate(folder, ["127.0.0.1", "localhost"])
         configuration = folder / "pebble.json"
-        configuration.write_text(json.dumps(self._configuration(port, management_port, files, settings)))
+        configuration.write_text(json.dumps(self._configuration(port, management_port, files)))
         self.directory = f"https://127.0.0.1:{port}/dir"
         self.https_root = files.root
+        refused = {} if bad_nonce_percent is None else {"PEBBLE_WFE_NONCEREJECT": str(bad_nonce_percent)}
         self.spawn(
             [program, "-config", configuration, "-strict", "-dnsserver", dns_server],
-            {"PEBBLE_VA_NOSLEEP": "1", "GOMAXPROCS": str(os.cpu_count() or 1)},
+            {"PEBBLE_VA_NOSLEEP": "1"} | refused,
         )
         await self._get(self.directory)
         self.root_pem = await self._get(f"https://127.0.0.1:{management_port}/roots/0")
 
     @staticmethod
-    def _configuration(
-        port: int, management_port: int, files: CertificateFiles, settings: dict[str, Any]
-    ) -> dict[str, Any]:
+    def _configuration(port: int, management_port: int, files: CertificateFiles) -> dict[str, Any]:
         return {
             "pebble": {
                 "listenAddress": f"127.0.0.1:{port}",
@@ -75,7 +75,6 @@ class Pebble(Program):
                 "keyAlgorithm": "ecdsa",
                 "retryAfter": {"authz": 1, "order": 1},
                 "profiles": PROFILES,
-                **settings,
             }
         }
 

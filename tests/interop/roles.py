@@ -39,11 +39,16 @@ class Roles:
         self._reactor: Any = default_reactor
         self._started: list[Any] = []
 
-    async def start_servers(self, **issue_settings: Any) -> None:
-        """DNS, Pebble, the proof servers and the issue server; the settings are the issue server's."""
+    async def start_servers(self, *, bad_nonce_percent: int | None = None, **issue_settings: Any) -> None:
+        """DNS, Pebble (5 % of whose nonces are bad by default), the proof servers, and the issue server."""
         self.dns = await self._run(DnsService(self._reactor, self._dns_settings()))
         self._started.append(self.pebble)
-        await self.pebble.start(self._pebble_program, self.folder / "pebble", str(self.name_server))
+        await self.pebble.start(
+            self._pebble_program,
+            self.folder / "pebble",
+            str(self.name_server),
+            bad_nonce_percent=bad_nonce_percent,
+        )
         self.root_file.write_bytes(self.pebble.root_pem)
         for number in range(PROOF_SERVERS):
             settings = ProofSettings(state=self._folder(f"proof-{number}"), listen=LOOPBACK, allow_private=True)

@@ -1,8 +1,11 @@
 """The main job with nobody's stand-in: Pebble signs, js-libp2p and go-libp2p dial what was signed."""
 
 import json
+import os
+import sys
 from base64 import b64decode
 from pathlib import Path
+from ssl import get_server_certificate
 from typing import Any
 
 from cryptography import x509
@@ -11,6 +14,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.verification import PolicyBuilder, Store
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
 from twisted.internet.utils import getProcessOutputAndValue
 
 from nodetrust.client.service import ClientService
@@ -19,8 +24,10 @@ from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.names import label_for_peer
 from tests.interop.harness import InteropTestCase, Peer
 from tests.interop.roles import ZONE, Roles, full_addresses
+from tests.interop.toolchain import CHECKOUT
 
 CERTIFICATE_SECONDS = 60
+LOOK_AGAIN_SECONDS = 0.1
 LOOPBACK_NAME = f"ip4127-0-0-1.{ZONE}"
 
 
@@ -33,10 +40,10 @@ def names_of(certificate: x509.Certificate) -> set[str]:
 class PebbleTestCase(InteropTestCase):
     """Starts the servers."""
 
-    async def start_roles(self, **issue_settings: Any) -> Roles:
+    async def start_roles(self, *, bad_nonce_percent: int | None = None, **issue_settings: Any) -> Roles:
         roles = Roles(self.tools.pebble, Path(self.mktemp()))
         self.addCleanup(lambda: Deferred.fromCoroutine(roles.stop()))
-        await roles.start_servers(**issue_settings)
+        await roles.start_servers(bad_nonce_percent=bad_nonce_percent, **issue_settings)
         return roles
 
     def check_chain(self, roles: Roles, pem: bytes, names: set[str]) -> x509.Certificate:
@@ -66,6 +73,56 @@ class ClientTests(PebbleTestCase):
         self.check_chain(roles, obtained.chain.full_pem, {LOOPBACK_NAME, f"{label_for_peer(host.peer_id)}.{ZONE}"})
         self.assertEqual(obtained.chain.leaf.public_key(), obtained.key.public_key())
         self.assertFalse(obtained.from_cache)
+
+    async def test_certificate_though_most_nonces_are_refused(self) -> None:
+        """An order survives a CA that refuses nine good nonces in ten."""
+        roles = await self.start_roles(bad_nonce_percent=90)
+        client = await self.certified_client(roles)
+        assert client.current is not None
+        self.assertIn(LOOPBACK_NAME, client.current.chain.names)
+
+    async def test_renewal_drops_nobody(self) -> None:
+        """A client whose certificate runs out in a minute gets a new one, serves it, and keeps its connections."""
+        roles = await self.start_roles(acme_profile="minute")
+        client = await self.certified_client(roles)
+        first = client.current
+        assert first is not None and client.host is not None
+        js = await self.start_js(extra_roots=roles.root_file, nameServer=str(roles.name_server))
+        address = client.wss_addresses[0]
+        await js.command("dial", addr=str(address))
+        while client.current is first:
+            await deferLater(reactor, LOOK_AGAIN_SECONDS)
+        assert client.current is not None
+        place = ("127.0.0.1", int(address.get("tcp") or 0))
+        served = x509.load_pem_x509_certificate((await deferToThread(get_server_certificate, place)).encode())
+        self.assertEqual(served, client.current.chain.leaf)
+        self.assertGreater(served.not_valid_after_utc, first.chain.not_after)
+        await js.command("ping", peer=str(client.host.peer_id))
+        self.assertEqual(len((await js.command("connections"))["connections"]), 1)
+
+    async def test_obtain_command(self) -> None:
+        """`nodetrust obtain` writes the certificate and its key, and asked again it gets the same from the store."""
+        roles = await self.start_roles()
+        out = roles.folder / "obtained"
+        for _ in range(2):
+            await self.run_obtain(roles, out)
+        key = load_pem_private_key((out / "key.pem").read_bytes(), None)
+        names = names_of(x509.load_pem_x509_certificate((out / "cert.pem").read_bytes()))
+        leaf = self.check_chain(roles, (out / "fullchain.pem").read_bytes(), names)
+        self.assertIn(LOOPBACK_NAME, names)
+        self.assertEqual(leaf.public_key(), key.public_key())
+        self.assertEqual((out / "key.pem").stat().st_mode & 0o777, 0o600)
+        orders = [line for line in roles.pebble.printed().splitlines() if "Issued certificate serial" in line]
+        self.assertEqual(len(orders), 1, roles.pebble.printed())
+
+    async def run_obtain(self, roles: Roles, out: Path) -> None:
+        """Run the command in a process of its own."""
+        issuer = str(full_addresses(roles.issue.host)[0])
+        program = ["-c", "from nodetrust.command.main import main; main()"]
+        arguments = [*program, "obtain", "--issuer", issuer, "--out", str(out)]
+        environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+        output, errors, status = await getProcessOutputAndValue(sys.executable, arguments, env=environment)
+        self.assertEqual(status, 0, (output + errors).decode())
 
     async def test_js_finds_and_dials_the_client(self) -> None:
         """js-libp2p verifies the certificate, identifies, pings, and receives the announcement by its gossipsub."""
