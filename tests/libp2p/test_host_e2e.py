@@ -190,6 +190,13 @@ class DialTests(HostCase):
         connection = await dialer.connect([*map(address, dead), alive], listener.peer_id)
         await self.assertPingable(connection)
 
+    async def test_name_of_the_system(self) -> None:
+        """Without a resolver of ours, names are looked up as the system does."""
+        listener, dialer = self.host(), self.host()
+        there = await listener.listen(address("/ip4/127.0.0.1/tcp/0"))
+        connection = await dialer.connect([address(f"/dns4/localhost/tcp/{there.get('tcp')}")], listener.peer_id)
+        await self.assertPingable(connection)
+
     async def test_nothing_works(self) -> None:
         """If no address works, the error names each."""
         dead = ["/ip4/127.0.0.1/tcp/1", "/ip4/127.0.0.1/udp/1/quic-v1"]
