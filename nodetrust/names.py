@@ -9,6 +9,9 @@ label                 spells                                        example
 ====================  ============================================  ==========================================
 
 Written labels are lower case, canonical (RFC 5952) and never end in ``-``. Read is every form that spells the same.
+
+AutoTLS names (libp2p.direct's form, https://github.com/ipshipyard/p2p-forge) are ``<address>.<peer>.<zone>``: the
+address as above without its prefix, and with a ``0`` in front of a leading ``-``; the peer as a CID (``k51...``).
 """
 
 from __future__ import annotations
@@ -43,6 +46,7 @@ _MAX_IP_LABEL = len(IPV6_PREFIX) + 39  # eight groups of four digits
 _CERTIFICATE_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", re.ASCII)
 _ZONE_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?", re.ASCII)
 _PUNYCODE_PREFIX = "xn--"
+_CID_PREFIXES = ("k", "b")  # multibase: base 36 and base 32, those without capital letters
 
 
 class InvalidName(NodetrustError, ValueError):
@@ -92,6 +96,27 @@ def packed_address_from_label(label: str) -> bytes | None:
     except (OSError, ValueError):
         pass
     return None
+
+
+def autotls_label_for_address(address: IPAddress) -> str:
+    """The label of *address* in an AutoTLS name: ``1-2-3-4``, ``2001-db8--1``, ``0--1``."""
+    label = label_for_packed_address(address.packed)[len(IPV4_PREFIX) :]
+    return "0" + label if label[0] == "-" else label
+
+
+def packed_address_from_autotls_label(label: str) -> bytes | None:
+    """The 4 or 16 bytes of the address that an AutoTLS name's first label spells, in any form and case, or None."""
+    return packed_address_from_label(IPV4_PREFIX + label) or packed_address_from_label(IPV6_PREFIX + label)
+
+
+def peer_from_autotls_label(label: str) -> PeerId | None:
+    """The peer whose CID in base 36 or base 32 this label is, in any case; None if it is no peer's."""
+    if len(label) > MAX_LABEL_CHARACTERS or label[:1].lower() not in _CID_PREFIXES or not label.isascii():
+        return None
+    try:
+        return PeerId.parse(label.lower())
+    except InvalidPeerId:
+        return None
 
 
 def label_for_peer(peer_id: PeerId) -> str:

@@ -1,14 +1,15 @@
 """The DNS server: authoritative for one zone, over UDP and TCP.
 
 Names that spell an address or a peer ID, ACME challenges that the issue server sets, and the operator's zone file. One
-pure function, `answer.answer`, decides every answer. RFC 1034, 1035, 2181, 2308, 4592, 6891, 7766, 8020, 8482, 9471.
+pure function, `answer.answer`, decides every answer. RFC 1034, 1035, 2181, 2308, 4343, 4592, 4892, 5001, 6891, 7766,
+8020, 8482, 9471.
 
 In reading order:
 
 * `records`: names, types and record sets, ready for the wire (pure)
 * `labels`: labels as octets, read by the rules of `nodetrust.names` (pure)
 * `wire`: the strict reader of queries, the writer of responses (pure)
-* `zone`, `zonefile`: the operator's records; how a zone file is read and checked (pure but for the reading)
+* `zone`, `zonefile`, `caa`: the operator's records; how its file is read, checked, written (pure but for the reading)
 * `challenges`: which challenges may be set, and the table of them (pure)
 * `sources`: where made-up records come from, one source a kind of name (pure)
 * `answer`: which names exist, and what is answered (pure)
@@ -16,5 +17,5 @@ In reading order:
 * `resolvers`: the same sources as `twisted.names` resolvers, for any Twisted name server
 * `udp`, `tcp`, `ports`: the protocols, and one port for both
 * `dns01`: the libp2p protocol by which the issue server sets challenges
-* `settings`, `service`, `options`: `twistd nodetrust-dns`
+* `settings`, `authority`, `reload`, `service`, `options`: `twistd nodetrust-dns`
 """

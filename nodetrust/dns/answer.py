@@ -17,12 +17,13 @@ Delegations in the zone file cut off what is below them. Negative answers carry 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nodetrust.dns.errors import BrokenLabel
 from nodetrust.dns.labels import read_label
 from nodetrust.dns.records import (
     CLASS_ANY,
+    CLASS_CH,
     CLASS_IN,
     Name,
     Node,
@@ -32,24 +33,40 @@ from nodetrust.dns.records import (
     character_string,
     is_within,
     name_from_wire,
+    text_rrset,
 )
 from nodetrust.dns.sources import Source
-from nodetrust.dns.wire import Answer, Query
+from nodetrust.dns.wire import NSID, Answer, Query
 from nodetrust.dns.zone import Zone
 
 MAX_CNAMES = 8
 """CNAMEs followed within the zone before the rest is left to the resolver; a loop ends here too."""
+
+_VERSION_NAMES = ((b"version", b"bind"), (b"version", b"server"))
+_SERVER_ID_NAMES = ((b"hostname", b"bind"), (b"id", b"server"))
 
 _EMPTY = Node()
 _HINFO_RDATA = character_string(b"RFC8482") + character_string(b"")  # RFC 8482 §4.2
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """What the server tells about itself to whoever asks; nothing where it is empty."""
+
+    version: bytes = b""
+    """`version.bind` and `version.server`: at most 255 octets."""
+
+    server_id: bytes = b""
+    """`hostname.bind`, `id.server` (RFC 4892) and NSID (RFC 5001): which of several servers this is; as long."""
+
+
+@dataclass(frozen=True, slots=True)
 class Authority:
-    """All that this server knows: the zone file, and the sources in the order in which they are asked."""
+    """All that this server knows: the zone file, the sources in the order in which they are asked, and itself."""
 
     zone: Zone
     sources: tuple[Source, ...]
+    identity: Identity = Identity()
 
     def find(self, name: Name, now: float) -> Node | None:
         """What is at a name of the zone, by the rules above but without delegations; None when it does not exist."""
@@ -83,13 +100,38 @@ class Authority:
 
 def answer(query: Query, authority: Authority, now: float) -> Answer:
     """The answer to a query, at the time `now` (seconds on the clock of the challenges)."""
-    if query.edns is not None and query.edns.version:
+    if query.edns is None:
+        return _decide(query, authority, now)
+    if query.edns.version:
         return Answer(Rcode.BADVERS)
+    decided = _decide(query, authority, now)
+    server_id = authority.identity.server_id
+    if server_id and any(code == NSID for code, _ in query.edns.options):
+        return replace(decided, options=((NSID, server_id),))
+    return decided
+
+
+def _decide(query: Query, authority: Authority, now: float) -> Answer:
+    """The answer but for what EDNS adds."""
+    if query.class_ == CLASS_CH:
+        return _chaos(query, authority.identity)
     if query.class_ not in (CLASS_IN, CLASS_ANY) or query.type in (Type.AXFR, Type.IXFR):
         return Answer(Rcode.REFUSED)
     if not is_within(query.name, authority.zone.origin):
         return Answer(Rcode.REFUSED)
     return _follow(query.name, query.type, authority, now)
+
+
+def _chaos(query: Query, identity: Identity) -> Answer:
+    """What the server tells about itself (RFC 4892), where the operator wants that."""
+    text = b""
+    if query.name in _VERSION_NAMES:
+        text = identity.version
+    elif query.name in _SERVER_ID_NAMES:
+        text = identity.server_id
+    if not text or query.type not in (Type.TXT, Type.ANY):
+        return Answer(Rcode.REFUSED)
+    return Answer(Rcode.NOERROR, True, ((query.name, text_rrset(0, text)),))
 
 
 def _follow(name: Name, type_: int, authority: Authority, now: float) -> Answer:

@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from nodetrust.dns.errors import BrokenLabel, ChallengeRefused
-from nodetrust.dns.labels import CHALLENGE_LABEL, read_label
+from nodetrust.dns.labels import CHALLENGE_LABEL, read_autotls_peer, read_label
 from nodetrust.dns.records import MAX_NAME_BYTES, Name, is_within, name_to_text, name_to_wire, parse_name
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.messages import E_NOT_AUTHORIZED, E_OTHER, E_RATE_LIMIT
@@ -42,7 +42,8 @@ def decide(origin: Name, fqdn: str, value: str) -> Challenge:
     """The challenge that a DNS01Request is about, if this server may publish it.
 
     The name must be one that this server answers for by itself: its first label spells an address or a peer ID (for the
-    wildcard of a peer the CA asks at the peer's own name). Raises ChallengeRefused with the error number to answer.
+    wildcard of a peer the CA asks at the peer's own name), or it is a peer's CID just below the zone. Raises
+    ChallengeRefused with the error number to answer.
     """
     try:
         name = parse_name(fqdn)
@@ -54,15 +55,21 @@ def decide(origin: Name, fqdn: str, value: str) -> Challenge:
         raise ChallengeRefused(E_OTHER, f"{fqdn}: too long a name to put {CHALLENGE_PREFIX} in front")
     if not is_within(name, origin):
         raise ChallengeRefused(E_OTHER, f"{fqdn} is not in zone {name_to_text(origin)}")
-    try:
-        meanings = [read_label(label) for label in name[: len(name) - len(origin)]]
-    except BrokenLabel as error:
-        raise ChallengeRefused(E_OTHER, f"{fqdn}: {error}") from None
-    if not meanings or meanings[0] is None:
-        raise ChallengeRefused(E_OTHER, f"{fqdn}: its first label is neither an address nor a peer ID")
+    _check_labels(name[: len(name) - len(origin)], fqdn)
     if _VALUE.fullmatch(value) is None:
         raise ChallengeRefused(E_OTHER, "the value is not 43 characters of base64url")
     return Challenge(name, value.encode("ascii"))
+
+
+def _check_labels(labels: Name, fqdn: str) -> None:
+    """The rule of `decide` for the labels in front of the zone's."""
+    try:
+        meanings = [read_label(label) for label in labels]
+    except BrokenLabel as error:
+        raise ChallengeRefused(E_OTHER, f"{fqdn}: {error}") from None
+    is_autotls = len(labels) == 1 and read_autotls_peer(labels[0]) is not None
+    if not is_autotls and (not meanings or meanings[0] is None):
+        raise ChallengeRefused(E_OTHER, f"{fqdn}: its first label is neither an address nor a peer ID")
 
 
 class ChallengeTable:

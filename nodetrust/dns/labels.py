@@ -17,6 +17,19 @@ IPV6_PREFIX = names.IPV6_PREFIX.encode("ascii")
 PEER_PREFIX = names.PEER_PREFIX.encode("ascii")
 
 
+def read_autotls_peer(label: bytes) -> PeerId | None:
+    """The peer whose CID this lower-case label is; None for every other label."""
+    return names.peer_from_autotls_label(label.decode("ascii", "replace"))
+
+
+def read_autotls_address(label: bytes) -> IPv4Address | IPv6Address | None:
+    """The address that the first label of an AutoTLS name spells; None for every other label."""
+    packed = names.packed_address_from_autotls_label(label.decode("ascii", "replace"))
+    if packed is None:
+        return None
+    return IPv4Address(packed) if len(packed) == 4 else IPv6Address(packed)
+
+
 def read_label(label: bytes) -> Meaning | None:
     """The address or peer ID that a lower-case label spells; None for a label that does not begin like one of ours.
 

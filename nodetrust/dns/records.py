@@ -14,6 +14,7 @@ Name: TypeAlias = tuple[bytes, ...]
 """Labels from left to right without the root's empty one. A tuple, since a label may hold any octet, a dot too."""
 
 CLASS_IN = 1
+CLASS_CH = 3
 CLASS_ANY = 255
 MAX_LABEL_BYTES = 63  # RFC 1035 §2.3.4
 MAX_NAME_BYTES = 255  # RFC 1035 §2.3.4, with the length octets and the root
@@ -38,6 +39,7 @@ class Type(enum.IntEnum):
     IXFR = 251
     AXFR = 252
     ANY = 255
+    CAA = 257
 
 
 class Rcode(enum.IntEnum):

@@ -6,13 +6,18 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
+from nodetrust.dns.caa import check_caa_value
 from nodetrust.dns.challenges import DEFAULT_LIFE_SECONDS, MAX_LIFE_SECONDS
+from nodetrust.dns.errors import ZoneError
 from nodetrust.dns.records import MAX_TTL
 from nodetrust.dns.sources import DEFAULT_TTL
 from nodetrust.dns.tcp import DEFAULT_MAX_CONNECTIONS
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.settings import HostPort, PeerSettings, SettingsError, ZoneName, described
+
+MAX_STRING_BYTES = 255
+"""RFC 1035 §3.3: of a character-string."""
 
 
 class DnsSettings(PeerSettings, frozen=True, kw_only=True):
@@ -40,6 +45,18 @@ class DnsSettings(PeerSettings, frozen=True, kw_only=True):
     addresses: Annotated[
         Literal["all", "public", "private"], described("which addresses names resolve to: all, public or private")
     ] = "all"
+    caa: Annotated[
+        tuple[str, ...],
+        described(
+            "without a zone_file: who may sign for the zone, the value of a CAA record (RFC 8659, RFC 8657) such as "
+            '"letsencrypt.org; accounturi=https://...; validationmethods=dns-01"'
+        ),
+    ] = ()
+    version: Annotated[str, described("what CH TXT version.bind and version.server answer; refused when empty")] = ""
+    server_id: Annotated[
+        str,
+        described("what CH TXT id.server and hostname.bind, and NSID, answer; refused when empty"),
+    ] = ""
     challenge_seconds: Annotated[
         int, described("how long an ACME challenge lives unless it is removed", ge=10, le=int(MAX_LIFE_SECONDS))
     ] = int(DEFAULT_LIFE_SECONDS)
@@ -56,3 +73,19 @@ class DnsSettings(PeerSettings, frozen=True, kw_only=True):
                 raise SettingsError(f"listen_dns: expected an IP address and a port, got {place}") from None
         if not self.listen_dns:
             raise SettingsError("listen_dns: expected at least one address")
+        if self.caa and self.zone_file is not None:
+            raise SettingsError("caa: with a zone_file, the CAA records stand in that file")
+        for value in self.caa:
+            _check_caa(value)
+        for key, text in (("version", self.version), ("server_id", self.server_id)):
+            if not text.isascii() or len(text) > MAX_STRING_BYTES:
+                raise SettingsError(f"{key}: expected at most {MAX_STRING_BYTES} ASCII characters")
+
+
+def _check_caa(value: str) -> None:
+    try:
+        if len(value) > MAX_STRING_BYTES or not value.isprintable() or '"' in value or "\\" in value:
+            raise ZoneError(f"CAA: expected at most {MAX_STRING_BYTES} printable characters without quotes")
+        check_caa_value(value)
+    except ZoneError as error:
+        raise SettingsError(f"caa: {error}") from None

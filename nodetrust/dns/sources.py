@@ -12,7 +12,15 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol, TypeAlias
 
 from nodetrust.dns.challenges import ChallengeTable
-from nodetrust.dns.labels import CHALLENGE_LABEL, IPV4_PREFIX, IPV6_PREFIX, PEER_PREFIX, read_label
+from nodetrust.dns.labels import (
+    CHALLENGE_LABEL,
+    IPV4_PREFIX,
+    IPV6_PREFIX,
+    PEER_PREFIX,
+    read_autotls_address,
+    read_autotls_peer,
+    read_label,
+)
 from nodetrust.dns.records import Name, Node, RRset, Type, node, text_rrset
 from nodetrust.libp2p.peer_id import PeerId
 
@@ -83,6 +91,29 @@ class PeerSource:
         if labels[0].startswith(PEER_PREFIX) and isinstance(peer := read_label(labels[0]), PeerId):
             return node(text_rrset(self.ttl, b"id=%s" % str(peer).encode("ascii")))
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class AutoTlsSource:
+    """`1-2-3-4.<CID of a peer>` has the address 1.2.3.4, and the peer's name above it exists without records.
+
+    Both stand just below the zone and nowhere deeper (as at libp2p.direct): unlike the other labels, these two only
+    mean something beside each other. What spells no address there is a name without records, which is how every
+    client of that service expects it.
+    """
+
+    ttl: int
+    policy: Policy
+
+    def lookup(self, labels: Name, now: float) -> Node | None:
+        """An A or AAAA record, or none for an address that the policy leaves out."""
+        if len(labels) > 2 or read_autotls_peer(labels[-1]) is None:
+            return None
+        address = read_autotls_address(labels[0]) if len(labels) == 2 else None
+        if address is None:
+            return Node()
+        type_ = Type.A if address.version == 4 else Type.AAAA
+        return node(RRset(type_, self.ttl, (address.packed,))) if self.policy(address) else Node()
 
 
 @dataclass(frozen=True, slots=True)

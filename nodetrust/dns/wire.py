@@ -4,7 +4,7 @@ The reader looks at the twelve octets of the header first and takes one plain qu
 we could misread is refused before anything is allocated for it. Where the name servers that people trust differ, we do
 as Knot does, except that a malformed question gets twelve octets of FORMERR (as from NSD and BIND) instead of silence.
 
-RFC 1035 §4, RFC 6891 (EDNS), RFC 9619 (one question), RFC 9471 (glue or TC).
+RFC 1035 §4, RFC 6891 (EDNS), RFC 5001 (NSID), RFC 9619 (one question), RFC 9471 (glue or TC).
 """
 
 from __future__ import annotations
@@ -12,9 +12,20 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from nodetrust.dns.errors import BadQuery, NotAQuery
-from nodetrust.dns.records import CLASS_IN, MAX_LABEL_BYTES, MAX_NAME_BYTES, Name, Rcode, RRset, Type, name_to_wire
+from nodetrust.dns.records import (
+    CLASS_CH,
+    CLASS_IN,
+    MAX_LABEL_BYTES,
+    MAX_NAME_BYTES,
+    Name,
+    Rcode,
+    RRset,
+    Type,
+    name_to_wire,
+)
 
 HEADER = struct.Struct("!HHHHHH")
 MAX_UDP_BYTES = 1232  # what crosses every IPv6 path unfragmented: dnsflagday.net/2020
@@ -31,14 +42,21 @@ _TYPE_CLASS = struct.Struct("!HH")
 _POINTER_MASK = 0xC0
 _DO = 0x8000
 
+EdnsOption: TypeAlias = tuple[int, bytes]
+"""An option's code and its data."""
+
+NSID = 3
+"""The option in which a server says which of several it is, if asked (RFC 5001)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Edns:
-    """What the OPT record of a query says (RFC 6891 §6.1.3); its options are checked for their lengths and dropped."""
+    """What the OPT record of a query says (RFC 6891 §6.1.3); `options` are its codes and data, in order."""
 
     payload_bytes: int
     version: int
     dnssec_ok: bool
+    options: tuple[EdnsOption, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +77,7 @@ class Answer:
     """What a response says: sections of (owner in lower case, record set).
 
     When space is short the additional section is left out, or, with `needs_additional` (glue), the response truncated.
+    `options` go into our OPT record, which answers one in the query.
     """
 
     rcode: int
@@ -67,6 +86,7 @@ class Answer:
     authority: tuple[tuple[Name, RRset], ...] = ()
     additional: tuple[tuple[Name, RRset], ...] = ()
     needs_additional: bool = False
+    options: tuple[EdnsOption, ...] = ()
 
 
 def read_query(packet: bytes) -> Query:
@@ -124,8 +144,7 @@ def _read_records(packet: bytes, offset: int, authorities: int, additional: int)
         if type_ == Type.OPT:
             if edns is not None or packet[start] or index < authorities:
                 raise BadQuery(Rcode.FORMERR)
-            _check_options(data)
-            edns = Edns(class_, (ttl >> 16) & 0xFF, bool(ttl & _DO))
+            edns = Edns(class_, (ttl >> 16) & 0xFF, bool(ttl & _DO), _read_options(data) if data else ())
     if offset != len(packet):
         raise BadQuery(Rcode.FORMERR)
     return edns
@@ -142,14 +161,17 @@ def _skip_name(packet: bytes, offset: int) -> int:
     return offset + 1
 
 
-def _check_options(data: bytes) -> None:
-    """EDNS options must fill their record exactly; unknown ones are ignored (RFC 6891 §6.1.2)."""
+def _read_options(data: bytes) -> tuple[EdnsOption, ...]:
+    """EDNS options must fill their record exactly (RFC 6891 §6.1.2)."""
+    options = []
     offset = 0
     while offset < len(data):
-        _, length = _TYPE_CLASS.unpack_from(data, offset)
+        code, length = _TYPE_CLASS.unpack_from(data, offset)
         offset += 4 + length
+        options.append((code, data[offset - length : offset]))
     if offset != len(data):
         raise BadQuery(Rcode.FORMERR)
+    return tuple(options)
 
 
 def write_refusal(packet: bytes, rcode: int) -> bytes:
@@ -171,7 +193,7 @@ def write_response(query: Query, answer: Answer, limit: int) -> bytes:
     if len(response) > limit and not answer.needs_additional:
         response = _write_sections(query, answer, ())
     if len(response) > limit:
-        response = _write_sections(query, Answer(answer.rcode, answer.authoritative), (), TC)
+        response = _write_sections(query, Answer(answer.rcode, answer.authoritative, options=answer.options), (), TC)
     return response
 
 
@@ -180,21 +202,25 @@ def _write_sections(query: Query, answer: Answer, additional: tuple[tuple[Name, 
     offsets: dict[Name, int] = {}
     _remember(offsets, query.name, HEADER.size)
     body = bytearray(HEADER.size) + query.question
-    counts = [_write_records(body, section, offsets) for section in (answer.answers, answer.authority, additional)]
+    class_ = CLASS_CH if query.class_ == CLASS_CH else CLASS_IN
+    sections = (answer.answers, answer.authority, additional)
+    counts = [_write_records(body, section, class_, offsets) for section in sections]
     if query.edns is not None:
-        body += _opt(answer.rcode, query.edns.dnssec_ok)
+        body += _opt(answer, query.edns.dnssec_ok)
         counts[2] += 1
     HEADER.pack_into(body, 0, query.id, flags, 1, *counts)
     return bytes(body)
 
 
-def _write_records(body: bytearray, section: Iterable[tuple[Name, RRset]], offsets: dict[Name, int]) -> int:
+def _write_records(
+    body: bytearray, section: Iterable[tuple[Name, RRset]], class_: int, offsets: dict[Name, int]
+) -> int:
     """Append a section; owner names are compressed, names within the data are not. Returns the number of records."""
     count = 0
     for owner, rrset in section:
         for rdata in rrset.rdatas:
             _write_owner(body, owner, offsets)
-            body += _FIXED.pack(rrset.type, CLASS_IN, rrset.ttl, len(rdata))
+            body += _FIXED.pack(rrset.type, class_, rrset.ttl, len(rdata))
             body += rdata
             count += 1
     return count
@@ -221,6 +247,8 @@ def _remember(offsets: dict[Name, int], name: Name, offset: int) -> None:
         offset += 1 + len(label)
 
 
-def _opt(rcode: int, dnssec_ok: bool) -> bytes:
-    """Our OPT record: root owner, our size, the upper bits of the response code, version 0, no option."""
-    return b"\0" + _FIXED.pack(Type.OPT, MAX_UDP_BYTES, (rcode >> 4) << 24 | (_DO if dnssec_ok else 0), 0)
+def _opt(answer: Answer, dnssec_ok: bool) -> bytes:
+    """Our OPT record: root owner, our size, the upper bits of the response code, version 0, the options."""
+    data = b"".join(_TYPE_CLASS.pack(code, len(value)) + value for code, value in answer.options)
+    fixed = _FIXED.pack(Type.OPT, MAX_UDP_BYTES, (answer.rcode >> 4) << 24 | (_DO if dnssec_ok else 0), len(data))
+    return b"\0" + fixed + data

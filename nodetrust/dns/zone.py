@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from nodetrust.dns.records import Name, Node, RRset, Type, name_from_wire
 
 _WILDCARD = b"*"
-_MINIMUM = struct.Struct("!I")
+_NUMBER = struct.Struct("!I")
+_SERIAL_OFFSET = -20  # from the end of a SOA's data, before refresh, retry, expire and minimum
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,14 @@ class Zone:
     @property
     def negative_ttl(self) -> int:
         """How many seconds a resolver may remember that something is missing (RFC 2308 §5)."""
-        (minimum,) = _MINIMUM.unpack(self.soa.rdatas[0][-_MINIMUM.size :])
+        (minimum,) = _NUMBER.unpack(self.soa.rdatas[0][-_NUMBER.size :])
         return min(self.soa.ttl, int(minimum))
+
+    @property
+    def serial(self) -> int:
+        """The zone's version, as its SOA says."""
+        (serial,) = _NUMBER.unpack_from(self.soa.rdatas[0], len(self.soa.rdatas[0]) + _SERIAL_OFFSET)
+        return int(serial)
 
     def negative_soa(self, ttl: int | None = None) -> RRset:
         """The SOA for the authority section of a negative answer, to be remembered for `ttl` seconds at most."""

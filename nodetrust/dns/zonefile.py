@@ -6,6 +6,7 @@ dnspython reads this file of the operator's; packets from the network never reac
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ import dns.exception
 import dns.name
 import dns.rdata
 import dns.rdataclass
+import dns.rdatatype
 import dns.tokenizer
 import dns.zonefile
 
+from nodetrust.dns.caa import check_caa_rdata
 from nodetrust.dns.errors import ZoneError
 from nodetrust.dns.records import MAX_TTL, Name, Node, RRset, Type, is_within, name_from_wire, name_to_text
 from nodetrust.dns.zone import Zone
@@ -91,6 +94,7 @@ def parse_zone(text: str, origin: Name, file: str) -> Zone:
     lines = _read_lines(text, origin, file)
     zone = Zone(origin, _nodes(lines, origin, file))
     _check_addresses(zone, lines)
+    _check_caa(lines)
     return zone
 
 
@@ -151,11 +155,38 @@ def _check_addresses(zone: Zone, lines: list[_Line]) -> None:
             raise ZoneError(f"{line.place}: the name server {name_to_text(host)} has no A or AAAA record in this file")
 
 
-def default_zone_text(addresses: list[str]) -> str:
-    """The zone file that stands in when there is none: this server at `addresses` is the one name server, `ns`."""
-    hosts = "\n".join(f"ns 3600 {'AAAA' if ':' in address else 'A'} {address}" for address in addresses)
-    return f"""
-@ 3600 SOA ns hostmaster 1 7200 900 1209600 60
-@ 3600 NS ns
-{hosts}
-"""
+def _check_caa(lines: list[_Line]) -> None:
+    for line in lines:
+        if line.type == Type.CAA:
+            try:
+                check_caa_rdata(line.rdata)
+            except ZoneError as error:
+                raise ZoneError(f"{line.place}: {error}") from None
+
+
+def default_zone_text(addresses: Sequence[str], caa: Sequence[str] = ()) -> str:
+    """The zone file that stands in when there is none: this server at `addresses` is the one name server, `ns`.
+
+    `caa` are the values of CAA `issue` records, checked by `check_caa_value`.
+    """
+    hosts = [f"ns 3600 {'AAAA' if ':' in address else 'A'} {address}" for address in addresses]
+    issuers = [f'@ 3600 CAA 0 issue "{value}"' for value in caa]
+    lines = ["@ 3600 SOA ns hostmaster 1 7200 900 1209600 60", "@ 3600 NS ns", *hosts, *issuers]
+    return "\n".join(lines) + "\n"
+
+
+def zone_to_text(zone: Zone) -> str:
+    """The zone as a zone file, one record a line: SOA first, then by name as RFC 4034 §6.1 orders them."""
+    apex_first = sorted(zone.nodes, key=lambda name: name[::-1])
+    return "".join(
+        _line_text(name, rrset, rdata)
+        for name in apex_first
+        for rrset in sorted(zone.nodes[name].rrsets.values(), key=lambda rrset: (rrset.type != Type.SOA, rrset.type))
+        for rdata in rrset.rdatas
+    )
+
+
+def _line_text(name: Name, rrset: RRset, rdata: bytes) -> str:
+    owner = dns.name.Name([*name, b""])
+    data = dns.rdata.from_wire(dns.rdataclass.IN, dns.rdatatype.RdataType.make(rrset.type), rdata, 0, len(rdata))
+    return f"{owner} {rrset.ttl} IN {dns.rdatatype.to_text(data.rdtype)} {data.to_text()}\n"

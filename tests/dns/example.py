@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import dns.message
 
-from nodetrust.dns.answer import Authority
+from nodetrust.dns.answer import Authority, Identity
 from nodetrust.dns.challenges import ChallengeTable
 from nodetrust.dns.records import parse_name
 from nodetrust.dns.respond import respond
-from nodetrust.dns.sources import ChallengeSource, Ip4Source, Ip6Source, PeerSource, Policy, every_address
+from nodetrust.dns.sources import (
+    AutoTlsSource,
+    ChallengeSource,
+    Ip4Source,
+    Ip6Source,
+    PeerSource,
+    Policy,
+    every_address,
+)
 from nodetrust.dns.zonefile import parse_zone
+from nodetrust.libp2p.peer_id import PeerId
 
 ORIGIN = parse_name("nt.test")
 PEER = "QmfVDYD9Du7fNR4DKooPXZnRUoArR3FBRR3udbhZAT9m2H"
 PEER_LABEL = "pw4t9mvzh6onnp01f80botcm2pek713h2prwjb3qx6j9bnak4a4o8"
 ED25519_LABEL_CHARACTERS = 60
+CID = PeerId.from_base58(PEER).to_cid_base36()
+
+NOBODY = Identity()
 
 ZONE = """
 $TTL 300
@@ -45,15 +57,18 @@ ip47-7-7-7            CNAME ns1
 """.format("x" * 250)
 
 
-def authority(table: ChallengeTable | None = None, policy: Policy = every_address) -> Authority:
+def authority(
+    table: ChallengeTable | None = None, policy: Policy = every_address, identity: Identity = NOBODY
+) -> Authority:
     """The example zone with all sources."""
     sources = (
         ChallengeSource(ORIGIN, ChallengeTable() if table is None else table),
         Ip4Source(3600, policy),
         Ip6Source(3600, policy),
         PeerSource(3600),
+        AutoTlsSource(3600, policy),
     )
-    return Authority(parse_zone(ZONE, ORIGIN, "example.zone"), sources)
+    return Authority(parse_zone(ZONE, ORIGIN, "example.zone"), sources, identity)
 
 
 def ask(

@@ -1,17 +1,23 @@
 """What is answered: the rules of `nodetrust.dns.answer`, read with dnspython from real bytes."""
 
+import base64
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import ClassVar
 
+import dns.edns
 import dns.flags
+import dns.message
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.dns.challenges import Challenge, ChallengeTable
+from nodetrust.dns.answer import Identity
+from nodetrust.dns.challenges import Challenge, ChallengeTable, decide
 from nodetrust.dns.records import parse_name
+from nodetrust.dns.respond import respond
+from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.names import label_for_address
-from tests.dns.example import ORIGIN, PEER, PEER_LABEL, ask, authority, rows
+from tests.dns.example import CID, ORIGIN, PEER, PEER_LABEL, ask, authority, rows
 
 SOA = "nt.test. {} IN SOA ns1.nt.test. hostmaster.nt.test. 2026010101 7200 900 1209600 60"
 NEGATIVE = SOA.format(60)
@@ -213,6 +219,93 @@ class RefusalTests(SynchronousTestCase):
             self.assertEqual((response.rcode(), response.answer, response.flags & dns.flags.AA), (0, [], 0))
             self.assertEqual([line.split()[0] for line in rows(response.authority)], ["sub.nt.test."] * 2)
             self.assertEqual(rows(response.additional), ["ns.sub.nt.test. 300 IN A 192.0.2.9"])
+
+
+class IdentityTests(SynchronousTestCase):
+    """What the server tells about itself."""
+
+    WORLD = authority(identity=Identity(b"nodetrust 1", b"ns1.ams"))
+
+    def test_chaos(self) -> None:
+        """In class CH the configured texts are answered, in that class and in any case, and nothing else is."""
+        for name, text in (
+            ("version.bind", "nodetrust 1"),
+            ("VERSION.server", "nodetrust 1"),
+            ("hostname.bind", "ns1.ams"),
+            ("id.server", "ns1.ams"),
+        ):
+            response = ask(self.WORLD, name, "TXT", class_="CH")
+            self.assertEqual(rows(response.answer), [f'{name}. 0 CH TXT "{text}"'])
+            self.assertEqual(ask(self.WORLD, name, "A", class_="CH").rcode(), 5)
+            self.assertEqual(ask(self.WORLD, name, "TXT").rcode(), 5)
+            self.assertEqual(ask(WORLD, name, "TXT", class_="CH").rcode(), 5)
+        self.assertEqual(ask(self.WORLD, "authors.bind", "TXT", class_="CH").rcode(), 5)
+        self.assertEqual(ask(self.WORLD, "ip41-2-3-4.nt.test", "A", class_="CH").rcode(), 5)
+
+    def test_name_server_identifier(self) -> None:
+        """NSID comes to whoever asks for it, in truncated answers too, where it is configured (RFC 5001)."""
+        for world, asked, expected in ((self.WORLD, True, [b"ns1.ams"]), (self.WORLD, False, []), (WORLD, True, [])):
+            for name in ("ip41-2-3-4.nt.test", "big.nt.test", "example.org"):
+                query = dns.message.make_query(name, "TXT", use_edns=0, payload=512)
+                query.use_edns(0, 0, 512, options=[dns.edns.GenericOption(dns.edns.NSID, b"")] if asked else [])
+                response = dns.message.from_wire(respond(query.to_wire(), world, 0.0, udp=True))
+                found = [option.to_wire() for option in response.options if option.otype == dns.edns.NSID]
+                self.assertEqual(found, expected)
+
+
+class AutoTlsTests(SynchronousTestCase):
+    """The names of libp2p.direct, `<address>.<CID>.<zone>`."""
+
+    ADDRESSES: ClassVar = [
+        ("1-2-3-4", "A", "1.2.3.4"),
+        ("10-0-0-1", "A", "10.0.0.1"),
+        ("0--1", "AAAA", "::1"),
+        ("--1", "AAAA", "::1"),
+        ("0--", "AAAA", "::"),
+        ("0--0", "AAAA", "::"),
+        ("2001-db8--1", "AAAA", "2001:db8::1"),
+        ("2001-db8--0", "AAAA", "2001:db8::"),
+        ("0-0-0-0-0-0-0-1", "AAAA", "::1"),
+        ("1234-5678-90AB-CDEF-1-22-33-444", "AAAA", "1234:5678:90ab:cdef:1:22:33:444"),
+    ]
+    NO_ADDRESS = ("1-2-3-4-5", "1-2-3", "1-2-3-444", "256-1-1-1", "1-2-3-4-5-6-7", "1-2-3-4-5-6-7-8-9", "x", "01-2-3-4")
+
+    def test_addresses(self) -> None:
+        """Every form of an address has its record, by a CID in base 36 or 32, and in any case; the other type none."""
+        base32 = "b" + base64.b32encode(b"\x01\x72" + PeerId.from_base58(PEER).multihash).decode().lower().rstrip("=")
+        for label, type_, address in self.ADDRESSES:
+            for cid in (CID, CID.upper(), base32):
+                name = f"{label}.{cid}.nt.test"
+                self.assertEqual(rows(ask(WORLD, name, type_).answer), [f"{name}. 3600 IN {type_} {address}"])
+                other = ask(WORLD, name, "TXT")
+                self.assertEqual((other.rcode(), other.answer, rows(other.authority)), (0, [], [NEGATIVE]))
+
+    def test_no_address(self) -> None:
+        """What spells none is a name without records, and so is the peer's own name (RFC 8020)."""
+        for name in (CID, *(f"{label}.{CID}" for label in self.NO_ADDRESS)):
+            for type_ in ("A", "AAAA", "TXT", "CAA"):
+                response = ask(WORLD, f"{name}.nt.test", type_)
+                self.assertEqual((name, response.rcode(), response.answer), (name, 0, []))
+                self.assertEqual(rows(response.authority), [NEGATIVE])
+
+    def test_only_beside_each_other(self) -> None:
+        """Without a peer's CID just below the zone there is no address."""
+        for name in ("1-2-3-4", "1-2-3-4.x", f"1-2-3-4.{CID}.x", f"1-2-3-4.x.{CID}", f"1-2-3-4.{CID[:-1]}"):
+            self.assertEqual(ask(WORLD, f"{name}.nt.test", "A").answer, [])
+
+    def test_policy(self) -> None:
+        """The policy counts here too."""
+        world = authority(policy=lambda address: address.is_global)
+        self.assertEqual(ask(world, f"10-0-0-1.{CID}.nt.test", "A").answer, [])
+        self.assertEqual(len(ask(world, f"1-1-1-1.{CID}.nt.test", "A").answer), 1)
+
+    def test_challenge(self) -> None:
+        """The challenge for a peer's wildcard is at the peer's own name."""
+        table = ChallengeTable()
+        table.add(decide(ORIGIN, f"{CID}.nt.test", "v" * 43), 0)
+        name = f"_acme-challenge.{CID}.nt.test"
+        self.assertEqual(rows(ask(authority(table), name, "TXT").answer), [f'{name}. 10 IN TXT "{"v" * 43}"'])
+        self.assertEqual(rows(ask(WORLD, name, "TXT").authority), [SOA.format(5)])
 
 
 class ChallengeAnswerTests(SynchronousTestCase):

@@ -7,7 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from nodetrust.dns import zonefile
 from nodetrust.dns.errors import ZoneError
 from nodetrust.dns.records import RRset, Type, name_to_wire, parse_name
-from nodetrust.dns.zonefile import default_zone_text, load_zone, parse_zone
+from nodetrust.dns.zonefile import default_zone_text, load_zone, parse_zone, zone_to_text
+from tests.dns import example
 
 ORIGIN = parse_name("nt.test")
 APEX = "@ 60 SOA ns.x. h.x. 1 2 3 4 5\n@ 60 NS ns.x.\n"
@@ -42,6 +43,10 @@ class RefusalTests(SynchronousTestCase):
             (APEX + "a 60 DNAME b\n", "z:3: DNAME is not served here"),
             (APEX + "\0ä 60 A 1.2.3.4\n", "z:3: IDNA"),
             (APEX + "a 2147483648 A 1.2.3.4\n", "z:3: "),
+            (APEX + '@ 60 CAA 0 issue "no domain"\n', "z:3: CAA: 'no domain' is not the domain name of a CA"),
+            (APEX + '@ 60 CAA 0 issue "ca.x; accounturi"\n', "z:3: CAA: 'accounturi' is not tag=value"),
+            (APEX + '@ 60 CAA 0 issue "ca.x; accounturi=1"\n', "z:3: CAA: accounturi=1 is not a URI"),
+            (APEX + '@ 60 CAA 0 issuewild "x; validationmethods=,"\n', "z:3: CAA: validationmethods=, is not a list"),
             ("@ 60 NS ns.x.\n", "z: no SOA record at nt.test"),
             ("@ 60 SOA ns.x. h.x. 1 2 3 4 5\n", "z: no NS record at nt.test"),
             ("", "z: no SOA record at nt.test"),
@@ -105,3 +110,39 @@ class ReadingTests(SynchronousTestCase):
             [rrset.rdatas for _, rrset in zone.glue(zone.nodes[ORIGIN].rrsets[Type.NS])],
             [(b"\x7f\0\0\1",), (b"\0" * 15 + b"\1",)],
         )
+
+
+class CaaTests(SynchronousTestCase):
+    """CAA records as RFC 8659 and RFC 8657 write them."""
+
+    def test_read(self) -> None:
+        """Issuers with and without parameters, nobody at all, and other tags are taken."""
+        for value in (
+            "letsencrypt.org",
+            ";",
+            "",
+            "letsencrypt.org;",
+            "letsencrypt.org; validationmethods=dns-01",
+            "letsencrypt.org;accounturi=https://acme-v02.api.letsencrypt.org/acme/acct/1;validationmethods=dns-01,x-y",
+            " ca1.example.net ; account = 230123 ",
+        ):
+            zone = parse_zone(f'{APEX}@ 60 CAA 0 issue "{value}"\n@ 60 CAA 0 iodef "mailto:a b"\n', ORIGIN, "z")
+            self.assertIn(b"\0\5issue" + value.encode(), zone.nodes[ORIGIN].rrsets[Type.CAA].rdatas)
+
+    def test_default_zone(self) -> None:
+        """The default zone has those that the settings name."""
+        zone = parse_zone(default_zone_text(["192.0.2.1"], ["a.x", "b.x; validationmethods=dns-01"]), ORIGIN, "z")
+        self.assertEqual(len(zone.nodes[ORIGIN].rrsets[Type.CAA].rdatas), 2)
+
+
+class WritingTests(SynchronousTestCase):
+    """`zone_to_text`."""
+
+    def test_round_trip(self) -> None:
+        """What is written is read back as the same zone, with SOA in the first line."""
+        unusual = 'TXT "quote \\" and \\255" ""\nodd\\.dot 60 TYPE65400 \\# 3 abcdef\n\\@ 60 A 192.0.2.3\n'
+        zone = parse_zone(example.ZONE + "strange " + unusual, ORIGIN, "z")
+        text = zone_to_text(zone)
+        self.assertEqual(parse_zone(text, ORIGIN, "z").nodes, zone.nodes)
+        self.assertTrue(text.startswith("nt.test. 3600 IN SOA "))
+        self.assertEqual(zone.serial, 2026010101)
