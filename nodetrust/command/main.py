@@ -9,6 +9,7 @@ from nodetrust.command.demo import demo
 from nodetrust.command.key import key
 from nodetrust.command.name import name
 from nodetrust.command.obtain import obtain
+from nodetrust.command.zone import zone
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,5 +22,5 @@ def main() -> None:
     """
 
 
-for subcommand in (demo, obtain, key, name):
+for subcommand in (demo, obtain, key, name, zone):
     main.add_command(subcommand)
