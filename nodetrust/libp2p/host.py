@@ -88,7 +88,8 @@ class Host:
         self._connected: list[ConnectionObserver] = []
         self._disconnected: list[ConnectionObserver] = []
         self._running = True
-        self._stopping: Deferred[None]
+        self._stopped = False
+        self._stop_callers: list[Deferred[None]] = []
         self._identify = IdentifyService(self, reactor, agent_version)
         self._identify.start()
         self.handle(PING, PingResponder(reactor))
@@ -205,10 +206,13 @@ class Host:
     def stop(self) -> Deferred[None]:
         """Close listeners, dials and connections; fires when every socket is closed, STOP_SECONDS from now at most."""
         stopped: Deferred[None] = Deferred()
+        if self._stopped:
+            stopped.callback(None)
+            return stopped
+        self._stop_callers.append(stopped)
         if self._running:
             self._running = False
-            self._stopping = Deferred.fromCoroutine(self._stop())
-        self._stopping.addBoth(_pass_on, stopped)
+            Deferred.fromCoroutine(self._stop()).addBoth(self._tell_stopped)
         return stopped
 
     async def _stop(self) -> None:
@@ -226,6 +230,12 @@ class Host:
         await empty
         if forced.active():
             forced.cancel()
+
+    def _tell_stopped(self, result: Failure | None) -> None:
+        self._stopped = True
+        callers, self._stop_callers = self._stop_callers, []
+        for caller in callers:
+            caller.callback(result)
 
     # Inside.
 
@@ -361,8 +371,3 @@ def _expected_peer(addresses: Sequence[Multiaddr], peer_id: PeerId | None) -> Pe
     if len(named) > 1:
         raise DialError("the addresses are those of different peers")
     return named.pop() if named else None
-
-
-def _pass_on(result: Any, waiting: Deferred[Any]) -> Any:
-    waiting.callback(result)
-    return result

@@ -491,6 +491,16 @@ class StopTests(HostCase):
         await recorder.lost
         await self.until(lambda: not dialer.connections())
 
+    async def test_more_than_once(self) -> None:
+        """Whoever asks for the end, even from within it, hears of it when it has come."""
+        _, listener, _ = await self.pair()
+        asked: list[Deferred[None]] = []
+        listener.on_disconnected(lambda _: asked.append(listener.stop()))
+        first = listener.stop()
+        await gatherResults([first, listener.stop()])
+        await gatherResults([*asked, listener.stop()])
+        self.assertEqual(1, len(asked))
+
     async def test_while_dialing(self) -> None:
         """A dial that is under way when the host stops fails, and so does a later one."""
         listener, dialer = self.host(), self.host()
