@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nodetrust.dns.answer import Authority, answer
 from nodetrust.dns.errors import BadQuery, NotAQuery
+from nodetrust.dns.fast import short_path
 from nodetrust.dns.wire import MAX_MESSAGE_BYTES, read_query, udp_limit, write_refusal, write_response
 
 
@@ -31,14 +32,32 @@ class Responder:
     """What the UDP and TCP protocols share: the present Authority (to be replaced whole), a clock and counters."""
 
     def __init__(self, authority: Authority, seconds: Callable[[], float]) -> None:
-        self.authority = authority
+        self._authority = authority
+        self._short_path = short_path(authority)
         self.seconds = seconds
         self.counters = Counters()
 
+    @property
+    def authority(self) -> Authority:
+        """What answers; the tables of the short path are made with it."""
+        return self._authority
+
+    @authority.setter
+    def authority(self, authority: Authority) -> None:
+        self._authority = authority
+        self._short_path = short_path(authority)
+
     def respond(self, packet: bytes, *, udp: bool) -> bytes | None:
         """The response to a message from the network, or None when it gets none."""
+        response = self._short_path(packet)
+        if response is not None:
+            self.counters.answered += 1
+            return response
+        return self._respond_in_full(packet, udp)
+
+    def _respond_in_full(self, packet: bytes, udp: bool) -> bytes | None:
         try:
-            response = respond(packet, self.authority, self.seconds(), udp=udp)
+            response = respond(packet, self._authority, self.seconds(), udp=udp)
         except NotAQuery:
             self.counters.dropped += 1
             return None
