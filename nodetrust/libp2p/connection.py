@@ -118,13 +118,15 @@ class Connection:
     def _stream_failed(self, failure: Failure, stream: YamuxStream) -> None:
         stream.abortConnection()
         if failure.check(Libp2pError):
-            self.log.debug("A stream from {peer} failed: {reason}", peer=self.remote_peer, reason=failure.value)
+            self.log.debug("A stream from {peer} failed: {reason}", peer=self.remote_peer, reason=str(failure.value))
         else:
             self.log.failure("A protocol failed to take a stream from {peer}", failure, peer=self.remote_peer)
 
     def _session_closed(self, reason: Failure) -> None:
         self._gone = True
-        self.log.debug("{connection} closed: {reason}", connection=self, reason=reason.value)
+        # Values, not objects: an observer may keep the event.
+        peer, address = self.remote_peer, self.remote_address
+        self.log.debug("{peer} at {address} closed: {reason}", peer=peer, address=address, reason=str(reason.value))
         self._on_closed(self)
         waiting, self._waiting = self._waiting, []
         for gone in waiting:

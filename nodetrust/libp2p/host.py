@@ -287,7 +287,7 @@ class Host:
         try:
             upgraded = await upgrade_inbound(raw.channel, self._securities, self._reactor)
         except Libp2pError as reason:
-            self.log.debug("No connection from {address}: {reason}", address=raw.remote_address, reason=reason)
+            self.log.debug("No connection from {address}: {reason}", address=raw.remote_address, reason=str(reason))
             return
         peer = upgraded.secured.remote_peer
         if peer == self.peer_id or len(self.connections(peer)) >= self._limits.connections_per_peer:

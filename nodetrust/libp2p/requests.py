@@ -58,7 +58,9 @@ class RequestFactory:
             return
         stream.abort()
         if result.check(Libp2pError):
-            self.log.debug("A request of {peer} failed: {reason}", peer=connection.remote_peer, reason=result.value)
+            self.log.debug(
+                "A request of {peer} failed: {reason}", peer=connection.remote_peer, reason=str(result.value)
+            )
         else:
             self.log.failure("A request handler failed", result)
 

@@ -141,7 +141,7 @@ class IdentifyService:
         if not isinstance(result, Failure):
             return
         if result.check(Libp2pError, CancelledError):
-            self.log.debug("identify with {connection}: {reason}", connection=connection, reason=result.value)
+            self.log.debug("identify with {peer}: {reason}", peer=connection.remote_peer, reason=str(result.value))
         else:
             self.log.failure("identify failed", result)
 
