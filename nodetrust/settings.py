@@ -123,10 +123,20 @@ def _read_special(kind: type, value: object) -> object:
         raise ValueError(str(error)) from error
 
 
+def _with_peer_ids(kind: Any, value: object) -> object:
+    """`value` with peer IDs in place of their texts, which msgspec would not ask for: `PeerId` is a dataclass."""
+    bare = _bare(kind)[0]
+    if bare is PeerId:
+        return _read_special(PeerId, value)
+    if PeerId in get_args(bare) and isinstance(value, list):
+        return [_with_peer_ids(PeerId, one) for one in value]
+    return value
+
+
 def _convert(kind: Any, value: object, key: str, place: str, strict: bool) -> object:
     try:
-        return msgspec.convert(value, kind, dec_hook=_read_special, strict=strict)
-    except msgspec.ValidationError as error:
+        return msgspec.convert(_with_peer_ids(kind, value), kind, dec_hook=_read_special, strict=strict)
+    except (msgspec.ValidationError, ValueError) as error:
         message, _, path = str(error).partition(" - at `$")
         detail = message.replace("`", "")
         raise SettingsError(f"{place}{key}{path.rstrip('`')}: {detail[:1].lower()}{detail[1:]}") from None

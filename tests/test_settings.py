@@ -6,6 +6,7 @@ from typing import Annotated
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.settings import HostPort, Settings, SettingsError, ZoneName, build, described, options_for, read_file
 
 
@@ -14,6 +15,7 @@ class Example(Settings, frozen=True, kw_only=True):
     listen: Annotated[tuple[HostPort, ...], described("where to listen")] = (HostPort("127.0.0.1", 53),)
     ttl: Annotated[int, described("the TTL", ge=0, le=100)] = 60
     strict: Annotated[bool, described("be strict")] = False
+    admins: Annotated[tuple[PeerId, ...], described("who may")] = ()
 
     def check(self):
         if self.strict and self.ttl == 0:
@@ -21,6 +23,9 @@ class Example(Settings, frozen=True, kw_only=True):
 
 
 Options = options_for(Example, "example", "An example.")
+
+
+PEER = PeerId.parse("12D3KooWGGF8kv9bsCqCNmeVZodvzpa63FkwFKF9xGTtDt14W4o7")
 
 
 class HostPortTests(SynchronousTestCase):
@@ -58,6 +63,12 @@ class FileTests(SynchronousTestCase):
         self.assertEqual(settings.listen, (HostPort("::1", 53),))
         self.assertEqual(settings.ttl, 60)
 
+    def test_reads_peer_ids(self):
+        """Peer IDs are written as texts, and what is none is refused with its key."""
+        self.assertEqual(read_file(Example, self.write(f'admins = ["{PEER}"]\n')), {"admins": (PEER,)})
+        self.assertIn("admins: ", self.refusal('admins = ["nobody"]\n'))
+        self.assertIn("admins: ", self.refusal("admins = [7]\n"))
+
     def test_names_file_key_and_expectation(self):
         """Whatever is wrong, the one line says in which file, at which key, and what was expected."""
         self.assertIn("listen[1]: expected HOST:PORT", self.refusal('listen = ["127.0.0.1:53", "nowhere"]'))
@@ -65,7 +76,9 @@ class FileTests(SynchronousTestCase):
         self.assertIn("ttl: expected int, got str", self.refusal('ttl = "60"'))
         self.assertIn("strict: expected bool, got int", self.refusal("strict = 1"))
         self.assertIn("zone: ", self.refusal('zone = "a..b"'))
-        self.assertIn("colour: no such setting; there are listen, strict, ttl, zone", self.refusal('colour = "red"'))
+        self.assertIn(
+            "colour: no such setting; there are admins, listen, strict, ttl, zone", self.refusal('colour = "red"')
+        )
         self.assertIn("expected a TOML file", self.refusal("zone = "))
 
     def test_names_a_file_that_cannot_be_read(self):

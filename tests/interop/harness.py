@@ -37,11 +37,15 @@ class ProgramError(Exception):
 
 
 class Program(ProcessProtocol):
-    """A child process. Subclasses get its standard output by `line_received`; standard error is kept for messages."""
+    """A child process. Subclasses get its standard output by `line_received`; standard error is kept for messages.
+
+    When `ended`, `status` is its exit status, None if a signal ended it.
+    """
 
     def __init__(self, name: str, reactor: Any = default_reactor) -> None:
         self.name = name
         self.ended = False
+        self.status: int | None = None
         self.process: IProcessTransport
         self._reactor = reactor
         self._partial = {1: b"", 2: b""}
@@ -72,6 +76,7 @@ class Program(ProcessProtocol):
 
     def processEnded(self, reason: Failure) -> None:
         self.ended = True
+        self.status = getattr(reason.value, "exitCode", None)
         self._keep(f"({reason.getErrorMessage()})")
         self.program_ended()
         waiting, self._waiting_for_end = self._waiting_for_end, []
