@@ -117,6 +117,8 @@ def _decide(query: Query, authority: Authority, now: float) -> Answer:
         return _chaos(query, authority.identity)
     if query.class_ not in (CLASS_IN, CLASS_ANY) or query.type in (Type.AXFR, Type.IXFR):
         return Answer(Rcode.REFUSED)
+    if query.type == Type.NXNAME:  # RFC 9824 §3.5
+        return Answer(Rcode.FORMERR)
     if not is_within(query.name, authority.zone.origin):
         return Answer(Rcode.REFUSED)
     return _follow(query.name, query.type, authority, now)

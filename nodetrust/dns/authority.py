@@ -7,6 +7,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from nodetrust.addresses import is_public
 from nodetrust.dns.answer import Authority, Identity
 from nodetrust.dns.challenges import ChallengeTable
+from nodetrust.dns.dnssec.apex import with_keys
+from nodetrust.dns.dnssec.keys import load as load_key
 from nodetrust.dns.errors import ZoneError
 from nodetrust.dns.records import parse_name
 from nodetrust.dns.settings import DnsSettings
@@ -32,11 +34,15 @@ POLICIES: dict[str, Policy] = {"all": every_address, "public": is_public, "priva
 
 
 def read_zone(settings: DnsSettings) -> Zone:
-    """The operator's records, from the zone file if there is one.
+    """The operator's records, from the zone file if there is one, and the keys that sign them, if there are any.
 
-    Raises ZoneError for a zone file that is refused. It reads a file and may take seconds for a large one; nothing is
-    shared with what answers meanwhile.
+    Raises ZoneError for a zone file or a key that is refused. It reads files and may take seconds for a large one;
+    nothing is shared with what answers meanwhile.
     """
+    return with_keys(_read_records(settings), [load_key(path) for path in settings.dnssec_key])
+
+
+def _read_records(settings: DnsSettings) -> Zone:
     origin = parse_name(settings.zone)
     if settings.zone_file is not None:
         return load_zone(settings.zone_file, origin)

@@ -28,6 +28,10 @@ class ZoneError(DnsError):
     """A zone file that is refused; the text begins with `file:line:` where a line is to blame."""
 
 
+class ZoneKeyError(ZoneError):
+    """A DNSSEC key that cannot be read, written or used; the text names its file."""
+
+
 class ChallengeRefused(DnsError):
     """A challenge that this server will not publish; `error` is the number that goes into the DNS01Response."""
 

@@ -35,6 +35,14 @@ class Type(enum.IntEnum):
     DNAME = 39
     OPT = 41
     DS = 43
+    RRSIG = 46
+    NSEC = 47
+    DNSKEY = 48
+    NSEC3 = 50
+    NSEC3PARAM = 51
+    CDS = 59
+    CDNSKEY = 60
+    NXNAME = 128
     TSIG = 250
     IXFR = 251
     AXFR = 252

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nodetrust.dns.answer import Authority, answer
+from nodetrust.dns.dnssec.secure import is_lasting, secure
 from nodetrust.dns.errors import BadQuery, NotAQuery
 from nodetrust.dns.fast import short_path
 from nodetrust.dns.wire import MAX_MESSAGE_BYTES, read_query, udp_limit, write_refusal, write_response
@@ -24,8 +25,19 @@ class Counters:
 
 def respond(packet: bytes, authority: Authority, now: float, *, udp: bool) -> bytes:
     """The response to a message. Raises NotAQuery when there must be none, BadQuery for what gets `write_refusal`."""
+    signer = authority.zone.signer
+    if udp and signer is not None and (recent := signer.answers.find(packet, now)) is not None:
+        return recent
     query = read_query(packet)
-    return write_response(query, answer(query, authority, now), udp_limit(query) if udp else MAX_MESSAGE_BYTES)
+    limit = udp_limit(query) if udp else MAX_MESSAGE_BYTES
+    decided = answer(query, authority, now)
+    if signer is None or query.edns is None or not query.edns.dnssec_ok:
+        return write_response(query, decided, limit)
+    signed = secure(query, decided, authority, signer, now)
+    response = write_response(query, signed, limit)
+    if udp and is_lasting(signed):
+        signer.answers.keep(packet, response)
+    return response
 
 
 class Responder:
@@ -33,7 +45,7 @@ class Responder:
 
     def __init__(self, authority: Authority, seconds: Callable[[], float]) -> None:
         self._authority = authority
-        self._short_path = short_path(authority)
+        self._short_path = short_path(authority, dnssec_ok=authority.zone.signer is None)
         self.seconds = seconds
         self.counters = Counters()
 
@@ -45,7 +57,7 @@ class Responder:
     @authority.setter
     def authority(self, authority: Authority) -> None:
         self._authority = authority
-        self._short_path = short_path(authority)
+        self._short_path = short_path(authority, dnssec_ok=authority.zone.signer is None)
 
     def respond(self, packet: bytes, *, udp: bool) -> bytes | None:
         """The response to a message from the network, or None when it gets none."""

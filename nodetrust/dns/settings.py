@@ -36,6 +36,14 @@ class DnsSettings(PeerSettings, frozen=True, kw_only=True):
         Path | None,
         described("the zone file with SOA, NS and whatever else the zone has; without one, this server is its `ns`"),
     ] = None
+    dnssec_key: Annotated[
+        tuple[Path, ...],
+        described(
+            "the file of a key, made by `nodetrust key dnssec`, with which answers are signed (DNSSEC). Of several the "
+            "first signs, and all are published: to change the key add the new one as second, wait until the parent "
+            "has its DS too and a day has passed, make it the first, and take the old one away a day later"
+        ),
+    ] = ()
     admins: Annotated[
         tuple[PeerId, ...], described("the peer ID of an issue server, which may set ACME challenges here")
     ] = ()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from nodetrust.dns.errors import BadQuery, NotAQuery
@@ -41,6 +41,7 @@ _FIXED = struct.Struct("!HHIH")  # type, class, TTL and the length of the data
 _TYPE_CLASS = struct.Struct("!HH")
 _POINTER_MASK = 0xC0
 _DO = 0x8000
+_CO = 0x4000  # RFC 9824 §5.1
 
 EdnsOption: TypeAlias = tuple[int, bytes]
 """An option's code and its data."""
@@ -57,6 +58,7 @@ class Edns:
     version: int
     dnssec_ok: bool
     options: tuple[EdnsOption, ...] = ()
+    compact_ok: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class Answer:
     """What a response says: sections of (owner in lower case, record set).
 
     When space is short the additional section is left out, or, with `needs_additional` (glue), the response truncated.
-    `options` go into our OPT record, which answers one in the query.
+    `options` go into our OPT record, which answers one in the query; `compact_ok` is its CO flag.
     """
 
     rcode: int
@@ -87,6 +89,7 @@ class Answer:
     additional: tuple[tuple[Name, RRset], ...] = ()
     needs_additional: bool = False
     options: tuple[EdnsOption, ...] = ()
+    compact_ok: bool = False
 
 
 def read_query(packet: bytes) -> Query:
@@ -144,7 +147,8 @@ def _read_records(packet: bytes, offset: int, authorities: int, additional: int)
         if type_ == Type.OPT:
             if edns is not None or packet[start] or index < authorities:
                 raise BadQuery(Rcode.FORMERR)
-            edns = Edns(class_, (ttl >> 16) & 0xFF, bool(ttl & _DO), _read_options(data) if data else ())
+            options = _read_options(data) if data else ()
+            edns = Edns(class_, (ttl >> 16) & 0xFF, bool(ttl & _DO), options, bool(ttl & _CO))
     if offset != len(packet):
         raise BadQuery(Rcode.FORMERR)
     return edns
@@ -193,7 +197,7 @@ def write_response(query: Query, answer: Answer, limit: int) -> bytes:
     if len(response) > limit and not answer.needs_additional:
         response = _write_sections(query, answer, ())
     if len(response) > limit:
-        response = _write_sections(query, Answer(answer.rcode, answer.authoritative, options=answer.options), (), TC)
+        response = _write_sections(query, replace(answer, answers=(), authority=()), (), TC)
     return response
 
 
@@ -250,5 +254,6 @@ def _remember(offsets: dict[Name, int], name: Name, offset: int) -> None:
 def _opt(answer: Answer, dnssec_ok: bool) -> bytes:
     """Our OPT record: root owner, our size, the upper bits of the response code, version 0, the options."""
     data = b"".join(_TYPE_CLASS.pack(code, len(value)) + value for code, value in answer.options)
-    fixed = _FIXED.pack(Type.OPT, MAX_UDP_BYTES, (answer.rcode >> 4) << 24 | (_DO if dnssec_ok else 0), len(data))
+    flags = (_DO if dnssec_ok else 0) | (_CO if answer.compact_ok else 0)
+    fixed = _FIXED.pack(Type.OPT, MAX_UDP_BYTES, (answer.rcode >> 4) << 24 | flags, len(data))
     return b"\0" + fixed + data

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from nodetrust.dns.dnssec.sign import Signer
 from nodetrust.dns.records import Name, Node, RRset, Type, name_from_wire
 
 _WILDCARD = b"*"
@@ -17,11 +18,13 @@ _SERIAL_OFFSET = -20  # from the end of a SOA's data, before refresh, retry, exp
 class Zone:
     """A zone: every name of its file in lower case, the names in between as empty nodes.
 
-    `nodes` has at least `origin`, with SOA and NS. Names below a delegation are in it too, as glue.
+    `nodes` has at least `origin`, with SOA and NS. Names below a delegation are in it too, as glue. `signer` signs the
+    answers; without one they are not signed.
     """
 
     origin: Name
     nodes: Mapping[Name, Node]
+    signer: Signer | None = None
     soa: RRset = field(init=False)
     cuts: frozenset[Name] = field(init=False)
 
