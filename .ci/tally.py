@@ -48,11 +48,11 @@ def count_trial(text: str) -> Tally | None:
 
 def sections(log: str) -> dict[str, str]:
     """What each environment printed, by its name: tox puts the name before each command that it runs there."""
-    starts = [(match.start(), match["name"]) for match in COMMAND.finditer(log)]
-    ends = [start for start, _ in starts[1:]] + [len(log)]
     found: dict[str, str] = {}
-    for (start, name), end in zip(starts, ends, strict=True):
-        found[name] = found.get(name, "") + log[start:end]
+    end = len(log)
+    for match in reversed(list(COMMAND.finditer(log))):
+        found[match["name"]] = log[match.start() : end] + found.get(match["name"], "")
+        end = match.start()
     return found
 
 

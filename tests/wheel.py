@@ -1,6 +1,6 @@
 """Shows that the wheel is whole: builds it, installs it into an empty environment away from the checkout, and uses it.
 
-`python -m tests.wheel` needs the package `build`. It checks what a checkout can't show: that every package is listed in
+`python tests/wheel.py` needs the package `build`, and nothing of ours. It checks what a checkout can't show: that every package is listed in
 setup.cfg, that `twistd` finds our four commands, that each explains itself, and that `nodetrust demo --once` works.
 """
 
