@@ -1,4 +1,4 @@
-"""`nodetrust key new|show`."""
+"""`nodetrust key new|show|dnssec`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from nodetrust.command.dnssec import dnssec
 from nodetrust.errors import NodetrustError
 from nodetrust.keyfile import load, load_or_create
 from nodetrust.libp2p.errors import Libp2pError
@@ -17,11 +18,14 @@ TYPES = {"ed25519": KeyType.ED25519, "secp256k1": KeyType.SECP256K1, "ecdsa": Ke
 
 @click.group()
 def key() -> None:
-    """Make and show the private keys of libp2p peers.
+    """Make and show private keys: those of libp2p peers, and with dnssec those of a zone.
 
     A key file holds the base64 of a libp2p PrivateKey, as Kubo's configuration does. The servers make theirs by
     themselves, as peer.key in their state folder.
     """
+
+
+key.add_command(dnssec)
 
 
 @key.command()

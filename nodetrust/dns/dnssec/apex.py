@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from nodetrust.dns.dnssec.keys import ZoneKey
@@ -18,9 +19,10 @@ KEYS_TTL = 3600
 _OURS = (Type.RRSIG, Type.NSEC, Type.DNSKEY, Type.NSEC3, Type.NSEC3PARAM)
 
 
-def with_keys(zone: Zone, keys: Sequence[ZoneKey]) -> Zone:
+def with_keys(zone: Zone, keys: Sequence[ZoneKey], clock: Callable[[], float] = time.time) -> Zone:
     """The zone with a signer, and with DNSKEY, CDS and CDNSKEY of all keys (RFC 7344); unchanged without keys.
 
+    `clock` gives the time of day to the signer.
     CDS and CDNSKEY of the zone file win: with `CDS 0 0 0 00` an operator asks the parent to forget the keys
     (RFC 8078 §4). Raises ZoneError when the zone file is signed already.
     """
@@ -35,7 +37,7 @@ def with_keys(zone: Zone, keys: Sequence[ZoneKey]) -> Zone:
         published[Type.CDNSKEY] = RRset(Type.CDNSKEY, KEYS_TTL, dnskeys)
     nodes: dict[Name, Node] = dict(zone.nodes)
     nodes[zone.origin] = Node({**apex.rrsets, **published}, apex.negative_ttl)
-    return replace(zone, nodes=nodes, signer=Signer(zone.origin, keys))
+    return replace(zone, nodes=nodes, signer=Signer(zone.origin, keys, clock))
 
 
 def _check_unsigned(zone: Zone) -> None:
