@@ -1,7 +1,8 @@
 """Shows that the wheel is whole: builds it, installs it into an empty environment away from the checkout, and uses it.
 
-`python tests/wheel.py` needs the package `build`, and nothing of ours. It checks what a checkout can't show: that every package is listed in
-setup.cfg, that `twistd` finds our four commands, that each explains itself, and that `nodetrust demo --once` works.
+`python tests/wheel.py` needs the package `build`, and nothing of ours. It checks what a checkout can't show: that every
+package is listed in setup.cfg, that `twistd` finds our four commands, that each explains itself, and that
+`nodetrust demo --once` works.
 """
 
 import argparse
