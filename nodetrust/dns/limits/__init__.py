@@ -5,6 +5,7 @@ address is its own. RFC 7873, RFC 9018, https://www.knot-dns.cz/docs/latest/html
 
 In reading order:
 
+* `sources`: addresses as octets (pure)
 * `rates`: the ladder of prefixes, and the decision: answer, answer briefly, say "over TCP", or say nothing (pure)
 * `cookies`: the server's half of a DNS cookie, made and checked (pure)
 """

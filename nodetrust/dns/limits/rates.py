@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
+from nodetrust.dns.limits.sources import IPV4_BYTES, unmapped
 from nodetrust.dns.lists.prefixes import Network, PrefixSet
 
 DEFAULT_RATE = 200
@@ -30,11 +31,9 @@ _BURST_SECONDS = 2.5  # what may come at once, in seconds of the rate: Knot's 12
 _LADDERS = {4: ((32, 1), (24, 32), (20, 256), (18, 768)), 16: ((128, 1), (64, 2), (56, 3), (48, 4), (32, 64))}
 """Knot's prefix lengths, and how many times the rate of one address each may have; by the octets of an address."""
 
-IPV4_BYTES = 4
-"""Of an address; IPv6 has 16."""
-
 # The first look is at an IPv4 /24: with at most one address's rate from each, no level above can be over its own (a /18
 # has 64 of them, and 768 times the rate). And at an IPv6 /32, which is the widest level itself.
+_NOWHERE = bytes(4)  # ::/32 has IPv4-mapped addresses, and no others that come from a network
 _QUIET_SECONDS = 1.0
 _MAX_QUIET = 1 << 16  # prefixes counted in a second; who comes later climbs the ladder at once
 _SLOTS = 1 << 16  # for each level: 512 KiB
@@ -99,6 +98,9 @@ class RateLimiter:
         decisions = []
         for source in sources:
             key = source[:3] if len(source) == IPV4_BYTES else source[:4]
+            if key == _NOWHERE and len(plain := unmapped(source)) == IPV4_BYTES:
+                decisions.append(self.decide(plain, now))
+                continue
             count = counts.get(key, 0) + 1
             if count > most or (loud and key in loud) or (count == 1 and len(counts) >= _MAX_QUIET):
                 decisions.append(self._climb(source, key, count, now))

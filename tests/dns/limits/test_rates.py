@@ -103,6 +103,22 @@ class RateTests(SynchronousTestCase):
         for text in ("127.0.0.1", "::1"):
             self.assertEqual(set(ask(self.limiter, [ip_address(text).packed], 2, 1000)), {Decision.ANSWER})
 
+    def test_mapped_addresses(self) -> None:
+        """IPv4 on a socket for both families is IPv4: the sources there do not share one IPv6 prefix."""
+        for host in range(256):
+            for octet in range(2):
+                source = bytes(10) + b"\xff\xff" + bytes((10, octet, host, 1))
+                self.assertEqual(set(ask(self.limiter, [source], 0.5, 20)), {Decision.ANSWER})
+        mapped = bytes(10) + b"\xff\xff" + SOURCE
+        self.assertLess(answered(ask(self.limiter, [SOURCE, mapped], 10, 1000)), 150)
+
+    def test_batches(self) -> None:
+        """Queries that arrive together are decided like one after the other."""
+        sources = [SOURCE, STRANGER, SOURCE6] * 40
+        self.assertEqual(
+            RateLimiter(10).decide_all(sources, 1.0), [self.limiter.decide(source, 1.0) for source in sources]
+        )
+
     def test_memory(self) -> None:
         """Sources without number grow no table, and an honest one among them is still answered."""
         for n in range(200_000):
