@@ -16,7 +16,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.ssl import Certificate, trustRootFromCertificates
 from twisted.logger import Logger
 from twisted.names.client import Resolver
@@ -27,13 +27,26 @@ from nodetrust.errors import NodetrustError
 from nodetrust.keyfile import load_or_create
 from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.host import Host
+from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.libp2p.transports import CertificateStore
 from nodetrust.settings import HostPort, PeerSettings, RoleOptions, SettingsError
 
 KEY_FILE = "peer.key"
 """The name of the peer's private key in a role's state folder."""
 
 AGENT_VERSION = f"nodetrust/{__version__}"
+
+
+class StartFailed(SystemExit, Exception):
+    """Ends the process with one line on stderr and status 1.
+
+    An `Exception` too, so that twistd removes its pid file and a daemon's parent learns of it.
+    """
+
+    def __init__(self, line: str) -> None:
+        super().__init__(line)
+        self.code = 1  # a text here would be printed once more
 
 
 class RoleService(Service):
@@ -47,6 +60,8 @@ class RoleService(Service):
 
     def __init__(self, reactor: Any) -> None:
         self.reactor = reactor
+        self.settings_file: str | None = None
+        """Where the settings come from, for the line that says which of them is wrong."""
         self._starting: Deferred[None] | None = None
 
     async def start(self) -> None:
@@ -58,31 +73,49 @@ class RoleService(Service):
         raise NotImplementedError
 
     def privilegedStartService(self) -> None:
-        """Start; a failure that shows at once (a port that is taken) ends the process here."""
-        super().privilegedStartService()
-        self._starting = Deferred.fromCoroutine(self.start())
-        failures: list[Failure] = []
-        self._starting.addErrback(failures.append)
-        if failures:
-            raise SystemExit(_line(self.name, failures[0]))
-        self._starting.addCallback(lambda _: self._fail(failures[0]) if failures else None)
+        """Start; a failure that shows at once (a port that is taken) raises `StartFailed`."""
+        Service.privilegedStartService(self)
+        self._begin()
 
-    def _fail(self, failure: Failure) -> None:
-        if failure.check(CancelledError):
+    def startService(self) -> None:
+        """The same, where nobody has called `privilegedStartService` (`twist` does not)."""
+        Service.startService(self)
+        if self._starting is None:
+            self._begin()
+
+    def stopService(self) -> Deferred[None]:
+        """Stop; the Deferred fires when everything is closed."""
+        Service.stopService(self)
+        if self._starting is not None:
+            self._starting.cancel()
+        return Deferred.fromCoroutine(self.stop())
+
+    def _begin(self) -> None:
+        self._starting = Deferred.fromCoroutine(self.start())
+        at_once: list[Failure] = []
+        self._starting.addErrback(at_once.append)
+        if at_once:
+            raise StartFailed(self._say(at_once[0]))
+        self._starting.addCallback(lambda _: self._end_process(at_once[0]) if at_once else None)
+
+    def _end_process(self, failure: Failure) -> None:
+        if not self.running:  # it was stopped while it started
             return
-        if failure.check(NodetrustError, Libp2pError) is None:
-            self.log.failure("{name} could not start", failure=failure, name=self.name)
-        print(_line(self.name, failure), file=sys.stderr)  # noqa: T201  # the one line that the operator sees
+        self._say(failure)
         # twistd has no way to end with a status; this runs when it has put its own things away.
         atexit.register(os._exit, 1)
         self.reactor.stop()
 
-    def stopService(self) -> Deferred[None]:
-        """Stop; the Deferred fires when everything is closed."""
-        super().stopService()
-        if self._starting is not None:
-            self._starting.cancel()
-        return Deferred.fromCoroutine(self.stop())
+    def _say(self, failure: Failure) -> str:
+        """Tell the operator in one line, past twistd, which sends what is written to `sys.stderr` to its log."""
+        if failure.check(NodetrustError, Libp2pError) is None:
+            self.log.failure("{name} could not start: a bug", failure=failure, name=self.name)
+        place = f"{self.settings_file}: " if self.settings_file and failure.check(SettingsError) else ""
+        line = f"{self.name}: {place}{failure.getErrorMessage()}"
+        self.log.error("{line}", line=line)
+        if sys.__stderr__ is not None:
+            print(line, file=sys.__stderr__, flush=True)  # the one line that the operator sees
+        return line
 
 
 def service_maker(role: Callable[[Any, Any], RoleService]) -> Callable[[RoleOptions], RoleService]:
@@ -91,17 +124,29 @@ def service_maker(role: Callable[[Any, Any], RoleService]) -> Callable[[RoleOpti
     def make_service(options: RoleOptions) -> RoleService:
         from twisted.internet import reactor  # noqa: PLC0415  # importing it installs it: only twistd may do that
 
-        return role(reactor, options.settings)
+        service = role(reactor, options.settings)
+        service.settings_file = options.get("config")
+        return service
 
     return make_service
 
 
 def open_host(reactor: Any, settings: PeerSettings, **options: Any) -> Host:
     """A libp2p host with the key of the role's state folder, which is made on the first start."""
-    settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    host = Host(reactor, load_or_create(settings.state / KEY_FILE), agent_version=AGENT_VERSION, **options)
+    host = Host(reactor, load_identity(settings.state), agent_version=AGENT_VERSION, **options)
     host.announce(settings.announce)
     return host
+
+
+def load_identity(state: Path) -> PrivateKey:
+    """The peer's key in a state folder; both are made where there is none. Raises `SettingsError`, `KeyFileError`."""
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"state: expected a folder that can be written to, got {state}: {error.strerror}"
+        ) from error
+    return load_or_create(state / KEY_FILE)
 
 
 def dial_options(reactor: Any, nameserver: HostPort | None, trust_file: Path | None) -> dict[str, Any]:
@@ -127,18 +172,22 @@ def _read_roots(path: Path) -> Any:
     return trustRootFromCertificates([Certificate.loadPEM(one.public_bytes(Encoding.PEM)) for one in certificates])
 
 
+async def listen(host: Host, address: Multiaddr, key: str, tls: CertificateStore | None = None) -> Multiaddr:
+    """Listen on an address of the setting `key`; returns it with the real port. Raises `SettingsError`."""
+    try:
+        return await host.listen(address, tls)
+    except Libp2pError as error:
+        raise SettingsError(f"{key}: expected an address that can be listened on, got {address}: {error}") from error
+
+
 async def listen_all(host: Host, settings: PeerSettings, log: Logger, name: str) -> list[Multiaddr]:
     """Listen on every configured address, and say and return where, with the real ports.
 
-    Raises `Libp2pError` for the first that cannot be had.
+    Raises `SettingsError` for the first that cannot be had.
     """
     listening = []
     for address in settings.listen:
-        actual = await host.listen(address)
+        actual = await listen(host, address, "listen")
         listening.append(actual)
         log.info("{name} listens on {address}", name=name, address=str(actual.with_peer_id(host.peer_id)))
     return listening
-
-
-def _line(name: str | None, failure: Failure) -> str:
-    return f"{name}: {failure.getErrorMessage()}"

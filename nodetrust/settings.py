@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -139,7 +139,15 @@ def _convert(kind: Any, value: object, key: str, place: str, strict: bool) -> ob
     except (msgspec.ValidationError, ValueError) as error:
         message, _, path = str(error).partition(" - at `$")
         detail = message.replace("`", "")
+        if detail.startswith("Invalid enum value"):
+            detail = f"expected one of {', '.join(_choices(kind))}, got {detail.removeprefix('Invalid enum value ')}"
         raise SettingsError(f"{place}{key}{path.rstrip('`')}: {detail[:1].lower()}{detail[1:]}") from None
+
+
+def _choices(kind: Any) -> list[str]:
+    """The texts that a type made with `Literal` allows."""
+    inner = [choice for part in get_args(kind) for choice in _choices(part)]
+    return list(get_args(kind)) if get_origin(kind) is Literal else inner
 
 
 def read_file(kind: type[S], path: Path) -> dict[str, object]:
@@ -186,7 +194,7 @@ def _bare(kind: Any) -> tuple[Any, str]:
 def _shown_default(field: FieldInfo) -> str:
     if field.required:
         return " [required]"
-    default = field.default_factory() if field.default is msgspec.NODEFAULT else field.default  # type: ignore[operator]
+    default = field.default_factory() if field.default is msgspec.NODEFAULT else field.default
     if default in (None, "", ()):
         return ""
     text = " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
@@ -202,7 +210,7 @@ class RoleOptions(usage.Options):
 
     def __init__(self) -> None:
         self._given: dict[str, object] = {}
-        super().__init__()
+        usage.Options.__init__(self)
 
     def opt_config(self, path: str) -> None:
         """a TOML file with any of these settings; its keys are the options' names with _ for -"""
@@ -212,11 +220,14 @@ class RoleOptions(usage.Options):
 
     def postOptions(self) -> None:
         """Read the file and put everything together; a wrong setting ends the process with one line on stderr."""
+        values: dict[str, object] = {}
         try:
             values = read_file(self.kind, Path(str(self["config"]))) if "config" in self else {}
             self.settings = build(self.kind, values | self._given)
         except SettingsError as error:
-            raise SystemExit(f"{self.command}: {error}") from None
+            key = str(error).partition(":")[0]
+            place = f"{self['config']}: " if key in values and key not in self._given else ""
+            raise SystemExit(f"{self.command}: {place}{error}") from None
 
     def take(self, key: str, kind: Any, text: str) -> None:
         """Keep what an option gave; one for a list adds to what it gave before."""

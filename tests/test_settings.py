@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Literal
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -15,6 +15,7 @@ class Example(Settings, frozen=True, kw_only=True):
     listen: Annotated[tuple[HostPort, ...], described("where to listen")] = (HostPort("127.0.0.1", 53),)
     ttl: Annotated[int, described("the TTL", ge=0, le=100)] = 60
     strict: Annotated[bool, described("be strict")] = False
+    which: Annotated[Literal["all", "some"], described("which ones")] = "all"
     admins: Annotated[tuple[PeerId, ...], described("who may")] = ()
 
     def check(self):
@@ -75,9 +76,11 @@ class FileTests(SynchronousTestCase):
         self.assertIn("ttl: expected int <= 100", self.refusal("ttl = 101"))
         self.assertIn("ttl: expected int, got str", self.refusal('ttl = "60"'))
         self.assertIn("strict: expected bool, got int", self.refusal("strict = 1"))
+        self.assertIn("which: expected one of all, some, got 'none'", self.refusal('which = "none"'))
         self.assertIn("zone: ", self.refusal('zone = "a..b"'))
         self.assertIn(
-            "colour: no such setting; there are admins, listen, strict, ttl, zone", self.refusal('colour = "red"')
+            "colour: no such setting; there are admins, listen, strict, ttl, which, zone",
+            self.refusal('colour = "red"'),
         )
         self.assertIn("expected a TOML file", self.refusal("zone = "))
 
@@ -119,6 +122,15 @@ class OptionTests(SynchronousTestCase):
         """What the settings' own check refuses ends the start, too."""
         ended = self.assertRaises(SystemExit, self.parse, "--zone", "a.example", "--strict", "--ttl", "0")
         self.assertIn("ttl: expected more than 0", ended.code)
+
+    def test_settings_of_a_file_that_do_not_fit_together(self):
+        """The file is named where the setting comes from it."""
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = Path(folder.name) / "example.toml"
+        path.write_text('zone = "a.example"\nttl = 0\nstrict = true\n')
+        ended = self.assertRaises(SystemExit, self.parse, "--config", str(path))
+        self.assertEqual(ended.code, f"example: {path}: ttl: expected more than 0 where strict is set")
 
     def test_help_explains_every_setting(self):
         """Each option is in the help text, with its description and default."""

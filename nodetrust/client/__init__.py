@@ -6,6 +6,7 @@ In reading order:
 * `obtain`: issue info, proofs in parallel, CSR, certificate; usable alone with any host
 * `files`: a certificate and its key in a folder
 * `renewal`: when to ask for the next certificate (pure)
+* `announced`: which addresses others are told (pure)
 * `service`: WSS with whatever certificate is the newest, and the announcements
 * `settings`, `options`: what a user may say, and `twistd nodetrust-client`
 """

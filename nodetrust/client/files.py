@@ -10,7 +10,7 @@ import os
 from ipaddress import ip_address
 from pathlib import Path
 
-from nodetrust.certificates import CertificateKey, Chain, key_from_pem, key_to_pem
+from nodetrust.certificates import CertificateKey, Chain, InvalidCertificate, key_from_pem, key_to_pem
 from nodetrust.client.errors import ObtainError
 from nodetrust.client.obtain import Obtained
 
@@ -29,7 +29,7 @@ def save(folder: Path, obtained: Obtained) -> None:
         FULL_CHAIN_FILE: (chain.full_pem, 0o644),
         ADDRESSES_FILE: ("".join(f"{address}\n" for address in obtained.addresses).encode(), 0o644),
     }
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for name, (content, mode) in contents.items():
         try:
             _replace(folder / name, content, mode)
@@ -37,10 +37,23 @@ def save(folder: Path, obtained: Obtained) -> None:
             raise ObtainError(f"{folder / name}: cannot be written: {error.strerror}") from error
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder if it is not there; raises `ObtainError` if that, or writing to it, is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ObtainError(f"{folder}: cannot be made: {error.strerror}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ObtainError(f"{folder}: cannot be written to")
+
+
 def load_key(folder: Path) -> CertificateKey | None:
-    """The key of an earlier run, if there is one; raises `InvalidCertificate` or `ObtainError` if it cannot be read."""
+    """The key of an earlier run, if there is one; raises `ObtainError` if it cannot be read."""
     pem = _read(folder / KEY_FILE)
-    return None if pem is None else key_from_pem(pem)
+    try:
+        return None if pem is None else key_from_pem(pem)
+    except InvalidCertificate as error:
+        raise ObtainError(f"{folder / KEY_FILE}: {error}") from error
 
 
 def load(folder: Path) -> Obtained | None:
@@ -49,7 +62,10 @@ def load(folder: Path) -> Obtained | None:
     pem = _read(folder / FULL_CHAIN_FILE)
     if key is None or pem is None:
         return None
-    chain = Chain.from_pem(pem)
+    try:
+        chain = Chain.from_pem(pem)
+    except InvalidCertificate as error:
+        raise ObtainError(f"{folder / FULL_CHAIN_FILE}: {error}") from error
     lines = (_read(folder / ADDRESSES_FILE) or b"").decode("ascii", "replace").split()
     try:
         addresses = tuple(ip_address(line) for line in lines)

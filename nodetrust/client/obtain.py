@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, TimeoutError, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -36,7 +36,7 @@ from nodetrust.messages import (
     ProofWrapper,
     parse,
 )
-from nodetrust.names import IPAddress, name_for_address, name_for_peer, wildcard_for_peer
+from nodetrust.names import IPAddress, check_zone, name_for_address, name_for_peer, wildcard_for_peer
 from nodetrust.proofs import Proven, check_proof
 
 INFO_SECONDS = 15.0
@@ -45,11 +45,14 @@ INFO_SECONDS = 15.0
 PROOF_SECONDS = 15.0
 """For one proof server; a slower one is left out."""
 
-ISSUE_SECONDS = 300.0
-"""For the certificate: the CA looks at DNS from several places, and may queue."""
+ISSUE_SECONDS = 330.0
+"""For the certificate: an order may take five minutes, and its failure should still arrive."""
 
 MAX_PROOF_SERVERS = 16
 """Of an issue info; more are not asked."""
+
+MAX_TEXT_CHARACTERS = 500
+"""Of what a server says to people."""
 
 log = Logger()
 
@@ -96,8 +99,8 @@ async def obtain(
     wanted = _wanted_names(host.peer_id, info.domain, proven, names)
     request = IssueRequest(
         proofs=[wrapper for wrapper, _ in proofs],
-        supportedCryptos=[crypto],
-        csr=make_csr(key, wanted),  # type: ignore[list-item]
+        supportedCryptos=[crypto],  # type: ignore[list-item]  # an int is an enum here
+        csr=make_csr(key, wanted),
     )
     progress(f"asking for a certificate for {', '.join(wanted)}")
     response = await _ask_certificate(host, issuer, issuer_id, request)
@@ -109,9 +112,11 @@ async def _ask_info(host: Host, issuer: Sequence[Multiaddr], issuer_id: PeerId) 
         await host.connect(issuer, issuer_id)
         stream = await host.open_messages(issuer_id, [ISSUE_INFO_PROTOCOL], MAX_ISSUE_INFO_BYTES, INFO_SECONDS)
         try:
-            return parse(IssueInfo, await stream.read())
+            info = parse(IssueInfo, await stream.read())
         finally:
             stream.close()
+        info.domain = check_zone(info.domain)
+        return info
     except (Libp2pError, NodetrustError) as error:
         raise IssuerUnreachable(f"the issue server {issuer_id} gave no information: {error}") from error
 
@@ -120,25 +125,34 @@ async def _gather(
     host: Host, clock: IReactorTime, info: IssueInfo, issuer_id: PeerId
 ) -> list[tuple[ProofWrapper, Proven]]:
     """Every proof that can be had; a proof server that fails is ignored, none at all is an error."""
-    servers = list(info.proofs)[:MAX_PROOF_SERVERS]
-    results = await DeferredList(
-        [Deferred.fromCoroutine(_ask_proof(host, clock, server, issuer_id, info.nonce)) for server in servers],
+    found = await gatherResults(
+        [
+            Deferred.fromCoroutine(_try_proof(host, clock, server, issuer_id, info.nonce))
+            for server in list(info.proofs)[:MAX_PROOF_SERVERS]
+        ],
         consumeErrors=True,
     )
-    reasons = []
-    proofs = []
-    for server, (success, result) in zip(servers, results, strict=True):
-        if success:
-            proofs.append(result)
-            continue
-        reasons.append(f"{server.display}: {result.getErrorMessage()}")
-        if result.check(Libp2pError, NodetrustError):
-            log.info("no proof from {server}: {reason}", server=server.display, reason=result.getErrorMessage())
-        else:
-            log.failure("asking {server} for a proof failed", failure=result, server=server.display)
+    proofs = [one for one in found if not isinstance(one, str)]
     if not proofs:
-        raise NoProofs("no proof server gave a proof" + "".join(f"; {reason}" for reason in reasons))
+        reasons = [one for one in found if isinstance(one, str)]
+        raise NoProofs("; ".join(["no proof server gave a proof", *reasons]))
     return proofs
+
+
+async def _try_proof(
+    host: Host, clock: IReactorTime, server: ProofServer, issuer_id: PeerId, nonce: bytes
+) -> tuple[ProofWrapper, Proven] | str:
+    """The proof, or why there is none."""
+    asking = Deferred.fromCoroutine(_ask_proof(host, clock, server, issuer_id, nonce))
+    try:
+        return await asking.addTimeout(PROOF_SECONDS, clock)
+    except TimeoutError:
+        reason = f"no answer within {PROOF_SECONDS:g} seconds"
+    except (Libp2pError, NodetrustError) as error:
+        reason = str(error)
+    reason = f"{readable(server.display)}: {reason}"
+    log.info("no proof from {reason}", reason=reason)
+    return reason
 
 
 async def _ask_proof(
@@ -158,7 +172,7 @@ async def _ask_proof(
     finally:
         stream.close()
     if response.error != OK:
-        raise NoProofs(response.message or f"error {_error_name(response.error)}")
+        raise NoProofs(readable(response.message) or f"error {_error_name(response.error)}")
     proven = check_proof(
         response.proof,
         trusted={server_id: connection.remote_key},
@@ -195,7 +209,7 @@ async def _ask_certificate(
         raise IssuerUnreachable(f"the issue server {issuer_id} gave no answer: {error}") from error
     if response.error != OK:
         name = _error_name(response.error)
-        text = f"the issue server refused ({name})" + (f": {response.message}" if response.message else "")
+        text = f"the issue server refused ({name})" + (f": {readable(response.message)}" if response.message else "")
         raise Refused(text, response.error, response.retryAfter if response.HasField("retryAfter") else None)
     return response
 
@@ -213,4 +227,9 @@ def _checked(response: IssueResponse, key: CertificateKey, wanted: Sequence[str]
 
 
 def _error_name(code: int) -> str:
-    return Error.Name(code) if code in Error.values() else str(code)  # type: ignore[arg-type]
+    return Error.Name(code) if code in Error.values() else str(code)
+
+
+def readable(text: str) -> str:
+    """What a server says, fit for a terminal and a log: printable, and not endless."""
+    return "".join(character if character.isprintable() else " " for character in text[:MAX_TEXT_CHARACTERS])

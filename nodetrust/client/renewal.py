@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
+
+from nodetrust.client.errors import IssuerUnreachable, NoProofs, Refused
 
 FIRST_RETRY_SECONDS = 60.0
 LAST_RETRY_SECONDS = 3600.0
 """Waits double between these: a CA's outage must not end in a stampede, nor in a certificate that runs out."""
+
+FIRST_REDIAL_SECONDS = 5.0
+"""The first wait where not even the issue server or a proof server could be reached: the CA has heard nothing of it."""
 
 SPREAD = 0.1
 """Of a wait: so that peers that started together do not renew together."""
@@ -22,7 +28,12 @@ def seconds_to_renewal(not_before: datetime, not_after: datetime, now: datetime,
     return max(MIN_WAIT_SECONDS, due_seconds + chance * SPREAD * life_seconds / 3)
 
 
-def seconds_to_retry(failures: int, chance: float, retry_after_seconds: float | None) -> float:
-    """Seconds to wait after the `failures`-th failure in a row (from 1); the issue server's own word is honoured."""
-    wait = min(LAST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(failures - 1, 10))
-    return max(wait, retry_after_seconds or 0.0) * (1 + chance * SPREAD)
+def seconds_to_retry(failures: int, chance: float, error: Exception) -> float:
+    """Seconds to wait after the `failures`-th failure in a row (from 1), the last of which was `error`.
+
+    When the issue server has said how long to wait, it is never less.
+    """
+    first = FIRST_REDIAL_SECONDS if isinstance(error, IssuerUnreachable | NoProofs) else FIRST_RETRY_SECONDS
+    wait = min(LAST_RETRY_SECONDS, first * math.pow(2, min(failures - 1, 10)))
+    asked = error.retry_after_seconds if isinstance(error, Refused) else None
+    return max(wait, asked or 0.0) * (1 + chance * SPREAD)

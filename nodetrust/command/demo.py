@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
+from collections.abc import Coroutine
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
 from rich.table import Table
-from twisted.internet.defer import Deferred, TimeoutError
+from rich.text import Text
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 
 from nodetrust.client.obtain import Obtained
-from nodetrust.command.deployment import Deployment, Visit
+from nodetrust.command.deployment import Deployment
 from nodetrust.command.run import run
 from nodetrust.errors import NodetrustError
 from nodetrust.libp2p.errors import Libp2pError
 
 DEMO_SECONDS = 60.0
 """By then everything works, or the demo has failed."""
+
+
+T = TypeVar("T")
+
+
+class TooSlow(NodetrustError):
+    """The demo did not get ready in time."""
 
 
 @click.command()
@@ -35,7 +44,15 @@ def demo(once: bool, as_json: bool, verbose: bool) -> None:
     console = Console(stderr=as_json, highlight=False)
 
     async def work(reactor: Any) -> int:
-        folder = Path(tempfile.mkdtemp(prefix="nodetrust-demo-"))
+        try:
+            with tempfile.TemporaryDirectory(prefix="nodetrust-demo-") as folder:
+                await run_in(reactor, Path(folder))
+        except (NodetrustError, Libp2pError, OSError) as error:
+            console.print(Text.assemble(("✗", "red"), f" {error}"), soft_wrap=True)
+            return 1
+        return 0
+
+    async def run_in(reactor: Any, folder: Path) -> None:
         deployment = Deployment(reactor, folder)
         try:
             await _show(reactor, console, deployment)
@@ -44,34 +61,30 @@ def demo(once: bool, as_json: bool, verbose: bool) -> None:
             if not once:
                 console.print("Everything runs. [bold]Ctrl-C[/bold] ends it.")
                 await _until_stopped()
-        except (NodetrustError, Libp2pError, TimeoutError) as error:
-            console.print(f"[red]✗[/red] {error}", soft_wrap=True)
-            return 1
         finally:
             await deployment.stop()
-            shutil.rmtree(folder, ignore_errors=True)
-        return 0
 
     run(work, verbose=verbose)
 
 
 async def _show(reactor: Any, console: Console, deployment: Deployment) -> None:
     def step(text: str) -> None:
-        console.print(f"[green]✓[/green] {text}", soft_wrap=True)
+        console.print(Text.assemble(("✓", "green"), f" {text}"), soft_wrap=True)
 
     with console.status("starting"):
-        starting = Deferred.fromCoroutine(deployment.start(step))
-        obtained = await starting.addTimeout(DEMO_SECONDS, reactor, _too_slow)
+        obtained = await _in_time(reactor, deployment.start(step))
     console.print(_certificate_rows(obtained))
     with console.status("a second peer looks for the client"):
-        visiting = Deferred.fromCoroutine(deployment.visit())
-        visit: Visit = await visiting.addTimeout(DEMO_SECONDS, reactor, _too_slow)
+        visit = await _in_time(reactor, deployment.visit())
     step(f"a second peer heard of {visit.address} over pubsub")
     step(f"and dialled it over verified TLS: ping in {visit.round_trip_seconds * 1000:.1f} ms")
 
 
-def _too_slow(_: object, seconds: float) -> object:
-    raise TimeoutError(f"this took more than {seconds:g} seconds; -v shows what went on")
+async def _in_time(reactor: Any, work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return await Deferred.fromCoroutine(work).addTimeout(DEMO_SECONDS, reactor)
+    except TimeoutError:
+        raise TooSlow(f"this took more than {DEMO_SECONDS:g} seconds; -v shows what went on") from None
 
 
 def _certificate_rows(obtained: Obtained) -> Table:
@@ -88,5 +101,6 @@ def _certificate_rows(obtained: Obtained) -> Table:
 
 
 async def _until_stopped() -> None:
-    """Waits to be cancelled, by Ctrl-C or SIGTERM: the expected end."""
-    await Deferred()
+    """Returns on Ctrl-C or SIGTERM, which cancel what `run` runs: here that is the expected end."""
+    with suppress(CancelledError):
+        await Deferred()

@@ -18,7 +18,6 @@ from nodetrust.dns.service import DnsService
 from nodetrust.dns.settings import DnsSettings
 from nodetrust.issue.service import IssueService
 from nodetrust.issue.settings import IssueSettings
-from nodetrust.keyfile import load_or_create
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
@@ -26,7 +25,7 @@ from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.libp2p.ping import PING_BYTES, ping
 from nodetrust.proof.service import ProofService
 from nodetrust.proof.settings import ProofSettings
-from nodetrust.service import KEY_FILE, dial_options
+from nodetrust.service import dial_options, load_identity
 from nodetrust.settings import HostPort, ZoneName
 from nodetrust.testing.ca import DevelopmentCA
 
@@ -130,9 +129,7 @@ class Deployment:
         return role
 
     def _identity(self, role: str) -> PeerId:
-        state = self.folder / role
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return load_or_create(state / KEY_FILE).peer_id
+        return load_identity(self.folder / role).peer_id
 
     def _dns_settings(self, issuer: PeerId) -> DnsSettings:
         return DnsSettings(

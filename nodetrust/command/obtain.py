@@ -9,8 +9,8 @@ import click
 from rich.console import Console
 
 from nodetrust.certificates import CRYPTO_NAMES, CertificateKey, key_crypto, make_key
-from nodetrust.client.errors import IssuerUnreachable, NoProofs, ObtainError, Refused
-from nodetrust.client.files import load_key, save
+from nodetrust.client.errors import IssuerUnreachable, NoProofs, Refused
+from nodetrust.client.files import load_key, make_folder, save
 from nodetrust.client.obtain import Obtained
 from nodetrust.client.obtain import obtain as obtain_certificate
 from nodetrust.command.run import run
@@ -26,7 +26,7 @@ STATUSES: dict[type[NodetrustError], int] = {IssuerUnreachable: 3, NoProofs: 4, 
 """Exit statuses; 1 is any other failure, 2 a wrong option."""
 
 
-class _MultiaddrType(click.ParamType):
+class _MultiaddrType(click.ParamType[Multiaddr]):
     name = "multiaddr"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Multiaddr:
@@ -39,7 +39,7 @@ class _MultiaddrType(click.ParamType):
         return address
 
 
-class _HostPortType(click.ParamType):
+class _HostPortType(click.ParamType[HostPort]):
     name = "host:port"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> HostPort:
@@ -98,11 +98,12 @@ def obtain(out: Path, verbose: bool, **options: Any) -> None:
         try:
             obtained = await _obtain(reactor, console, out, **options)
         except (NodetrustError, Libp2pError) as error:
-            console.print(f"[red]{error}[/red]", soft_wrap=True)
+            console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
             return next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 1)
         until = obtained.chain.not_after.strftime("%Y-%m-%d %H:%M UTC")
         known = ", which the issue server had already" if obtained.from_cache else ""
-        console.print(f"[green]certificate in {out}, good until {until}{known}[/green]", soft_wrap=True)
+        done = f"certificate in {out}, good until {until}{known}"
+        console.print(done, style="green", markup=False, highlight=False, soft_wrap=True)
         return 0
 
     run(work, verbose=verbose)
@@ -120,10 +121,7 @@ async def _obtain(
     names: str,
     nameserver: HostPort | None,
 ) -> Obtained:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ObtainError(f"{out}: cannot be made: {error.strerror}") from error
+    make_folder(out)
     identity = load_or_create(peer_key or out / KEY_FILE)
     key = _certificate_key(out, CRYPTO_NAMES[crypto], new_key=new_key)
     host = Host(reactor, identity, agent_version=AGENT_VERSION, **dial_options(reactor, nameserver, None))
@@ -135,7 +133,7 @@ async def _obtain(
             CRYPTO_NAMES[crypto],
             clock=reactor,
             names=names,
-            progress=lambda step: console.print(step, soft_wrap=True, highlight=False),
+            progress=lambda step: console.print(step, markup=False, highlight=False, soft_wrap=True),
         )
     finally:
         await host.stop()

@@ -9,6 +9,7 @@ In reading order:
 * `dns01`: tells the DNS servers which challenges to answer
 * `account`: our account at the CA
 * `orders`: from an order to a certificate: store, CA, and one order for two identical requests
-* `service`: the libp2p protocols `/p2p/nodetrust/issue/info/1.0.0` and `/p2p/nodetrust/issue/1.0.0`
+* `protocol`: the libp2p protocols `/p2p/nodetrust/issue/info/1.0.0` and `/p2p/nodetrust/issue/1.0.0`
+* `service`: the life of the server
 * `settings`, `options`: what an operator may say, and `twistd nodetrust-issue`
 """

@@ -45,4 +45,4 @@ def _read_roots(settings: IssueSettings) -> bytes | None:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise SettingsError(f"acme_ca_file: {path}: cannot be read: {error.strerror}") from error
+        raise SettingsError(f"acme_ca_file: expected a PEM file, {path} cannot be read: {error.strerror}") from error

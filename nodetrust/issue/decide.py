@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from nodetrust.addresses import is_public
 from nodetrust.issue.errors import Refusal
-from nodetrust.issue.keys import CertificateRequest, choose_crypto, read_csr
+from nodetrust.issue.keys import CertificateRequest, common_cryptos, read_csr
 from nodetrust.libp2p.keys import PublicKey
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.messages import E_INVALID_PROOF, E_NOT_AUTHORIZED, IssueRequest
@@ -68,19 +68,11 @@ def decide(
     """
     addresses, used = _proven(request, peer, nonces, now_ms, policy)
     allowed = _allowed_names(peer, addresses, policy)
-    if request.csr:
-        offered = [crypto for crypto in policy.cryptos if crypto in set(request.supportedCryptos)]
-        choose_crypto(policy.cryptos, request.supportedCryptos)  # refuses when there is none
-        csr = read_csr(request.csr, offered)
-        foreign = sorted(csr.names - allowed)
-        if foreign:
-            raise Refusal(E_NOT_AUTHORIZED, f"the CSR asks for names that were not proven: {', '.join(foreign[:3])}")
-        order = Order(peer, tuple(sorted(csr.names)), csr.crypto, csr, name_for_peer(peer, policy.zone))
-    else:
-        crypto = choose_crypto(policy.cryptos, request.supportedCryptos)
-        order = Order(peer, tuple(sorted(allowed)), crypto, None, name_for_peer(peer, policy.zone))
-    _check_names(order.names)
-    return order, used
+    offered = common_cryptos(policy.cryptos, request.supportedCryptos)
+    csr = read_csr(request.csr, offered) if request.csr else None
+    names = _ordered_names(allowed, csr)
+    crypto = offered[0] if csr is None else csr.crypto
+    return Order(peer, names, crypto, csr, name_for_peer(peer, policy.zone)), used
 
 
 def _proven(
@@ -123,7 +115,19 @@ def _allowed_names(peer: PeerId, addresses: set[IPAddress], policy: Policy) -> f
     return frozenset(names)
 
 
-def _check_names(names: Sequence[str]) -> None:
+def _ordered_names(allowed: frozenset[str], csr: CertificateRequest | None) -> tuple[str, ...]:
+    names = allowed if csr is None else csr.names
+    foreign = sorted(names - allowed)
+    if foreign:
+        raise Refusal(
+            E_NOT_AUTHORIZED,
+            f"the CSR asks for names that were not proven, or are not given here: {', '.join(foreign[:3])}",
+        )
+    _check_names(names)
+    return tuple(sorted(names))
+
+
+def _check_names(names: Collection[str]) -> None:
     if len(names) > MAX_NAMES:
         raise Refusal(E_NOT_AUTHORIZED, f"a certificate carries at most {MAX_NAMES} names")
     try:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from nodetrust.errors import NodetrustError
 from nodetrust.issue.errors import DnsServerError
@@ -36,21 +37,25 @@ class DnsServers:
 
     async def publish(self, challenges: Sequence[Challenge]) -> None:
         """Return when every server answers with all values; raises `DnsServerError` for the first that does not."""
-        for success, result in await self._send_to_all(challenges, remove=False):
-            if not success:
-                raise result.value
+        for failure in await self._send_to_all(challenges, remove=False):
+            failure.raiseException()
 
     async def withdraw(self, challenges: Sequence[Challenge]) -> None:
         """Ask every server to forget the values; one that cannot be reached forgets them by itself in time."""
-        for success, result in await self._send_to_all(challenges, remove=True):
-            if not success:
-                self.log.warn("a challenge could not be withdrawn: {reason}", reason=result.getErrorMessage())
+        for failure in await self._send_to_all(challenges, remove=True):
+            self.log.warn("a challenge could not be withdrawn: {reason}", reason=failure.getErrorMessage())
 
-    def _send_to_all(self, challenges: Sequence[Challenge], *, remove: bool) -> DeferredList:
+    async def _send_to_all(self, challenges: Sequence[Challenge], *, remove: bool) -> list[Failure]:
+        """Send to all servers at once; the failures of those that did not do as they were asked."""
         requests = [DNS01Request(fqdn=name, value=value, remove=remove) for name, value in challenges]
-        return DeferredList(
-            [Deferred.fromCoroutine(self._send(server, requests)) for server in self._servers], consumeErrors=True
+        failures: list[Failure] = []
+        await gatherResults(
+            [Deferred.fromCoroutine(self._send(one, requests)).addErrback(failures.append) for one in self._servers]
         )
+        for failure in failures:
+            if not failure.check(DnsServerError):
+                failure.raiseException()  # cancelled, or a bug
+        return failures
 
     async def _send(self, server: PeerId, requests: Sequence[DNS01Request]) -> None:
         try:

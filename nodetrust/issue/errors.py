@@ -26,8 +26,12 @@ class Refusal(NodetrustError):
         return response
 
 
-class DnsServerError(Refusal):
-    """A DNS server did not take a challenge, or could not be reached."""
+class Unavailable(Refusal):
+    """Nothing is wrong with the request: the CA, a DNS server or the store failed, which the operator should know."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(E_OTHER, message)
+    def __init__(self, message: str, code: int = E_OTHER, retry_after_seconds: float | None = None) -> None:
+        super().__init__(code, message, retry_after_seconds)
+
+
+class DnsServerError(Unavailable):
+    """A DNS server did not take a challenge, or could not be reached."""

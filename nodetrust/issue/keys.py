@@ -21,6 +21,17 @@ MAX_CSR_BYTES = 8192
 """A CSR with an RSA-4096 key and a hundred of our names is smaller."""
 
 
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    InvalidSignature,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+)
+"""What `cryptography` raises for bytes that are no CSR."""
+
+
 @dataclass(frozen=True, slots=True)
 class CertificateRequest:
     """What is taken from a CSR: nothing else of it reaches the CA's certificate."""
@@ -33,13 +44,13 @@ class CertificateRequest:
     """SubjectPublicKeyInfo."""
 
 
-def choose_crypto(ours: Sequence[int], theirs: Iterable[int]) -> int:
-    """The first of `ours` (best first) that the peer supports; raises `Refusal` (E_NO_MATCHING_CRYPTO)."""
+def common_cryptos(ours: Sequence[int], theirs: Iterable[int]) -> list[int]:
+    """Those of `ours` (best first) that the peer supports; raises `Refusal` (E_NO_MATCHING_CRYPTO) if there is none."""
     supported = set(theirs)
-    for crypto in ours:
-        if crypto in supported:
-            return crypto
-    raise Refusal(E_NO_MATCHING_CRYPTO, "no common key algorithm: this server makes " + _listed(ours))
+    common = [crypto for crypto in ours if crypto in supported]
+    if not common:
+        raise Refusal(E_NO_MATCHING_CRYPTO, "no common key algorithm: this server offers " + _listed(ours))
+    return common
 
 
 def read_csr(der: bytes, offered: Sequence[int]) -> CertificateRequest:
@@ -53,7 +64,7 @@ def read_csr(der: bytes, offered: Sequence[int]) -> CertificateRequest:
             raise Refusal(E_OTHER, "the CSR's signature is not right")
         names = _names_of(csr)
         key_der = public_key_der(csr.public_key())
-    except (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature, x509.DuplicateExtension):
+    except _UNREADABLE:
         raise Refusal(E_OTHER, "the CSR cannot be read: expected a DER PKCS#10 request") from None
     if crypto not in offered:
         raise Refusal(E_NO_MATCHING_CRYPTO, "the CSR's key is not of an offered algorithm: " + _listed(offered))

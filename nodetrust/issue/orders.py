@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Coroutine
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, gatherResults
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -19,15 +20,21 @@ from nodetrust.errors import NodetrustError
 from nodetrust.issue.account import keep_account_url, open_client
 from nodetrust.issue.decide import Order
 from nodetrust.issue.dns01 import DnsServers
-from nodetrust.issue.errors import Refusal
+from nodetrust.issue.errors import Refusal, Unavailable
 from nodetrust.issue.settings import IssueSettings
 from nodetrust.messages import E_OTHER, E_RATE_LIMIT, OK, IssueResponse
-from nodetrust.store import Store, StoredCertificate
+from nodetrust.settings import SettingsError
+from nodetrust.store import Store, StoredCertificate, StoreError
 
 MAX_OPEN_ORDERS = 100
 """Orders with the CA at one time; more are told to come back. Let's Encrypt takes 300 new orders in three hours."""
 
 BUSY_RETRY_SECONDS = 60.0
+
+STOPPING = "the issue server is stopping: come back later"
+
+GIVE_UP_SECONDS = 1.0
+"""What a stop gives the DNS servers to forget the challenges of open orders; they forget them by themselves later."""
 
 STORE_FILE = "store.sqlite"
 """In the state folder, where no other database is configured."""
@@ -48,6 +55,7 @@ class Orders:
         self._store = store
         self._ca = ca
         self._account_url = ca.account_url
+        self._closing = False
         self._open: dict[_Same, _OpenOrder] = {}
 
     @classmethod
@@ -59,34 +67,54 @@ class Orders:
             return cls(reactor, settings, dns, store, await open_client(reactor, settings, store))
         except AcmeError as error:
             await store.close()
-            raise Refusal(E_OTHER, f"acme_directory: {error}") from error
-        except NodetrustError:
+            raise SettingsError(f"acme_directory: {error}") from error
+        except (NodetrustError, CancelledError):
             await store.close()
             raise
 
-    async def close(self) -> None:
-        """Give up open orders, and close the store and the connections to the CA."""
+    async def give_up(self) -> None:
+        """Take no orders any more and cancel the open ones; returns when their challenges are withdrawn, or soon."""
+        self._closing = True
+        ended = [order.ended() for order in self._open.values()]
         for order in list(self._open.values()):
             order.running.cancel()
+        with suppress(TimeoutError):
+            await gatherResults(ended).addTimeout(GIVE_UP_SECONDS, self._reactor)
+
+    async def close(self) -> None:
+        """After `give_up`: close the store and the connections to the CA."""
         await self._ca.close()
         await self._store.close()
 
     async def fulfil(self, order: Order) -> IssueResponse:
         """The response with the certificate; raises `Refusal`, or another `NodetrustError` of the store."""
-        stored = await self._stored(order)
-        if stored is not None:
-            return stored
+        if self._closing:
+            raise Refusal(E_OTHER, STOPPING)
         same = _same(order)
         waiting = self._open.get(same)
         if waiting is None:
             if len(self._open) >= MAX_OPEN_ORDERS:
                 raise Refusal(E_RATE_LIMIT, "too many orders are open: come back later", BUSY_RETRY_SECONDS)
-            waiting = self._open[same] = _OpenOrder(self._order(order))
+            waiting = self._open[same] = _OpenOrder(self._from_store_or_ca(order))
             waiting.running.addBoth(self._done, same)
         return await waiting.result()
 
     def _done(self, result: IssueResponse | Failure, same: _Same) -> None:
+        if isinstance(result, Failure):
+            result = self._explained(result)
         self._open.pop(same).finish(result)
+
+    def _explained(self, failure: Failure) -> Failure:
+        """A failure that can be told to peers."""
+        if failure.check(CancelledError):
+            return Failure(Refusal(E_OTHER, STOPPING))
+        if failure.check(NodetrustError):
+            return failure
+        self.log.failure("an order failed in a way that is a bug", failure=failure)
+        return Failure(Unavailable("the issue server has failed; its log says how"))
+
+    async def _from_store_or_ca(self, order: Order) -> IssueResponse:
+        return await self._stored(order) or await self._order(order)
 
     async def _stored(self, order: Order) -> IssueResponse | None:
         """A fresh certificate for the same peer, names and key, if there is one; without a CSR the key is forgotten."""
@@ -137,26 +165,31 @@ class Orders:
                 profile=self._settings.acme_profile or None,
             )
         except AcmeRateLimited as error:
-            raise Refusal(E_RATE_LIMIT, f"the CA has no room now: {error}", error.retry_after_seconds) from error
+            raise Unavailable(f"the CA has no room now: {error}", E_RATE_LIMIT, error.retry_after_seconds) from error
         except AcmeError as error:
-            raise Refusal(E_OTHER, f"the CA gave no certificate: {error}") from error
+            raise Unavailable(f"the CA gave no certificate: {error}") from error
         finally:
             self._account_url = await keep_account_url(self._ca, self._settings, self._store, self._account_url)
 
     async def _keep(self, order: Order, chain: Chain) -> None:
-        await self._store.save_certificate(
-            StoredCertificate(
-                peer_id=order.peer.multihash,
-                names=order.names,
-                public_key_sha256=hashlib.sha256(public_key_der(chain.leaf.public_key())).digest(),
-                crypto=order.crypto,
-                certificate_pem=chain.leaf_pem,
-                issuers_pem=chain.authorities_pem,
-                not_before=chain.not_before,
-                not_after=chain.not_after,
-                from_csr=order.csr is not None,
-            )
+        """Store the certificate, and forget those that have ended: so the store does not grow for ever."""
+        certificate = StoredCertificate(
+            peer_id=order.peer.multihash,
+            names=order.names,
+            public_key_sha256=hashlib.sha256(public_key_der(chain.leaf.public_key())).digest(),
+            crypto=order.crypto,
+            certificate_pem=chain.leaf_pem,
+            issuers_pem=chain.authorities_pem,
+            not_before=chain.not_before,
+            not_after=chain.not_after,
+            from_csr=order.csr is not None,
         )
+        try:
+            await self._store.save_certificate(certificate)
+            await self._store.forget_certificates(self._now())
+        except StoreError as error:
+            # The CA has counted it: the peer gets it all the same, and only a second request costs another order.
+            self.log.error("a certificate could not be stored: {reason}", reason=str(error))
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._reactor.seconds(), UTC)
@@ -170,19 +203,21 @@ class _OpenOrder:
         self._waiting: list[Deferred[IssueResponse]] = []
         self._outcome: IssueResponse | Failure | None = None
 
-    async def result(self) -> IssueResponse:
-        """What came of it."""
+    def result(self) -> Deferred[IssueResponse]:
+        """Fires with what comes of it; who gives up waiting does not end it for the others."""
         waiting: Deferred[IssueResponse] = Deferred(self._waiting.remove)
         if self._outcome is None:
             self._waiting.append(waiting)
         else:
             waiting.callback(self._outcome)
-        return await waiting
+        return waiting
+
+    def ended(self) -> Deferred[None]:
+        """Fires when it is over, whatever came of it."""
+        return self.result().addBoth(lambda _: None)
 
     def finish(self, outcome: IssueResponse | Failure) -> None:
         """Tell everybody who waits, and whoever is about to."""
-        if isinstance(outcome, Failure) and outcome.check(CancelledError):
-            outcome = Failure(Refusal(E_OTHER, "the server is stopping"))
         self._outcome = outcome
         waiting, self._waiting = self._waiting, []
         for one in waiting:

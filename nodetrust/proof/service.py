@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from nodetrust.discovery import relay, start_pubsub
@@ -11,6 +12,7 @@ from nodetrust.errors import NodetrustError
 from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.framing import MessageStream
 from nodetrust.libp2p.host import Host
+from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.pubsub import PubSub
 from nodetrust.messages import MAX_PROOF_REQUEST_BYTES, PROOF_PROTOCOL, PROOF_PROTOCOL_NONCE, ProofRequest
 from nodetrust.proof.decide import answer, read_request, refusal
@@ -21,14 +23,47 @@ REQUEST_SECONDS = 10.0
 """How long a peer may take to send its request: as go-libp2p's negotiation of a stream."""
 
 
+class ProofProtocol:
+    """One signed answer to each stream."""
+
+    def __init__(self, clock: IReactorTime, key: PrivateKey, *, allow_private: bool) -> None:
+        self._clock = clock
+        self._key = key
+        self._allow_private = allow_private
+
+    async def prove(self, stream: MessageStream) -> None:
+        """Protocol 1.0.0: the peer sends nothing."""
+        self._answer(stream, ProofRequest())
+
+    async def prove_request(self, stream: MessageStream) -> None:
+        """Protocol 1.1.0: the peer sends one request."""
+        message = await stream.read()
+        try:
+            self._answer(stream, read_request(message))
+        except (NodetrustError, Libp2pError) as error:
+            stream.write(refusal(error).SerializeToString())
+
+    def _answer(self, stream: MessageStream, request: ProofRequest) -> None:
+        connection = stream.connection
+        response = answer(
+            self._key,
+            connection.remote_peer,
+            connection.remote_address,
+            int(self._clock.seconds() * 1000),
+            request,
+            allow_private=self._allow_private,
+        )
+        stream.write(response.SerializeToString())
+
+
 class ProofService(RoleService):
     """Signs, for every peer that asks, the address that its connection comes from."""
 
+    name = "nodetrust-proof"
     log = Logger()
 
     def __init__(self, reactor: Any, settings: ProofSettings) -> None:
         super().__init__(reactor)
-        self.setName("nodetrust-proof")
         self.settings = settings
         self.host: Host | None = None
         self.pubsub: PubSub | None = None
@@ -36,8 +71,9 @@ class ProofService(RoleService):
     async def start(self) -> None:
         """Listen, serve both versions of the protocol, and relay announcements."""
         self.host = host = open_host(self.reactor, self.settings)
-        host.handle_messages(PROOF_PROTOCOL, self._prove, MAX_PROOF_REQUEST_BYTES, REQUEST_SECONDS)
-        host.handle_messages(PROOF_PROTOCOL_NONCE, self._prove_request, MAX_PROOF_REQUEST_BYTES, REQUEST_SECONDS)
+        protocol = ProofProtocol(self.reactor, host.key, allow_private=self.settings.allow_private)
+        host.handle_messages(PROOF_PROTOCOL, protocol.prove, MAX_PROOF_REQUEST_BYTES, REQUEST_SECONDS)
+        host.handle_messages(PROOF_PROTOCOL_NONCE, protocol.prove_request, MAX_PROOF_REQUEST_BYTES, REQUEST_SECONDS)
         self.pubsub = start_pubsub(host, self.reactor)
         relay(self.pubsub)
         await listen_all(host, self.settings, self.log, "nodetrust-proof")
@@ -48,34 +84,3 @@ class ProofService(RoleService):
             self.pubsub.stop()
         if self.host is not None:
             await self.host.stop()
-
-    async def _prove(self, stream: MessageStream) -> None:
-        """Protocol 1.0.0: the peer sends nothing and gets one response."""
-        self._respond(stream, ProofRequest())
-
-    async def _prove_request(self, stream: MessageStream) -> None:
-        """Protocol 1.1.0: one request, one response."""
-        message = await stream.read()
-        try:
-            request = read_request(message)
-        except (NodetrustError, Libp2pError) as error:
-            stream.write(refusal(error).SerializeToString())
-            stream.close()
-            return
-        self._respond(stream, request)
-
-    def _respond(self, stream: MessageStream, request: ProofRequest) -> None:
-        host, connection = self.host, stream.connection
-        if host is None:
-            return
-        now_ms = int(self.reactor.seconds() * 1000)
-        response = answer(
-            host.key,
-            connection.remote_peer,
-            connection.remote_address,
-            now_ms,
-            request,
-            allow_private=self.settings.allow_private,
-        )
-        stream.write(response.SerializeToString())
-        stream.close()

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, Select, delete, insert, select
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
@@ -43,7 +44,7 @@ class Store:
         store._threads.start()
         try:
             store._engine = await store._in_thread(lambda: open_engine(store._url))
-        except StoreError:
+        except (StoreError, CancelledError):
             store._threads.stop()
             raise
         return store

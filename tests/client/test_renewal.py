@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from nodetrust.client.errors import IssuerUnreachable, NoProofs, Refused
 from nodetrust.client.renewal import (
+    FIRST_REDIAL_SECONDS,
     FIRST_RETRY_SECONDS,
     LAST_RETRY_SECONDS,
     MIN_WAIT_SECONDS,
@@ -14,6 +16,7 @@ from nodetrust.client.renewal import (
     seconds_to_renewal,
     seconds_to_retry,
 )
+from nodetrust.messages import E_OTHER, E_RATE_LIMIT
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -42,11 +45,19 @@ class RenewalTests(SynchronousTestCase):
 class RetryTests(SynchronousTestCase):
     def test_waits_double_up_to_a_limit(self):
         """A minute, two, four, ... an hour."""
-        self.assertEqual(seconds_to_retry(1, 0.0, None), FIRST_RETRY_SECONDS)
-        self.assertEqual(seconds_to_retry(2, 0.0, None), 2 * FIRST_RETRY_SECONDS)
-        self.assertEqual(seconds_to_retry(1000, 0.0, None), LAST_RETRY_SECONDS)
+        refused = Refused("", E_OTHER, None)
+        self.assertEqual(seconds_to_retry(1, 0.0, refused), FIRST_RETRY_SECONDS)
+        self.assertEqual(seconds_to_retry(2, 0.0, refused), 2 * FIRST_RETRY_SECONDS)
+        self.assertEqual(seconds_to_retry(1000, 0.0, refused), LAST_RETRY_SECONDS)
+
+    def test_a_server_out_of_reach_is_dialled_again_sooner(self):
+        """Roles that start together find each other in seconds: no CA is asked for that."""
+        for error in (IssuerUnreachable(""), NoProofs("")):
+            self.assertEqual(seconds_to_retry(1, 0.0, error), FIRST_REDIAL_SECONDS)
+            self.assertEqual(seconds_to_retry(3, 0.0, error), 4 * FIRST_REDIAL_SECONDS)
+            self.assertEqual(seconds_to_retry(1000, 0.0, error), LAST_RETRY_SECONDS)
 
     def test_honours_the_issue_server(self):
         """Who says when to come back is not asked earlier."""
-        self.assertGreaterEqual(seconds_to_retry(1, 0.0, 86400), 86400)
-        self.assertEqual(seconds_to_retry(1, 0.0, 1), FIRST_RETRY_SECONDS)
+        self.assertGreaterEqual(seconds_to_retry(1, 0.0, Refused("", E_RATE_LIMIT, 86400)), 86400)
+        self.assertEqual(seconds_to_retry(1, 0.0, Refused("", E_RATE_LIMIT, 1)), FIRST_RETRY_SECONDS)

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.certificates import make_csr, make_key
 from nodetrust.issue.errors import Refusal
-from nodetrust.issue.keys import MAX_CSR_BYTES, choose_crypto, read_csr
+from nodetrust.issue.keys import MAX_CSR_BYTES, common_cryptos, read_csr
 from nodetrust.messages import E_NO_MATCHING_CRYPTO, E_NOT_AUTHORIZED, E_OTHER, ECDSA_P256, ECDSA_P384, RSA
 
 NAMES = ["a.example.org", "b.example.org"]
@@ -32,13 +32,13 @@ def csr(key, names=NAMES, common_name=None, *extensions):
 class ChooseTests(SynchronousTestCase):
     def test_takes_our_best_that_they_support(self):
         """Our order decides, not theirs."""
-        self.assertEqual(choose_crypto(ALL, [RSA, ECDSA_P384]), ECDSA_P384)
-        self.assertEqual(choose_crypto([RSA, ECDSA_P256], [ECDSA_P256, RSA]), RSA)
+        self.assertEqual(common_cryptos(ALL, [RSA, ECDSA_P384]), [ECDSA_P384, RSA])
+        self.assertEqual(common_cryptos([RSA, ECDSA_P256], [ECDSA_P256, RSA]), [RSA, ECDSA_P256])
 
     def test_refuses_without_a_common_one(self):
         """Nothing in common is E_NO_MATCHING_CRYPTO, with what there would be."""
         for theirs in ([], [RSA]):
-            refusal = self.assertRaises(Refusal, choose_crypto, [ECDSA_P256], theirs)
+            refusal = self.assertRaises(Refusal, common_cryptos, [ECDSA_P256], theirs)
             self.assertEqual(refusal.code, E_NO_MATCHING_CRYPTO)
             self.assertIn("ecdsa-p256", str(refusal))
 
