@@ -40,7 +40,7 @@ from nodetrust.dns.wire import NSID, Answer, Query
 from nodetrust.dns.zone import Zone
 
 MAX_CNAMES = 8
-"""CNAMEs followed within the zone before the rest is left to the resolver; a loop ends here too."""
+"""CNAMEs followed within the zone before the rest is left to the resolver."""
 
 _VERSION_NAMES = ((b"version", b"bind"), (b"version", b"server"))
 _SERVER_ID_NAMES = ((b"hostname", b"bind"), (b"id", b"server"))
@@ -121,7 +121,10 @@ def _decide(query: Query, authority: Authority, now: float) -> Answer:
         return Answer(Rcode.FORMERR)
     if not is_within(query.name, authority.zone.origin):
         return Answer(Rcode.REFUSED)
-    return _follow(query.name, query.type, authority, now)
+    found = _follow(query.name, query.type, authority, now)
+    if query.class_ == CLASS_ANY:  # who does not know all classes cannot have the last word (RFC 1035 §6.2)
+        return replace(found, authoritative=False)
+    return found
 
 
 def _chaos(query: Query, identity: Identity) -> Answer:
@@ -155,7 +158,7 @@ def _follow(name: Name, type_: int, authority: Authority, now: float) -> Answer:
             return _negative(Rcode.NOERROR, aliases, zone, found.negative_ttl)
         aliases = (*aliases, (name, alias))
         name = name_from_wire(alias.rdatas[0])
-        if not is_within(name, zone.origin):
+        if not is_within(name, zone.origin) or any(name == owner for owner, _ in aliases):
             break
     return Answer(Rcode.NOERROR, True, aliases)
 

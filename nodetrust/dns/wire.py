@@ -39,6 +39,8 @@ _OPCODE_RCODES = {0x2000: Rcode.NOTAUTH, 0x2800: Rcode.REFUSED}  # NOTIFY: we ar
 _KEPT_FLAGS = _OPCODE_MASK | RD | CD  # RFC 1035 §4.1.1, RFC 4035 §3.1.6
 _FIXED = struct.Struct("!HHIH")  # type, class, TTL and the length of the data
 _TYPE_CLASS = struct.Struct("!HH")
+_TSIG_TIMES = struct.Struct("!HIHH")  # time signed (48 bits), fudge, and the length of the MAC behind it
+_TSIG_REST = struct.Struct("!HHH")  # original ID, error, and the length of other data behind it
 _POINTER_MASK = 0xC0
 _DO = 0x8000
 _CO = 0x4000  # RFC 9824 §5.1
@@ -142,8 +144,8 @@ def _read_records(packet: bytes, offset: int, authorities: int, additional: int)
         offset += _FIXED.size
         data = packet[offset : offset + length]
         offset += length
-        if type_ == Type.TSIG:  # we share a key with nobody, and do not sign the refusal either
-            raise BadQuery(Rcode.FORMERR)
+        if type_ == Type.TSIG:
+            raise BadQuery(_tsig_rcode(data, offset == len(packet) and index == authorities + additional - 1))
         if type_ == Type.OPT:
             if edns is not None or packet[start] or index < authorities:
                 raise BadQuery(Rcode.FORMERR)
@@ -156,13 +158,27 @@ def _read_records(packet: bytes, offset: int, authorities: int, additional: int)
 
 def _skip_name(packet: bytes, offset: int) -> int:
     """The offset behind an owner name, which may end in a pointer; it is not followed, so it cannot loop."""
+    start = offset
     while length := packet[offset]:
         if length & _POINTER_MASK == _POINTER_MASK:
+            if (length << 8 | packet[offset + 1]) & 0x3FFF >= start:  # back, never ahead (RFC 1035 §4.1.4)
+                raise BadQuery(Rcode.FORMERR)
             return offset + 2
         if length > MAX_LABEL_BYTES:
             raise BadQuery(Rcode.FORMERR)
         offset += 1 + length
     return offset + 1
+
+
+def _tsig_rcode(data: bytes, is_last: bool) -> Rcode:
+    """What a signed query is refused with: we share a key with nobody (RFC 8945 §5.2), and sign no refusal either."""
+    if not is_last:
+        return Rcode.FORMERR
+    after_algorithm = _skip_name(data, 0)
+    *_, mac_bytes = _TSIG_TIMES.unpack_from(data, after_algorithm)
+    *_, other_bytes = _TSIG_REST.unpack_from(data, after_algorithm + _TSIG_TIMES.size + mac_bytes)
+    whole = after_algorithm + _TSIG_TIMES.size + mac_bytes + _TSIG_REST.size + other_bytes
+    return Rcode.NOTAUTH if whole == len(data) else Rcode.FORMERR
 
 
 def _read_options(data: bytes) -> tuple[EdnsOption, ...]:

@@ -18,6 +18,7 @@ from tests.dns.example import ask, authority
 
 WORLD = authority()
 QUESTION = b"\x0aip41-2-3-4\x02nt\x04test\0\0\1\0\1"
+TSIG = b"\1k\0\0\xfa\0\xff\0\0\0\0\0\x13\1a\0" + bytes(16)
 OPT = b"\0\0\x29\x04\xd0\0\0\0\0\0\0"
 
 
@@ -52,7 +53,11 @@ class OddPacketTests(SynchronousTestCase):
             packet(QUESTION + b"\x41a\0\0\1\0\1\0\0\0\0\0\0", counts=(1, 0, 0, 1)),
             1,
         ),
-        ("TSIG", packet(QUESTION + b"\1k\0\0\xfa\0\xff\0\0\0\0\0\0", counts=(1, 0, 0, 1)), 1),
+        ("TSIG, empty", packet(QUESTION + b"\1k\0\0\xfa\0\xff\0\0\0\0\0\0", counts=(1, 0, 0, 1)), 1),
+        ("TSIG", packet(QUESTION + TSIG, counts=(1, 0, 0, 1)), 9),
+        ("TSIG before OPT", packet(QUESTION + TSIG + OPT, counts=(1, 0, 0, 2)), 1),
+        ("TSIG with a MAC that is too long", packet(QUESTION + TSIG[:-7] + b"\1" + TSIG[-6:], counts=(1, 0, 0, 1)), 1),
+        ("additional owner ahead", packet(QUESTION + b"\xc0\x24\0\1\0\1" + bytes(6), counts=(1, 0, 0, 1)), 1),
         ("response", packet(flags=0x8000), "drop"),
         ("response with a bad opcode", packet(flags=0xF800), "drop"),
         ("opcode IQUERY", packet(flags=0x0800), 4),
