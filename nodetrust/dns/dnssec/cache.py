@@ -89,6 +89,10 @@ class RecentAnswers:
         if _is_plain(packet):
             self._answers.keep(_key(packet), (response[2:_QUESTION_OFFSET], response[len(packet) - _OPT_BYTES :]))
 
+    def clear(self) -> None:
+        """Forget all, as when what answers are made from has changed."""
+        self._answers.clear()
+
 
 def _is_plain(packet: bytes) -> bool:
     return (
