@@ -16,7 +16,9 @@ In reading order:
 * `fast`: the short path, plain queries answered from tables (pure)
 * `respond`: bytes of a query to bytes of its answer
 * `resolvers`: the same sources as `twisted.names` resolvers, for any Twisted name server
-* `udp`, `tcp`, `ports`: the protocols, and one port for both
+* `sockets`: an address bound for UDP and TCP
+* `exchange`, `mmsg`, `udp`: queries read and answered one by one, many at once, and the port that does it
+* `tcp`, `ports`: DNS over TCP, and both together
 * `dns01`: the libp2p protocol by which the issue server sets challenges
 * `settings`, `authority`, `reload`, `service`, `options`: `twistd nodetrust-dns`
 """

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from nodetrust.dns.answer import Authority, answer
 from nodetrust.dns.dnssec.secure import is_lasting, secure
-from nodetrust.dns.errors import BadQuery, NotAQuery
+from nodetrust.dns.errors import BadQuery, NotAQuery, OverLimit
 from nodetrust.dns.fast import short_path
-from nodetrust.dns.wire import MAX_MESSAGE_BYTES, read_query, udp_limit, write_refusal, write_response
+from nodetrust.dns.limits.gate import ANYONE, MAX_AMPLIFICATION, Caller, Gate
+from nodetrust.dns.limits.rates import Decision
+from nodetrust.dns.records import Rcode
+from nodetrust.dns.wire import MAX_MESSAGE_BYTES, Answer, Query, read_query, udp_limit, write_refusal, write_response
 
 
 @dataclass(slots=True)
@@ -21,32 +24,58 @@ class Counters:
     dropped: int = 0
     unsent: int = 0
     """Answers that the operating system did not take (ENOBUFS and the like): the resolver asks again."""
+    slipped: int = 0
+    """Over the limit of their source's prefix, and told to come over TCP."""
+    limited: int = 0
+    """Over the limit, and not answered."""
 
 
-def respond(packet: bytes, authority: Authority, now: float, *, udp: bool) -> bytes:
-    """The response to a message. Raises NotAQuery when there must be none, BadQuery for what gets `write_refusal`."""
+def respond(packet: bytes, authority: Authority, now: float, *, udp: bool, caller: Caller = ANYONE) -> bytes:
+    """The response to a message.
+
+    Raises NotAQuery when there must be none, OverLimit when the caller gets none, BadQuery for what gets
+    `write_refusal`.
+    """
     signer = authority.zone.signer
-    if udp and signer is not None and (recent := signer.answers.find(packet, now)) is not None:
+    reused = signer.answers if udp and signer is not None and caller.decision is Decision.ANSWER else None
+    if reused is not None and (recent := reused.find(packet, now)) is not None:
         return recent
     query = read_query(packet)
-    limit = udp_limit(query) if udp else MAX_MESSAGE_BYTES
+    decision, options = caller.judge(query)
+    if decision is Decision.DROP:
+        raise OverLimit("over the limit of its source's prefix")
+    if decision is Decision.SLIP:
+        return write_response(query, Answer(Rcode.NOERROR, True, options=options), 0)
+    limit = _limit(packet, query, udp, decision)
     decided = answer(query, authority, now)
+    if options:
+        decided = replace(decided, options=decided.options + options)
     if signer is None or query.edns is None or not query.edns.dnssec_ok:
         return write_response(query, decided, limit)
     signed = secure(query, decided, authority, signer, now)
     response = write_response(query, signed, limit)
-    if udp and is_lasting(signed):
-        signer.answers.keep(packet, response)
+    if reused is not None and is_lasting(signed):
+        reused.keep(packet, response)
     return response
 
 
-class Responder:
-    """What the UDP and TCP protocols share: the present Authority (to be replaced whole), a clock and counters."""
+def _limit(packet: bytes, query: Query, udp: bool, decision: Decision) -> int:
+    """How many octets the answer may have."""
+    if not udp:
+        return MAX_MESSAGE_BYTES
+    if decision is Decision.BRIEF:
+        return min(udp_limit(query), int(MAX_AMPLIFICATION * len(packet)))
+    return udp_limit(query)
 
-    def __init__(self, authority: Authority, seconds: Callable[[], float]) -> None:
+
+class Responder:
+    """What the UDP and TCP protocols share: the present Authority (to be replaced whole), limits, a clock and counters."""
+
+    def __init__(self, authority: Authority, seconds: Callable[[], float], gate: Gate | None = None) -> None:
         self._authority = authority
         self._short_path = short_path(authority, dnssec_ok=authority.zone.signer is None)
         self.seconds = seconds
+        self.gate = gate or Gate()
         self.counters = Counters()
 
     @property
@@ -59,21 +88,54 @@ class Responder:
         self._authority = authority
         self._short_path = short_path(authority, dnssec_ok=authority.zone.signer is None)
 
-    def respond(self, packet: bytes, *, udp: bool) -> bytes | None:
-        """The response to a message from the network, or None when it gets none."""
+    def respond(self, packet: bytes, *, udp: bool, source: bytes = b"") -> bytes | None:
+        """The response to a message from the network, or None when it gets none.
+
+        `source` is the address (4 or 16 octets) that it came from. Over TCP nothing is limited.
+        """
+        if udp:
+            return self.respond_all([packet], [source])[0]
+        return self._respond_short(packet) or self._respond_in_full(packet, self.gate.caller(source), udp=False)
+
+    def respond_all(self, packets: Sequence[bytes], sources: Sequence[bytes]) -> list[bytes | None]:
+        """The responses to datagrams, each None or one; `sources` are the addresses (4 or 16 octets) they came from."""
+        decisions = self.gate.decide_all(sources, self.seconds())
+        if any(decisions):
+            return list(map(self._respond_limited, packets, sources, decisions))
+        responses = [self._short_path(packet) for packet in packets]
+        missed = responses.count(None)
+        self.counters.answered += len(packets) - missed
+        if missed:
+            for index, response in enumerate(responses):
+                if response is None:
+                    caller = self.gate.caller(sources[index])
+                    responses[index] = self._respond_in_full(packets[index], caller, udp=True)
+        return responses
+
+    def _respond_short(self, packet: bytes) -> bytes | None:
         response = self._short_path(packet)
         if response is not None:
             self.counters.answered += 1
-            return response
-        return self._respond_in_full(packet, udp)
+        return response
 
-    def _respond_in_full(self, packet: bytes, udp: bool) -> bytes | None:
+    def _respond_limited(self, packet: bytes, source: bytes, decision: Decision) -> bytes | None:
+        if decision is Decision.ANSWER and (response := self._respond_short(packet)) is not None:
+            return response
+        return self._respond_in_full(packet, self.gate.caller(source, decision), udp=True)
+
+    def _respond_in_full(self, packet: bytes, caller: Caller, *, udp: bool) -> bytes | None:
         try:
-            response = respond(packet, self._authority, self.seconds(), udp=udp)
+            response = respond(packet, self._authority, self.seconds(), udp=udp, caller=caller)
         except NotAQuery:
             self.counters.dropped += 1
             return None
+        except OverLimit:
+            self.counters.limited += 1
+            return None
         except BadQuery as error:
+            if caller.decision is Decision.DROP:
+                self.counters.limited += 1
+                return None
             self.counters.refused += 1
             return write_refusal(packet, error.rcode)
         self.counters.answered += 1

@@ -12,10 +12,11 @@ from twisted.logger import Logger
 from nodetrust.dns.authority import build_authority, read_zone
 from nodetrust.dns.challenges import ChallengeTable
 from nodetrust.dns.dns01 import IDLE_SECONDS, ChallengesInMemory, Dns01
-from nodetrust.dns.ports import DnsPort, bind
+from nodetrust.dns.ports import DnsPort, answer_on
 from nodetrust.dns.reload import ZoneReload
 from nodetrust.dns.respond import Responder
 from nodetrust.dns.settings import DnsSettings
+from nodetrust.dns.sockets import open_sockets
 from nodetrust.dns.tcp import DnsStreamFactory
 from nodetrust.dns.zone import Zone
 from nodetrust.libp2p.host import Host
@@ -61,7 +62,8 @@ class DnsService(RoleService):
         limit = min(settings.max_tcp_connections, _half_of_all_descriptors())
         self._factory = factory = DnsStreamFactory(responder, self.reactor, limit)
         for place in settings.listen_dns:
-            self._ports.append(bind(self.reactor, place, factory))
+            sockets = open_sockets(place, shared=settings.share_port)
+            self._ports.append(answer_on(self.reactor, sockets, factory))
         self.log.info(
             "nodetrust-dns answers for {zone} on {places}, UDP and TCP",
             zone=settings.zone,

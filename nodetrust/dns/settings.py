@@ -32,6 +32,16 @@ class DnsSettings(PeerSettings, frozen=True, kw_only=True):
         tuple[HostPort, ...],
         described("an address to answer DNS on, over UDP and TCP: 192.0.2.1:53, or [::]:53 for every one, IPv4 too"),
     ] = (HostPort("127.0.0.1", 5353),)
+    workers: Annotated[
+        int, described("how many processes answer DNS side by side: one for each processor core is plenty", ge=1, le=64)
+    ] = 1
+    share_port: Annotated[
+        bool,
+        described(
+            "let another server of the same user answer on the same addresses: to replace a running one without losing "
+            "a query, start the new one, and stop the old one when the new one is ready"
+        ),
+    ] = False
     zone_file: Annotated[
         Path | None,
         described("the zone file with SOA, NS and whatever else the zone has; without one, this server is its `ns`"),

@@ -8,18 +8,14 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.error import CannotListenError
 from twisted.names import client, dns
 from twisted.names.error import DNSNameError, DNSQueryRefusedError
-from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.trial.unittest import TestCase
 
 from nodetrust.dns.errors import CannotBind, ZoneError
 from nodetrust.dns.options import Options, makeService
-from nodetrust.dns.ports import TRIES, bind
-from nodetrust.dns.respond import Responder
 from nodetrust.dns.service import DnsService
 from nodetrust.dns.settings import DnsSettings
-from nodetrust.dns.tcp import DnsStreamFactory
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
@@ -32,7 +28,6 @@ from nodetrust.messages import (
     DNS01Response,
 )
 from nodetrust.settings import HostPort, SettingsError, ZoneName, build
-from tests.dns.example import authority
 from tests.dns.test_challenges import VALUE
 
 FQDN = "ip41-2-3-4.nt.test"
@@ -168,57 +163,3 @@ class ServiceTests(TestCase):
         self.assertEqual((service.settings.zone, service.settings.listen_dns), ("nt.test", (HostPort("::1", 53),)))
         self.assertRaises(SettingsError, self.settings, listen_dns=(HostPort("localhost", 53),))
         self.assertRaises(SettingsError, self.settings, listen_dns=())
-
-
-class FakePort:
-    """A listening port of FakeReactor."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.open = True
-
-    def getHost(self) -> "FakePort":
-        return self
-
-    def stopListening(self) -> None:
-        self.open = False
-
-
-class FakeReactor:
-    """UDP gives any port; TCP refuses as often as told."""
-
-    def __init__(self, refusals: int) -> None:
-        self.refusals = refusals
-        self.ports: list[FakePort] = []
-
-    def listenUDP(self, port: int, *_: object) -> FakePort:
-        self.ports.append(FakePort(port or 40000 + len(self.ports)))
-        return self.ports[-1]
-
-    def listenTCP(self, port: int, *_: object) -> FakePort:
-        if self.refusals:
-            self.refusals -= 1
-            raise CannotListenError("127.0.0.1", port, OSError(98, "Address already in use"))
-        return FakePort(port)
-
-
-class BindTests(SynchronousTestCase):
-    """`bind`: one number for both."""
-
-    def bind(self, reactor: FakeReactor, port: int) -> HostPort:
-        factory = DnsStreamFactory(Responder(authority(), lambda: 0.0), reactor)
-        return bind(reactor, HostPort("127.0.0.1", port), factory).place
-
-    def test_tries_again(self) -> None:
-        """When TCP has no port of the number that UDP got, another number is tried and the first let go."""
-        reactor = FakeReactor(2)
-        self.assertEqual(self.bind(reactor, 0), HostPort("127.0.0.1", 40002))
-        self.assertEqual([port.open for port in reactor.ports], [False, False, True])
-
-    def test_gives_up(self) -> None:
-        """A port that was asked for is tried once, any other a bounded number of times; nothing stays open."""
-        for port, tries in ((53, 1), (0, TRIES)):
-            reactor = FakeReactor(1000)
-            error = self.assertRaises(CannotBind, self.bind, reactor, port)
-            self.assertIn("over TCP: Address already in use", str(error))
-            self.assertEqual([port.open for port in reactor.ports], [False] * tries)
