@@ -12,6 +12,10 @@ class NotAQuery(DnsError):
     """A packet that must get no answer at all: no whole header, or itself a response (answering those makes loops)."""
 
 
+class OverLimit(DnsError):
+    """A query that gets no answer because too many came from where it comes from."""
+
+
 class BadQuery(DnsError):
     """A packet that is answered with its header alone and the response code `rcode`."""
 

@@ -12,7 +12,16 @@ from nodetrust.dns.fast import short_path
 from nodetrust.dns.limits.gate import ANYONE, MAX_AMPLIFICATION, Caller, Gate
 from nodetrust.dns.limits.rates import Decision
 from nodetrust.dns.records import Rcode
-from nodetrust.dns.wire import MAX_MESSAGE_BYTES, Answer, Query, read_query, udp_limit, write_refusal, write_response
+from nodetrust.dns.wire import (
+    MAX_MESSAGE_BYTES,
+    TC,
+    Answer,
+    Query,
+    read_query,
+    udp_limit,
+    write_refusal,
+    write_response,
+)
 
 
 @dataclass(slots=True)
@@ -69,7 +78,7 @@ def _limit(packet: bytes, query: Query, udp: bool, decision: Decision) -> int:
 
 
 class Responder:
-    """What the UDP and TCP protocols share: the present Authority (to be replaced whole), limits, a clock and counters."""
+    """What the UDP and TCP protocols share: the Authority (to be replaced whole), the limits, a clock and counters."""
 
     def __init__(self, authority: Authority, seconds: Callable[[], float], gate: Gate | None = None) -> None:
         self._authority = authority
@@ -95,7 +104,11 @@ class Responder:
         """
         if udp:
             return self.respond_all([packet], [source])[0]
-        return self._respond_short(packet) or self._respond_in_full(packet, self.gate.caller(source), udp=False)
+        response = self._short_path(packet)
+        if response is not None:
+            self.counters.answered += 1
+            return response
+        return self._respond_in_full(packet, self.gate.caller(source), udp=False)
 
     def respond_all(self, packets: Sequence[bytes], sources: Sequence[bytes]) -> list[bytes | None]:
         """The responses to datagrams, each None or one; `sources` are the addresses (4 or 16 octets) they came from."""
@@ -112,15 +125,12 @@ class Responder:
                     responses[index] = self._respond_in_full(packets[index], caller, udp=True)
         return responses
 
-    def _respond_short(self, packet: bytes) -> bytes | None:
-        response = self._short_path(packet)
-        if response is not None:
-            self.counters.answered += 1
-        return response
-
     def _respond_limited(self, packet: bytes, source: bytes, decision: Decision) -> bytes | None:
-        if decision is Decision.ANSWER and (response := self._respond_short(packet)) is not None:
-            return response
+        if decision <= Decision.BRIEF:
+            response = self._short_path(packet)
+            if response is not None and (not decision or len(response) <= MAX_AMPLIFICATION * len(packet)):
+                self.counters.answered += 1
+                return response
         return self._respond_in_full(packet, self.gate.caller(source, decision), udp=True)
 
     def _respond_in_full(self, packet: bytes, caller: Caller, *, udp: bool) -> bytes | None:
@@ -138,5 +148,8 @@ class Responder:
                 return None
             self.counters.refused += 1
             return write_refusal(packet, error.rcode)
-        self.counters.answered += 1
+        if caller.decision is Decision.SLIP and response[2] & TC >> 8:
+            self.counters.slipped += 1
+        else:
+            self.counters.answered += 1
         return response

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TypeAlias
 
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -34,3 +34,14 @@ class PrefixSet:
 
     def __len__(self) -> int:
         return len(self.networks)
+
+
+def read_network(text: str) -> Network:
+    """A prefix such as `192.0.2.0/24`, or one address; raises ValueError for other text, and for bits below a prefix.
+
+    IPv4 in the form of IPv6 is refused: such an address never comes from a network.
+    """
+    network = ip_network(text)
+    if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped is not None:
+        raise ValueError(f"{text} is IPv4 written as IPv6")
+    return network
