@@ -27,7 +27,7 @@ from nodetrust.proof.service import ProofService
 from nodetrust.proof.settings import ProofSettings
 from nodetrust.service import dial_options, load_identity
 from nodetrust.settings import HostPort, ZoneName
-from nodetrust.testing.ca import DevelopmentCA
+from nodetrust.testing.ca import CASettings, DevelopmentCA
 
 ZONE = "nodetrust.test"
 """A name that no resolver will ever find outside: RFC 6761 §6.2."""
@@ -50,9 +50,10 @@ class Visit:
 class Deployment:
     """A DNS, a proof and an issue server, a development CA and a client, with all their state in one folder."""
 
-    def __init__(self, reactor: Any, folder: Path) -> None:
+    def __init__(self, reactor: Any, folder: Path, ca_settings: CASettings | None = None) -> None:
         self.reactor = reactor
         self.folder = folder
+        self.ca_settings = ca_settings
         self.dns_place: HostPort
         self.ca: DevelopmentCA
         self.acme_directory = ""
@@ -64,19 +65,28 @@ class Deployment:
 
     async def start(self, step: Step) -> Obtained:
         """Start everything in order, and return when WSS is served; on failure call `stop` all the same."""
+        await self.start_servers(step)
+        return await self.start_client(step)
+
+    async def start_servers(self, step: Step) -> None:
+        """Start the CA and the three servers."""
         issuer = self._identity("issue")
-        self.dns = await self._run(DnsService(self.reactor, self._dns_settings(issuer)))
+        self.dns = await self._run(DnsService(self.reactor, self.dns_settings(issuer)))
         self.dns_place = HostPort.parse(self.dns.places[0])
         step(f"DNS server for {ZONE} on {self.dns_place}, UDP and TCP")
-        self.ca = DevelopmentCA(self.reactor, self.folder / "ca", dns=(self.dns_place.host, self.dns_place.port))
+        dns = (self.dns_place.host, self.dns_place.port)
+        self.ca = DevelopmentCA(self.reactor, self.folder / "ca", dns, settings=self.ca_settings)
         self._started.append(self.ca)
         self.acme_directory = await self.ca.start()
         step(f"development CA at {self.acme_directory}")
-        self.proof = await self._run(ProofService(self.reactor, self._proof_settings()))
+        self.proof = await self._run(ProofService(self.reactor, self.proof_settings()))
         step(f"proof server {full_addresses(self.proof.host)[0]}")
-        self.issue = await self._run(IssueService(self.reactor, self._issue_settings()))
+        self.issue = await self._run(IssueService(self.reactor, self.issue_settings()))
         step(f"issue server {full_addresses(self.issue.host)[0]}")
-        self.client = await self._run(ClientService(self.reactor, self._client_settings()))
+
+    async def start_client(self, step: Step) -> Obtained:
+        """Start the client, after the servers; returns when it serves WSS."""
+        self.client = await self._run(ClientService(self.reactor, self.client_settings()))
         step(f"client {self.client.host.peer_id}; it asks for proofs, then for a certificate")  # type: ignore[union-attr]
         obtained = await self.client.certified
         step(f"certificate for {', '.join(sorted(obtained.chain.names))}")
@@ -131,7 +141,8 @@ class Deployment:
     def _identity(self, role: str) -> PeerId:
         return load_identity(self.folder / role).peer_id
 
-    def _dns_settings(self, issuer: PeerId) -> DnsSettings:
+    def dns_settings(self, issuer: PeerId) -> DnsSettings:
+        """The DNS server's settings; the issue server may set challenges."""
         return DnsSettings(
             zone=ZoneName(ZONE),
             state=self.folder / "dns",
@@ -140,10 +151,12 @@ class Deployment:
             admins=(issuer,),
         )
 
-    def _proof_settings(self) -> ProofSettings:
+    def proof_settings(self) -> ProofSettings:
+        """The proof server's settings."""
         return ProofSettings(state=self.folder / "proof", listen=LOOPBACK, allow_private=True)
 
-    def _issue_settings(self) -> IssueSettings:
+    def issue_settings(self) -> IssueSettings:
+        """The issue server's settings, once DNS server, CA and proof server run."""
         return IssueSettings(
             zone=ZoneName(ZONE),
             state=self.folder / "issue",
@@ -157,7 +170,8 @@ class Deployment:
             require_nonce=False,
         )
 
-    def _client_settings(self) -> ClientSettings:
+    def client_settings(self) -> ClientSettings:
+        """The client's settings, once the issue server runs."""
         return ClientSettings(
             state=self.folder / "client",
             listen=LOOPBACK,
