@@ -37,6 +37,9 @@ class Counters:
     """Over the limit of their source's prefix, and told to come over TCP."""
     limited: int = 0
     """Over the limit, and not answered."""
+    tcp_accepted: int = 0
+    tcp_evicted: int = 0
+    """Connections closed to make room for others."""
 
 
 def respond(packet: bytes, authority: Authority, now: float, *, udp: bool, caller: Caller = ANYONE) -> bytes:

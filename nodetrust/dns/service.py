@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from nodetrust.dns.authority import build_authority, read_zone
 from nodetrust.dns.challenges import ChallengeTable
 from nodetrust.dns.dns01 import IDLE_SECONDS, ChallengesInMemory, Dns01
+from nodetrust.dns.limits.build import build_gate
 from nodetrust.dns.ports import DnsPort, answer_on
 from nodetrust.dns.reload import ZoneReload
 from nodetrust.dns.respond import Responder
@@ -52,7 +53,7 @@ class DnsService(RoleService):
         settings = self.settings
         table = ChallengeTable(settings.challenge_seconds)
         zone = read_zone(settings)
-        responder = Responder(build_authority(settings, zone, table), self.seconds)
+        responder = Responder(build_authority(settings, zone, table), self.seconds, build_gate(settings))
 
         def put_in_force(zone: Zone) -> None:
             responder.authority = build_authority(settings, zone, table)
@@ -60,7 +61,7 @@ class DnsService(RoleService):
         self._reload = ZoneReload(self.reactor, lambda: read_zone(settings), zone, put_in_force)
         self._reload.start()
         limit = min(settings.max_tcp_connections, _half_of_all_descriptors())
-        self._factory = factory = DnsStreamFactory(responder, self.reactor, limit)
+        self._factory = factory = DnsStreamFactory(responder, self.reactor, limit, settings.max_tcp_per_client)
         for place in settings.listen_dns:
             sockets = open_sockets(place, shared=settings.share_port)
             self._ports.append(answer_on(self.reactor, sockets, factory))

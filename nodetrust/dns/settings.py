@@ -9,9 +9,11 @@ from typing import Annotated, Literal
 from nodetrust.dns.caa import check_caa_value
 from nodetrust.dns.challenges import DEFAULT_LIFE_SECONDS, MAX_LIFE_SECONDS
 from nodetrust.dns.errors import ZoneError
+from nodetrust.dns.limits.rates import DEFAULT_RATE, DEFAULT_SLIP
+from nodetrust.dns.lists.prefixes import read_network
 from nodetrust.dns.records import MAX_TTL
 from nodetrust.dns.sources import DEFAULT_TTL
-from nodetrust.dns.tcp import DEFAULT_MAX_CONNECTIONS
+from nodetrust.dns.tcp import DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_PER_CLIENT
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.settings import HostPort, PeerSettings, SettingsError, ZoneName, described
@@ -81,6 +83,25 @@ class DnsSettings(PeerSettings, frozen=True, kw_only=True):
     max_tcp_connections: Annotated[
         int, described("how many TCP connections are open at once before the one idle longest is closed", ge=1)
     ] = DEFAULT_MAX_CONNECTIONS
+    max_tcp_per_client: Annotated[
+        int,
+        described("how many of these an IPv4 address or an IPv6 /56 may have before its own idlest is closed", ge=1),
+    ] = DEFAULT_MAX_PER_CLIENT
+    rate_limit: Annotated[
+        int,
+        described(
+            "answers a second over UDP for one address, and more for the prefixes around it; who asks more is sent to "
+            "TCP. A DNS cookie exempts. 0 turns it off",
+            ge=0,
+        ),
+    ] = DEFAULT_RATE
+    rate_limit_slip: Annotated[
+        int, described("over the limit, every how many queries are sent to TCP instead of dropped; 0 is none", ge=0)
+    ] = DEFAULT_SLIP
+    rate_limit_exempt: Annotated[
+        tuple[str, ...], described("a prefix whose queries are not limited, such as 192.0.2.0/24; loopback never is")
+    ] = ()
+    cookies: Annotated[bool, described("give DNS cookies (RFC 9018) to clients that ask for one")] = True
 
     def check(self) -> None:
         """DNS is served on addresses: a host name for one would need DNS."""
@@ -93,6 +114,11 @@ class DnsSettings(PeerSettings, frozen=True, kw_only=True):
             raise SettingsError("listen_dns: expected at least one address")
         if self.caa and self.zone_file is not None:
             raise SettingsError("caa: with a zone_file, the CAA records stand in that file")
+        for prefix in self.rate_limit_exempt:
+            try:
+                read_network(prefix)
+            except ValueError as error:
+                raise SettingsError(f"rate_limit_exempt: {error}") from None
         for value in self.caa:
             _check_caa(value)
         for key, text in (("version", self.version), ("server_id", self.server_id)):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing
 from collections import OrderedDict
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
@@ -20,6 +21,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from nodetrust.dns.limits.sources import IPV4_BYTES, pack_host
 from nodetrust.dns.respond import Responder
 from nodetrust.dns.wire import HEADER
 
@@ -29,7 +31,9 @@ MESSAGE_SECONDS = 3.0  # from a message's first byte to its last: no client writ
 IDLE_SECONDS = 10.0  # Knot's tcp-idle-timeout
 STALLED_SECONDS = 10.0  # how long a peer may leave our answers unread
 DEFAULT_MAX_CONNECTIONS = 1000  # at most 70 MB if all of them stall with full buffers
+DEFAULT_MAX_PER_CLIENT = 100  # one resolver needs a handful; behind one address there may be a whole company
 _LENGTH_BYTES = 2
+_IPV6_CLIENT_BYTES = 7  # a /56, which is what one subscriber has (RIPE-690)
 
 
 class _Transport(typing.Protocol):
@@ -50,7 +54,9 @@ class DnsStream(Protocol):
 
     _out: _Transport
 
-    def __init__(self, factory: DnsStreamFactory) -> None:
+    def __init__(self, factory: DnsStreamFactory, source: bytes = b"") -> None:
+        self.source = source
+        """The peer's address, 4 or 16 octets."""
         self._factory = factory
         self._buffer = bytearray()
         self._paused = False
@@ -85,7 +91,9 @@ class DnsStream(Protocol):
             if len(self._buffer) < begin + length:
                 break
             position = begin + length
-            response = self._factory.responder.respond(bytes(self._buffer[begin:position]), udp=False)
+            response = self._factory.responder.respond(
+                bytes(self._buffer[begin:position]), udp=False, source=self.source
+            )
             if response is None:  # whoever sends us responses is no resolver
                 self._abort()
                 return
@@ -160,39 +168,66 @@ class DnsStream(Protocol):
 
 
 class DnsStreamFactory(Factory):
-    """The connections of one server. When there are too many, the one unused for the longest goes."""
+    """The connections of one server. When there are too many, of one client or in all, the one unused for the longest
+    goes. A client is an IPv4 address or an IPv6 /56."""
 
     noisy = False
 
     def __init__(
-        self, responder: Responder, clock: IReactorTime, max_connections: int = DEFAULT_MAX_CONNECTIONS
+        self,
+        responder: Responder,
+        clock: IReactorTime,
+        max_connections: int = DEFAULT_MAX_CONNECTIONS,
+        max_per_client: int = DEFAULT_MAX_PER_CLIENT,
     ) -> None:
         self.responder = responder
         self.clock = clock
         self.max_connections = max_connections
+        self.max_per_client = max_per_client
         self.connections: OrderedDict[DnsStream, None] = OrderedDict()  # the one used last at the end
+        self._by_client: dict[bytes, OrderedDict[DnsStream, None]] = {}
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         """A stream for a new connection."""
-        return DnsStream(self)
+        return DnsStream(self, pack_host(addr.host) if isinstance(addr, IPv4Address | IPv6Address) else b"")
 
     def opened(self, stream: DnsStream) -> None:
         """Called by a stream that begins."""
-        if len(self.connections) >= self.max_connections:
-            oldest, _ = self.connections.popitem(last=False)
-            oldest.evict()
+        own = self._by_client.setdefault(_client(stream.source), OrderedDict())
+        if len(own) >= self.max_per_client:
+            self._evict(next(iter(own)))
+        elif len(self.connections) >= self.max_connections:
+            self._evict(next(iter(self.connections)))
         self.connections[stream] = None
+        self._by_client.setdefault(_client(stream.source), OrderedDict())[stream] = None
+        self.responder.counters.tcp_accepted += 1
+
+    def _evict(self, stream: DnsStream) -> None:
+        """Close a connection for another one: at once in the tables, where the system may take its time."""
+        self.closed(stream)
+        self.responder.counters.tcp_evicted += 1
+        stream.evict()
 
     def used(self, stream: DnsStream) -> None:
         """Called by a stream that got something."""
         if stream in self.connections:
             self.connections.move_to_end(stream)
+            self._by_client[_client(stream.source)].move_to_end(stream)
 
     def closed(self, stream: DnsStream) -> None:
         """Called by a stream that has ended."""
-        self.connections.pop(stream, None)
+        if stream in self.connections:
+            del self.connections[stream]
+            own = self._by_client[_client(stream.source)]
+            del own[stream]
+            if not own:
+                del self._by_client[_client(stream.source)]
 
     def close_all(self) -> None:
         """End every connection now."""
         for stream in list(self.connections):
             stream.evict()
+
+
+def _client(source: bytes) -> bytes:
+    return source if len(source) == IPV4_BYTES else source[:_IPV6_CLIENT_BYTES]

@@ -1,5 +1,6 @@
 """The TCP protocol on a fake transport and clock."""
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -157,6 +158,50 @@ class DnsStreamTests(SynchronousTestCase):
         self.assertEqual(found, [False, True, False, False])
         self.lose(second)
         self.assertEqual(len(self.factory.connections), 3)
+
+    def connect_from(self, host: str) -> tuple[DnsStream, StringTransport]:
+        address = IPv6Address("TCP", host, 4000) if ":" in host else IPv4Address("TCP", host, 4000)
+        stream = self.factory.buildProtocol(address)
+        assert isinstance(stream, DnsStream)
+        transport = StringTransport(peerAddress=address)
+        stream.makeConnection(transport)
+        return stream, transport
+
+    def test_too_many_of_one_client(self) -> None:
+        """A client with more connections than it may have loses its own idlest; an IPv6 client is its /56."""
+        for first, second, other in (
+            ("192.0.2.1", "192.0.2.1", "192.0.2.2"),
+            ("192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1"),
+            ("2001:db8:0:1::1", "2001:db8:0:ff::2", "2001:db8:0:100::1"),
+        ):
+            self.factory = DnsStreamFactory(self.factory.responder, self.clock, max_connections=10, max_per_client=2)
+            connected = [self.connect_from(host) for host in (first, other, second, second)]
+            self.assertEqual([t.disconnected for _, t in connected], [True, False, False, False], first)
+            connected[2][0].dataReceived(framed(packet()))
+            connected.append(self.connect_from(first))
+            self.assertEqual([t.disconnected for _, t in connected], [True, False, False, True, False], first)
+            for stream, _ in connected:
+                self.lose(stream)
+            self.assertEqual(self.factory._by_client, {})
+
+    def test_thousands_of_idle_connections(self) -> None:
+        """Idle connections of many clients neither add up nor keep a new one from its answer."""
+        self.factory = DnsStreamFactory(self.factory.responder, self.clock, max_connections=100)
+        idle = [self.connect_from(f"10.0.{n // 250}.{n % 250}") for n in range(5000)]
+        self.assertEqual(sum(not transport.disconnected for _, transport in idle), 100)
+        stream, transport = self.connect_from("192.0.2.1")
+        stream.dataReceived(framed(packet()))
+        self.assertEqual(transport.value(), framed(ANSWER))
+        self.clock.advance(3.1)
+        self.assertEqual([transport for _, transport in idle if not transport.disconnected], [])
+        self.assertFalse(transport.disconnected)
+
+    def test_evicted_are_counted(self) -> None:
+        """Who had to go for others is counted, and every connection that came."""
+        for _ in range(4):
+            self.connect()
+        counters = self.factory.responder.counters
+        self.assertEqual((counters.tcp_accepted, counters.tcp_evicted), (5, 2))
 
     def test_nothing_is_left(self) -> None:
         """A lost connection leaves no timer and no entry."""
