@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from twisted.internet.defer import Deferred, TimeoutError, gatherResults
+from twisted.internet.defer import Deferred, FirstError, TimeoutError, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -125,13 +125,12 @@ async def _gather(
     host: Host, clock: IReactorTime, info: IssueInfo, issuer_id: PeerId
 ) -> list[tuple[ProofWrapper, Proven]]:
     """Every proof that can be had; a proof server that fails is ignored, none at all is an error."""
-    found = await gatherResults(
-        [
-            Deferred.fromCoroutine(_try_proof(host, clock, server, issuer_id, info.nonce))
-            for server in list(info.proofs)[:MAX_PROOF_SERVERS]
-        ],
-        consumeErrors=True,
-    )
+    servers = list(info.proofs)[:MAX_PROOF_SERVERS]
+    tries = [Deferred.fromCoroutine(_try_proof(host, clock, server, issuer_id, info.nonce)) for server in servers]
+    try:
+        found = await gatherResults(tries, consumeErrors=True)
+    except FirstError as first:  # cancelled, or a bug
+        first.subFailure.raiseException()
     proofs = [one for one in found if not isinstance(one, str)]
     if not proofs:
         reasons = [one for one in found if isinstance(one, str)]

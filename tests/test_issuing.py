@@ -1,0 +1,82 @@
+"""Certificates over loopback: the store, clients of 2018, identical requests, and restarts."""
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from twisted.internet.defer import Deferred, gatherResults
+
+from nodetrust.certificates import make_key
+from nodetrust.issue.service import IssueService
+from nodetrust.messages import ECDSA_P256, OK, RSA, IssueResponse
+from tests.servers import LOOPBACK_NAME, Peer, Servers, ServersTestCase, reactor
+
+
+class IssuingTests(ServersTestCase):
+    """A peer that asks for certificates."""
+
+    async def asked(self, peer: Peer, **changes: object) -> IssueResponse:
+        response = await peer.ask(peer.request(**changes))
+        self.assertEqual(response.error, OK, response.message)
+        return response
+
+    async def test_the_same_again_comes_from_the_store(self) -> None:
+        """Same peer, names and key: no new order. Another key, other names or another peer: one each."""
+        servers = await self.start()
+        peer, other = await self.connected_peer(servers), await self.connected_peer(servers)
+        first = await self.asked(peer)
+        again = await self.asked(peer)
+        self.assertEqual((first.fromCache, again.fromCache, again.chain), (False, True, first.chain))
+        self.assertEqual((servers.orders, servers.stored_certificates()), (1, 1))
+        self.assertFalse((await self.asked(peer, names=[LOOPBACK_NAME])).fromCache)
+        peer.key = other.key = make_key(ECDSA_P256)
+        self.assertFalse((await self.asked(peer)).fromCache)
+        self.assertFalse((await self.asked(other)).fromCache)
+        self.assertEqual(servers.orders, 4)
+
+    async def test_clients_of_2018(self) -> None:
+        """Without a CSR they get a key that fits, of an algorithm they know; a second time a new one."""
+        servers = await self.start()
+        peer = await self.connected_peer(servers)
+        keys = set()
+        for cryptos, expected in (([RSA], RSA), ([RSA, ECDSA_P256], ECDSA_P256), ([RSA], RSA)):
+            response = await self.asked(peer, csr=None, supportedCryptos=cryptos)
+            self.assertEqual((response.cryptoType, response.fromCache, response.cn), (expected, False, peer.own_name))
+            self.assertEqual(set(response.altnames), {LOOPBACK_NAME, peer.own_name})
+            leaf, *_ = x509.load_pem_x509_certificates(response.chain)
+            key = load_pem_private_key(response.key, None)
+            self.assertEqual(leaf.public_key(), key.public_key())
+            self.assertEqual(response.chain, response.cert + response.ca)
+            self.assertEqual(response.validity, int(leaf.not_valid_after_utc.timestamp() * 1000))
+            keys.add(response.key)
+        self.assertEqual((len(keys), servers.orders), (3, 3))
+        store = (servers.folder / "issue" / "store.sqlite").read_bytes()
+        for key_pem in keys:  # the key was sent once, and forgotten
+            self.assertNotIn(key_pem.splitlines()[1], store)
+
+    async def test_identical_requests_make_one_order(self) -> None:
+        """Two at the same time, with a CSR or without, get the same certificate from one order."""
+        servers = await self.start()
+        peer = await self.connected_peer(servers)
+        for orders, request in enumerate((peer.request(), peer.request(csr=None)), 1):
+            both = await gatherResults([Deferred.fromCoroutine(peer.ask(request)) for _ in range(2)])
+            self.assertEqual([response.error for response in both], [OK, OK])
+            self.assertEqual(both[0].chain, both[1].chain)
+            self.assertEqual(servers.orders, orders)
+
+    async def test_a_restart_forgets_nothing(self) -> None:
+        """The account at the CA and the certificates outlive the issue server."""
+        servers = await self.start()
+        peer = await self.connected_peer(servers)
+        first = await self.asked(peer)
+        await self.restart(servers)
+        await peer.connect()
+        again = await self.asked(peer)
+        self.assertEqual((again.fromCache, again.chain), (True, first.chain))
+        peer.key = make_key(ECDSA_P256)
+        self.assertFalse((await self.asked(peer)).fromCache)
+        self.assertEqual((servers.orders, servers.accounts), (2, 1))
+
+    async def restart(self, servers: Servers) -> None:
+        await servers.issue.stop()
+        servers.issue = IssueService(reactor, servers.issue_settings())
+        self.addCleanup(lambda: Deferred.fromCoroutine(servers.issue.stop()))
+        await servers.issue.start()
