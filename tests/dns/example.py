@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dns.message
+import dns.rrset
 
 from nodetrust.dns.answer import Authority, Identity
 from nodetrust.dns.challenges import ChallengeTable
@@ -88,6 +89,6 @@ def ask(
     return response
 
 
-def rows(section: list) -> list[str]:
+def rows(section: list[dns.rrset.RRset]) -> list[str]:
     """Each record of a section as one line of a zone file."""
     return [line for rrset in section for line in rrset.to_text().splitlines()]

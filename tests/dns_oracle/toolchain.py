@@ -22,6 +22,7 @@ PROGRAMS = {
     "kzonecheck": "knot",
     "delv": "bind9-dnsutils",
     "dig": "bind9-dnsutils",
+    "delv": "bind9-dnsutils",
     "named-checkzone": "bind9-utils",
     "dnsviz": "dnsviz",
     "zonemaster-cli": "zonemaster-cli",
