@@ -182,6 +182,16 @@ def build(kind: type[S], values: dict[str, object]) -> S:
     return settings
 
 
+def settings_to_bytes(settings: Settings) -> bytes:
+    """Settings as another process of ours reads them with `settings_from_bytes`."""
+    return msgspec.msgpack.encode(settings, enc_hook=str)
+
+
+def settings_from_bytes(kind: type[S], data: bytes) -> S:
+    """What `settings_to_bytes` wrote."""
+    return msgspec.msgpack.decode(data, type=kind, dec_hook=_read_special)
+
+
 def _bare(kind: Any) -> tuple[Any, str]:
     """The type and the description of a field."""
     if get_origin(kind) is Annotated:

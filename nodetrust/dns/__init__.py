@@ -19,6 +19,7 @@ In reading order:
 * `sockets`: an address bound for UDP and TCP
 * `exchange`, `mmsg`, `udp`: queries read and answered one by one, many at once, and the port that does it
 * `tcp`, `ports`: DNS over TCP, and both together
+* `answering`: what one process needs to answer; `workers`: several of them side by side
 * `dns01`: the libp2p protocol by which the issue server sets challenges
 * `settings`, `authority`, `reload`, `service`, `options`: `twistd nodetrust-dns`
 """

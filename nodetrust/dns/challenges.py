@@ -118,6 +118,14 @@ class ChallengeTable:
                 return
             self.remove(challenge)
 
+    def snapshot(self, now: float) -> tuple[tuple[Challenge, float], ...]:
+        """All values in force with the seconds that each has left, the one that ends first in front."""
+        return tuple((challenge, end - now) for challenge, end in self._by_end.items() if end > now)
+
+    def restore(self, challenge: Challenge, seconds_left: float, now: float) -> None:
+        """Put back what `snapshot` gave, in its order."""
+        self.add(challenge, now + seconds_left - self.life_seconds)
+
     def values(self, name: Name, now: float) -> tuple[tuple[bytes, float], ...]:
         """The values for `_acme-challenge.<name>` with the seconds that each has left, the newest first."""
         values = self._values.get(name)

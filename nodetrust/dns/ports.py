@@ -19,12 +19,17 @@ class DnsPort:
     """What answers at `place`."""
 
     place: HostPort
-    udp: IListeningPort
+    udp: UdpPort
     tcp: IListeningPort
 
     async def close(self) -> None:
         """Let go of both; returns when they are closed and every datagram that had arrived is answered."""
         await DeferredList([maybeDeferred(port.stopListening) for port in (self.udp, self.tcp)], consumeErrors=True)
+
+    def release(self) -> None:
+        """Leave what arrives to another process that has these sockets too."""
+        self.udp.release()
+        maybeDeferred(self.tcp.stopListening)  # it closes the reactor's own descriptor
 
 
 def answer_on(reactor: Any, sockets: DnsSockets, factory: DnsStreamFactory) -> DnsPort:

@@ -35,6 +35,10 @@ class DnsSockets:
     udp: socket.socket
     tcp: socket.socket
 
+    def copy(self) -> DnsSockets:
+        """The same sockets by descriptors of their own."""
+        return DnsSockets(self.place, self.udp.dup(), self.tcp.dup())
+
     def close(self) -> None:
         """Let go of both, with all that waits in them."""
         self.udp.close()

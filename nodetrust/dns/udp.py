@@ -60,6 +60,12 @@ class UdpPort:
             self._reactor.callLater(LINGER_SECONDS, self._close)
         return self._stopped
 
+    def release(self) -> None:
+        """Leave what arrives to another process that has this socket too."""
+        if self._stopped is None:
+            self._stopped = Deferred()
+            self._close()
+
     def _step_aside(self) -> None:
         """Let Linux choose another socket of the group (SO_REUSEPORT) for new datagrams: it passes over connected ones.
 

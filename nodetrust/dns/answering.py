@@ -1,0 +1,57 @@
+"""What one process needs to answer DNS: a responder, its sockets, and the zone and challenges that it answers from."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable
+from typing import Any
+
+from nodetrust.dns.authority import build_authority
+from nodetrust.dns.challenges import ChallengeTable
+from nodetrust.dns.limits.build import build_gate
+from nodetrust.dns.ports import DnsPort, answer_on
+from nodetrust.dns.respond import Responder
+from nodetrust.dns.settings import DnsSettings
+from nodetrust.dns.sockets import DnsSockets
+from nodetrust.dns.tcp import DnsStreamFactory
+from nodetrust.dns.zone import Zone
+
+
+class Answering:
+    """Answers on the sockets that it is given."""
+
+    def __init__(
+        self, reactor: Any, settings: DnsSettings, zone: Zone, table: ChallengeTable, seconds: Callable[[], float]
+    ) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self.table = table
+        self.responder = Responder(build_authority(settings, zone, table), seconds, build_gate(settings))
+        limit = min(settings.max_tcp_connections, _half_of_all_descriptors())
+        self.factory = DnsStreamFactory(self.responder, reactor, limit, settings.max_tcp_per_client)
+        self.ports: list[DnsPort] = []
+
+    def replace_zone(self, zone: Zone) -> None:
+        """Answer from a zone that was checked."""
+        self.responder.authority = build_authority(self._settings, zone, self.table)
+
+    def answer_on(self, sockets: DnsSockets) -> None:
+        """Answer on sockets, which are closed with the others."""
+        self.ports.append(answer_on(self._reactor, sockets, self.factory))
+
+    def stand_in_on(self, sockets: DnsSockets) -> DnsPort:
+        """Answer on sockets that belong to another process, until the port is released."""
+        return answer_on(self._reactor, sockets.copy(), self.factory)
+
+    async def close(self) -> None:
+        """Answer what has arrived, then close the ports and every connection."""
+        ports, self.ports = self.ports, []
+        for port in ports:
+            await port.close()
+        self.factory.close_all()
+
+
+def _half_of_all_descriptors() -> int:
+    """TCP may not use up the descriptors that everything else needs; half is Knot's share, too."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1 << 20 if soft == resource.RLIM_INFINITY else max(1, soft // 2)
