@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from nodetrust.dns.answer import Authority, answer
 from nodetrust.dns.dnssec.secure import is_lasting, secure
 from nodetrust.dns.errors import BadQuery, NotAQuery, OverLimit
-from nodetrust.dns.fast import short_path
+from nodetrust.dns.fast import ShortPath, short_path
 from nodetrust.dns.limits.gate import ANYONE, MAX_AMPLIFICATION, Caller, Gate
 from nodetrust.dns.limits.rates import Decision
 from nodetrust.dns.records import Rcode
@@ -49,9 +49,6 @@ def respond(packet: bytes, authority: Authority, now: float, *, udp: bool, calle
     `write_refusal`.
     """
     signer = authority.zone.signer
-    reused = signer.answers if udp and signer is not None and caller.decision is Decision.ANSWER else None
-    if reused is not None and (recent := reused.find(packet, now)) is not None:
-        return recent
     query = read_query(packet)
     decision, options = caller.judge(query)
     if decision is Decision.DROP:
@@ -66,8 +63,8 @@ def respond(packet: bytes, authority: Authority, now: float, *, udp: bool, calle
         return write_response(query, decided, limit)
     signed = secure(query, decided, authority, signer, now)
     response = write_response(query, signed, limit)
-    if reused is not None and is_lasting(signed):
-        reused.keep(packet, response)
+    if is_lasting(signed):
+        signer.answers.keep(packet, response)
     return response
 
 
@@ -80,12 +77,22 @@ def _limit(packet: bytes, query: Query, udp: bool, decision: Decision) -> int:
     return udp_limit(query)
 
 
+def _short_path(authority: Authority, seconds: Callable[[], float]) -> ShortPath:
+    """Answers that need no decision: where answers are signed also those that were given a moment ago."""
+    signer = authority.zone.signer
+    unsigned = short_path(authority, dnssec_ok=signer is None)
+    if signer is None:
+        return unsigned
+    find = signer.answers.find
+    return lambda packet: unsigned(packet) or find(packet, seconds())
+
+
 class Responder:
     """What the UDP and TCP protocols share: the Authority (to be replaced whole), the limits, a clock and counters."""
 
     def __init__(self, authority: Authority, seconds: Callable[[], float], gate: Gate | None = None) -> None:
         self._authority = authority
-        self._short_path = short_path(authority, dnssec_ok=authority.zone.signer is None)
+        self._short_path = _short_path(authority, seconds)
         self.seconds = seconds
         self.gate = gate or Gate()
         self.counters = Counters()
@@ -98,7 +105,7 @@ class Responder:
     @authority.setter
     def authority(self, authority: Authority) -> None:
         self._authority = authority
-        self._short_path = short_path(authority, dnssec_ok=authority.zone.signer is None)
+        self._short_path = _short_path(authority, self.seconds)
 
     def respond(self, packet: bytes, *, udp: bool, source: bytes = b"") -> bytes | None:
         """The response to a message from the network, or None when it gets none.

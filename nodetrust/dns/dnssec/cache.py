@@ -42,11 +42,14 @@ class Recent(Generic[V]):
         self._young, self._old = {}, {}
 
 
-MAX_SIGNATURES = 16_384
-"""About 7 MB."""
+MAX_SIGNATURES = 8_192
+"""About 4 MB."""
 
-MAX_ANSWERS = 8_192
-"""About 6 MB."""
+MAX_ANSWERS = 4_096
+"""About 3 MB."""
+
+MAX_ANSWER_BYTES = 512
+"""Of one that is kept: so it fits over UDP and TCP, whatever size the asker takes."""
 
 ANSWERS_SECONDS = 5.0
 """How long an answer is repeated without being decided again, should a list of addresses change meanwhile."""
@@ -56,10 +59,11 @@ _ONE_QUESTION_AND_OPT = b"\0\1\0\0\0\0\0\1"
 _OPT_BYTES = 11  # of an OPT without options: root, type, size, flags, length
 _QUESTION_OFFSET = 12
 _DO = 0x80
+_TC = 0x02
 
 
 class RecentAnswers:
-    """Signed answers over UDP by their question, whatever its case: from bytes to bytes.
+    """Signed answers by their question, whatever its case: from bytes to bytes.
 
     Only a query that is nothing but a header, a question and an OPT with DO and no options is looked for. The rest of
     it must be the same in every bit but the ID and the case of the name. An answer never has the name in it again
@@ -85,8 +89,8 @@ class RecentAnswers:
         return packet[:2] + found[0] + packet[_QUESTION_OFFSET:-_OPT_BYTES] + found[1]
 
     def keep(self, packet: bytes, response: bytes) -> None:
-        """Keep the answer to a query that was read without fault."""
-        if _is_plain(packet):
+        """Keep the answer to a query that was read without fault, if it is whole and small."""
+        if len(response) <= MAX_ANSWER_BYTES and not response[2] & _TC and _is_plain(packet):
             self._answers.keep(_key(packet), (response[2:_QUESTION_OFFSET], response[len(packet) - _OPT_BYTES :]))
 
     def clear(self) -> None:

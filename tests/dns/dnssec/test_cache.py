@@ -59,7 +59,7 @@ class RecentAnswersTests(SynchronousTestCase):
 
     def test_another_question(self) -> None:
         """Whatever an answer depends on makes another question of it; types that differ as letters do are two."""
-        self.answers.keep(packet(type_="TYPE65"), b"")
+        self.answers.keep(packet(type_="TYPE65"), RESPONSE)
         for other in (
             packet("ip41-2-3-5.nt.test"),
             packet(type_="AAAA"),
@@ -82,8 +82,18 @@ class RecentAnswersTests(SynchronousTestCase):
             packet()[:20],
             b"",
         ):
-            self.answers.keep(other, b"x" * 100)
+            self.answers.keep(other, bytes(100))
             self.assertIsNone(self.answers.find(other, 101.0))
+
+    def test_only_what_fits_everywhere(self) -> None:
+        """What is truncated, or larger than the smallest datagram, is good for one asker alone."""
+        answers = RecentAnswers()
+        self.assertIsNone(answers.find(packet(), 100.0))
+        for response in (RESPONSE[:2] + b"\x86" + RESPONSE[3:], RESPONSE + bytes(513 - len(RESPONSE))):
+            answers.keep(packet(), response)
+            self.assertIsNone(answers.find(packet(), 101.0))
+        answers.keep(packet(), RESPONSE + bytes(512 - len(RESPONSE)))
+        self.assertIsNotNone(answers.find(packet(), 101.0))
 
     def test_forgotten(self) -> None:
         """After a few seconds each answer is decided anew."""

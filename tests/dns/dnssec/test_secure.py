@@ -342,8 +342,10 @@ class AnyQuestionTests(SynchronousTestCase):
         self.assertEqual(respond(packet, WORLD, 0.0, udp=udp), respond(packet, UNSIGNED, 0.0, udp=udp))
 
     @settings(max_examples=300, deadline=None)
-    @given(QUESTIONS, st.sampled_from((512, 1232, 4096)), st.booleans(), st.integers(0, 65535))
-    def test_what_is_remembered(self, question: tuple[str, str], payload: int, compact_ok: bool, id_: int) -> None:
+    @given(QUESTIONS, st.sampled_from((512, 1232, 4096)), st.booleans(), st.integers(0, 65535), st.booleans())
+    def test_what_is_remembered(
+        self, question: tuple[str, str], payload: int, compact_ok: bool, id_: int, udp: bool
+    ) -> None:
         """An answer that is remembered has the bytes of one that is made, whatever case and ID the query has."""
         flags = dns.flags.DO | (CO if compact_ok else 0)
 
@@ -356,9 +358,10 @@ class AnyQuestionTests(SynchronousTestCase):
         signer = WORLD.zone.signer
         assert signer is not None
         signer.answers.clear()
-        made = respond(other, WORLD, 0.0, udp=True)
-        signer.answers.clear()
-        first = respond(remembering, WORLD, 0.0, udp=True)
-        self.assertEqual(
-            (respond(remembering, WORLD, 0.0, udp=True), respond(other, WORLD, 0.0, udp=True)), (first, made)
-        )
+        self.assertIsNone(signer.answers.find(other, 0.0))
+        made = respond(other, WORLD, 0.0, udp=udp)
+        if (found := signer.answers.find(remembering, 0.0)) is not None:
+            self.assertEqual(found, respond(remembering, WORLD, 0.0, udp=not udp))
+            self.assertEqual(signer.answers.find(other, 0.0), made)
+        else:
+            self.assertTrue(len(made) > 512 or made[2] & 2 or "_acme-challenge" in question[0])
