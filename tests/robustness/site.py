@@ -19,6 +19,7 @@ from twisted.names.client import Resolver
 from twisted.trial.unittest import TestCase
 
 from nodetrust.command.deployment import ZONE, Deployment, full_addresses
+from nodetrust.dns.tcp import DnsStream
 from nodetrust.libp2p.channel import Channel
 from nodetrust.libp2p.connection import Connection
 from nodetrust.libp2p.host import Host
@@ -32,7 +33,7 @@ from tests.robustness.attacker import Place
 SETTLE_SECONDS = 8.0
 """How long after an attack everything may take to be as before. No deadline of the servers has to pass for it."""
 
-COUNTED = (Channel, Connection, YamuxSession)
+COUNTED = (Channel, Connection, DnsStream, YamuxSession)
 """What there must be exactly as many of after an attack as before it."""
 
 
@@ -133,7 +134,6 @@ class SiteCase(TestCase):
             counts[f"sockets of host {number}"] = host._budget.open
             counts[f"handshakes of host {number}"] = host._budget.handshakes
             counts[f"tasks of host {number}"] = len(host._tasks)
-        counts["DNS streams"] = len(self.site.dns._factory.connections)
         counts["descriptors"] = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
         return dict(counts)
 
