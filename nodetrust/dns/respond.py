@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import TypeAlias
 
 from nodetrust.dns.answer import Authority, answer
+from nodetrust.dns.counters import Answered, Counters
 from nodetrust.dns.dnssec.secure import is_lasting, secure
 from nodetrust.dns.errors import BadQuery, NotAQuery, OverLimit
 from nodetrust.dns.fast import ShortPath, short_path
@@ -23,23 +25,7 @@ from nodetrust.dns.wire import (
     write_response,
 )
 
-
-@dataclass(slots=True)
-class Counters:
-    """What has happened since the start."""
-
-    answered: int = 0
-    refused: int = 0
-    dropped: int = 0
-    unsent: int = 0
-    """Answers that the operating system did not take (ENOBUFS and the like): the resolver asks again."""
-    slipped: int = 0
-    """Over the limit of their source's prefix, and told to come over TCP."""
-    limited: int = 0
-    """Over the limit, and not answered."""
-    tcp_accepted: int = 0
-    tcp_evicted: int = 0
-    """Connections closed to make room for others."""
+Observer: TypeAlias = Callable[[Answered], None]
 
 
 def respond(packet: bytes, authority: Authority, now: float, *, udp: bool, caller: Caller = ANYONE) -> bytes:
@@ -96,6 +82,8 @@ class Responder:
         self.seconds = seconds
         self.gate = gate or Gate()
         self.counters = Counters()
+        self.observers: tuple[Observer, ...] = ()
+        """Told of everything that was answered, at the price of that; nobody by default."""
 
     @property
     def authority(self) -> Authority:
@@ -114,17 +102,29 @@ class Responder:
         """
         if udp:
             return self.respond_all([packet], [source])[0]
+        begin = self.seconds()
         response = self._short_path(packet)
-        if response is not None:
+        if response is None:
+            response = self._respond_in_full(packet, self.gate.caller(source), udp=False)
+        else:
             self.counters.answered += 1
-            return response
-        return self._respond_in_full(packet, self.gate.caller(source), udp=False)
+        if self.observers:
+            self._tell(Answered([packet], [response], [source], self.seconds() - begin, udp=False))
+        return response
 
     def respond_all(self, packets: Sequence[bytes], sources: Sequence[bytes]) -> list[bytes | None]:
         """The responses to datagrams, each None or one; `sources` are the addresses (4 or 16 octets) they came from."""
-        decisions = self.gate.decide_all(sources, self.seconds())
+        begin = self.seconds()
+        decisions = self.gate.decide_all(sources, begin)
         if any(decisions):
-            return list(map(self._respond_limited, packets, sources, decisions))
+            responses = list(map(self._respond_limited, packets, sources, decisions))
+        else:
+            responses = self._respond_unlimited(packets, sources)
+        if self.observers:
+            self._tell(Answered(packets, responses, sources, self.seconds() - begin, udp=True))
+        return responses
+
+    def _respond_unlimited(self, packets: Sequence[bytes], sources: Sequence[bytes]) -> list[bytes | None]:
         responses = [self._short_path(packet) for packet in packets]
         missed = responses.count(None)
         self.counters.answered += len(packets) - missed
@@ -134,6 +134,10 @@ class Responder:
                     caller = self.gate.caller(sources[index])
                     responses[index] = self._respond_in_full(packets[index], caller, udp=True)
         return responses
+
+    def _tell(self, answered: Answered) -> None:
+        for observe in self.observers:
+            observe(answered)
 
     def _respond_limited(self, packet: bytes, source: bytes, decision: Decision) -> bytes | None:
         if decision <= Decision.BRIEF:

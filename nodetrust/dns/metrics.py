@@ -1,0 +1,111 @@
+"""The counters for Prometheus, on an address of the operator's choice: `http://HOST:PORT/metrics`.
+
+https://prometheus.io/docs/instrumenting/exposition_formats/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
+from typing import Any
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector, CollectorRegistry
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+from twisted.web.resource import Resource
+from twisted.web.server import Request, Site
+
+from nodetrust.dns.counters import LATENCIES_US, Counters
+from nodetrust.dns.errors import CannotBind
+from nodetrust.settings import HostPort
+
+IDLE_SECONDS = 60
+"""How long an idle connection stays open; Prometheus scrapes about as often."""
+
+_PREFIX = "nodetrust_dns_"
+_LABELLED = {
+    "type_": ("queries", "Answered queries by the type they ask for", "type"),
+    "kind_": ("answers", "Answers by what they say", "kind"),
+    "over_": ("transport_queries", "Answered queries by transport", "transport"),
+}
+_PLAIN = {
+    "dropped": "Messages that are no queries, and got no answer",
+    "unsent": "Answers that the operating system did not take",
+    "slipped": "Queries over the rate limit that were sent to TCP",
+    "limited": "Queries over the rate limit that got no answer",
+    "denied": "Addresses of a denylist that were asked for",
+    "tcp_accepted": "TCP connections accepted",
+    "tcp_evicted": "TCP connections closed to make room for others",
+    "challenges_added": "ACME challenges set",
+    "challenges_removed": "ACME challenges removed",
+    "challenges_refused": "ACME challenges refused",
+}
+
+Gauges = Mapping[str, tuple[str, float]]
+"""By name without prefix: what it is, and what it is now."""
+
+
+class DnsCollector(Collector):
+    """Reads the counters when it is scraped, so that counting costs nothing but an addition."""
+
+    def __init__(self, counters: Callable[[], Counters], gauges: Callable[[], Gauges]) -> None:
+        self._counters = counters
+        self._gauges = gauges
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics, with the values of now."""
+        counters = self._counters()
+        for prefix, (name, help_, label) in _LABELLED.items():
+            family = CounterMetricFamily(_PREFIX + name, help_, labels=[label])
+            for field in fields(Counters):
+                if field.name.startswith(prefix):
+                    family.add_metric([field.name.removeprefix(prefix)], getattr(counters, field.name))
+            yield family
+        for name, help_ in _PLAIN.items():
+            yield CounterMetricFamily(_PREFIX + name, help_, value=getattr(counters, name))
+        yield _latency(counters)
+        for name, (help_, value) in self._gauges().items():
+            yield GaugeMetricFamily(_PREFIX + name, help_, value=value)
+
+
+def _latency(counters: Counters) -> Metric:
+    buckets, total = [], 0
+    for bound in LATENCIES_US:
+        total += getattr(counters, f"within_{bound}us")
+        buckets.append((str(bound / 1e6), total))
+    buckets.append(("+Inf", total + counters.later))
+    help_ = "From when queries were read to when their answers were ready"
+    return HistogramMetricFamily(
+        _PREFIX + "latency_seconds", help_, buckets=buckets, sum_value=counters.microseconds / 1e6
+    )
+
+
+class _MetricsPage(Resource):
+    isLeaf = True
+    registry: CollectorRegistry
+
+    def render_GET(self, request: Request) -> bytes:
+        """The metrics as text."""
+        request.setHeader("Content-Type", CONTENT_TYPE_LATEST)
+        return generate_latest(self.registry)
+
+
+def serve_metrics(
+    reactor: Any, place: HostPort, counters: Callable[[], Counters], gauges: Callable[[], Gauges]
+) -> IListeningPort:
+    """Answer at `place` over HTTP. Raises CannotBind with the system's reason."""
+    registry = CollectorRegistry()
+    registry.register(DnsCollector(counters, gauges))
+    root = Resource()
+    page = _MetricsPage()
+    page.registry = registry
+    root.putChild(b"metrics", page)
+    site = Site(root, timeout=IDLE_SECONDS)
+    site.noisy = False
+    try:
+        port: IListeningPort = reactor.listenTCP(place.port, site, interface=place.host)
+    except CannotListenError as error:
+        raise CannotBind(f"cannot listen on {place} for metrics: {error.socketError}") from error
+    return port
