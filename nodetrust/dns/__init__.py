@@ -13,6 +13,7 @@ In reading order:
 * `challenges`: which challenges may be set, and the table of them (pure)
 * `sources`: where made-up records come from, one source a kind of name (pure)
 * `answer`: which names exist, and what is answered (pure)
+* `dnssec`: answers signed while they are asked for, where there is a key
 * `fast`: the short path, plain queries answered from tables (pure)
 * `respond`: bytes of a query to bytes of its answer
 * `resolvers`: the same sources as `twisted.names` resolvers, for any Twisted name server

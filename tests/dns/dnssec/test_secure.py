@@ -170,6 +170,15 @@ class DenialTests(SynchronousTestCase):
                 self.assertEqual(check_signatures(response.authority), set())
                 self.assertEqual(response.ednsflags, dns.flags.DO | (CO if compact_ok else 0))
 
+    def test_longest_names(self) -> None:
+        """A name without room for another label in front is denied all the same, whether it exists or not."""
+        below = ".".join(["x" * 63, "y" * 63, "z" * 63])
+        for length in (50, 51, 52, 53):  # of a label; with 53 the name has 255 octets
+            for label, types in (("n" * length, "RRSIG NSEC"), ("ip4" + "n" * (length - 3), "RRSIG NSEC NXNAME")):
+                response = ask_signed(WORLD, f"{label}.{below}.nt.test")
+                self.assertEqual(check_signatures(response.authority), set())
+                self.assertEqual(response.authority[2][0].to_text().partition(" ")[2], types)
+
     def test_behind_an_alias(self) -> None:
         """What an alias leads to is denied, not the alias."""
         response = ask_signed(WORLD, "gone.nt.test")
