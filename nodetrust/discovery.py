@@ -35,19 +35,31 @@ def encode_announcement(addresses: Iterable[Multiaddr]) -> bytes:
 
 
 def decode_announcement(payload: bytes, author: PeerId) -> list[Multiaddr]:
-    """The addresses that `author` announces, each with its /p2p; raises `InvalidAnnouncement`."""
+    """The addresses that `author` announces, each with its /p2p; raises `InvalidAnnouncement`.
+
+    Addresses of a kind that we do not know are left out: a newer peer may announce them beside others.
+    """
     if len(payload) > MAX_ANNOUNCE_BYTES:
         raise InvalidAnnouncement("the announcement is too large")
     try:
         raw = parse(Announce, payload).addr
-        addresses = [Multiaddr.from_bytes(one) for one in raw[: MAX_ANNOUNCED_ADDRESSES + 1]]
-    except (InvalidMessage, Libp2pError) as error:
+    except InvalidMessage as error:
         raise InvalidAnnouncement("the announcement does not parse") from error
-    if not 0 < len(addresses) <= MAX_ANNOUNCED_ADDRESSES:
-        raise InvalidAnnouncement("the announcement has no addresses, or too many")
+    if len(raw) > MAX_ANNOUNCED_ADDRESSES:
+        raise InvalidAnnouncement("the announcement has too many addresses")
+    addresses = [address for one in raw if (address := _read_address(one)) is not None]
+    if not addresses:
+        raise InvalidAnnouncement("the announcement has no address that can be read")
     if any(address.peer_id not in (None, author) for address in addresses):
         raise InvalidAnnouncement("the announcement names another peer than its author")
     return [address.without_peer_id().with_peer_id(author) for address in addresses]
+
+
+def _read_address(address: bytes) -> Multiaddr | None:
+    try:
+        return Multiaddr.from_bytes(address)
+    except Libp2pError:
+        return None
 
 
 def start_pubsub(host: Host, clock: IReactorTime) -> PubSub:

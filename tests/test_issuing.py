@@ -1,7 +1,10 @@
 """Certificates over loopback: the store, clients of 2018, identical requests, and restarts."""
 
+import threading
+
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred, gatherResults
 
 from nodetrust.certificates import make_key
@@ -74,6 +77,16 @@ class IssuingTests(ServersTestCase):
         peer.key = make_key(ECDSA_P256)
         self.assertFalse((await self.asked(peer)).fromCache)
         self.assertEqual((servers.orders, servers.accounts), (2, 1))
+
+    async def test_a_start_that_is_stopped(self) -> None:
+        """Nothing is left of it: no thread of the store, no port."""
+        servers = await self.start()
+        settings = replace(servers.issue_settings(), state=servers.folder / "second")
+        service = IssueService(reactor, settings)
+        service.startService()
+        await service.stopService()
+        await servers.issue.stop()
+        self.assertEqual([thread.name for thread in threading.enumerate() if "store" in thread.name], [])
 
     async def restart(self, servers: Servers) -> None:
         await servers.issue.stop()

@@ -1,0 +1,138 @@
+"""The life of a role: it starts, fails in one line, and stops."""
+
+import atexit
+import io
+import os
+import sys
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from nodetrust.errors import NodetrustError
+from nodetrust.service import RoleService, StartFailed, service_maker
+from nodetrust.settings import SettingsError
+
+
+class FakeReactor:
+    """Counts how often it was stopped."""
+
+    stopped = 0
+
+    def stop(self):
+        self.stopped += 1
+
+
+class Role(RoleService):
+    """Its start ends when the test says so."""
+
+    name = "nodetrust-example"
+
+    def __init__(self, reactor, outcome=None):
+        super().__init__(reactor)
+        self.outcome = Deferred() if outcome is None else outcome
+        self.starts = self.stops = 0
+
+    async def start(self):
+        self.starts += 1
+        await self.outcome
+
+    async def stop(self):
+        self.stops += 1
+
+
+class RoleTests(SynchronousTestCase):
+    def setUp(self):
+        self.reactor = FakeReactor()
+        self.stderr = io.StringIO()
+        self.at_exit = []
+        self.patch(sys, "__stderr__", self.stderr)
+        self.patch(atexit, "register", lambda *call: self.at_exit.append(call))
+
+    def failing(self, error):
+        outcome = Deferred()
+        outcome.errback(error)
+        return Role(self.reactor, outcome)
+
+    def test_twistd_starts_it_once(self):
+        """twistd calls both methods."""
+        role = Role(self.reactor)
+        role.privilegedStartService()
+        role.startService()
+        self.assertEqual(role.starts, 1)
+
+    def test_twist_starts_it_too(self):
+        """Who does not know of privileges calls only one of them."""
+        role = Role(self.reactor)
+        role.startService()
+        self.assertEqual(role.starts, 1)
+
+    def test_a_failure_at_once(self):
+        """One line, and an error that twistd cleans up after and Python turns into status 1."""
+        role = self.failing(NodetrustError("the port is taken"))
+        error = self.assertRaises(StartFailed, role.privilegedStartService)
+        self.assertIsInstance(error, Exception)
+        self.assertEqual(error.code, 1)
+        self.assertEqual(self.stderr.getvalue(), "nodetrust-example: the port is taken\n")
+        self.assertEqual(self.reactor.stopped, 0)
+
+    def test_a_failure_later(self):
+        """One line; the reactor is stopped, and the process ends with status 1 after that."""
+        role = Role(self.reactor)
+        role.startService()
+        role.outcome.errback(NodetrustError("the store is gone"))
+        self.assertEqual(self.stderr.getvalue(), "nodetrust-example: the store is gone\n")
+        self.assertEqual((self.reactor.stopped, self.at_exit), (1, [(os._exit, 1)]))
+
+    def test_the_settings_file_is_named(self):
+        """Where a setting turns out to be wrong only when it is used; never for what is no setting's fault."""
+        for error, expected in (
+            (SettingsError("key: expected more"), "nodetrust-example: /etc/x.toml: key: expected more\n"),
+            (NodetrustError("the CA is gone"), "nodetrust-example: the CA is gone\n"),
+        ):
+            self.stderr.truncate(0)
+            self.stderr.seek(0)
+            role = self.failing(error)
+            role.settings_file = "/etc/x.toml"
+            self.assertRaises(StartFailed, role.privilegedStartService)
+            self.assertEqual(self.stderr.getvalue(), expected)
+
+    def test_a_bug(self):
+        """It is logged with its traceback, besides."""
+        self.assertRaises(StartFailed, self.failing(ZeroDivisionError("oops")).privilegedStartService)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_stopped_while_it_starts(self):
+        """The start is cancelled, which is no failure; then what it opened is closed."""
+        cancelled = []
+        role = Role(self.reactor, Deferred(cancelled.append))
+        role.startService()
+        self.successResultOf(role.stopService())
+        self.assertEqual((len(cancelled), role.stops), (1, 1))
+        self.assertEqual((self.stderr.getvalue(), self.reactor.stopped, self.at_exit), ("", 0, []))
+
+    def test_an_error_that_comes_of_the_stop(self):
+        """It is not reported."""
+
+        def cut_off(deferred):
+            deferred.errback(NodetrustError("the host has been stopped"))
+
+        role = Role(self.reactor, Deferred(cut_off))
+        role.startService()
+        self.successResultOf(role.stopService())
+        self.assertEqual((self.stderr.getvalue(), self.reactor.stopped), ("", 0))
+
+    def test_a_cancelled_start_alone(self):
+        """A start that somebody else cancels ends the process as any failure does."""
+        role = self.failing(CancelledError())
+        self.assertRaises(StartFailed, role.startService)
+        self.flushLoggedErrors(CancelledError)
+
+    def test_service_maker(self):
+        """The service gets the settings, and knows the file that they come from."""
+
+        class Options(dict):
+            settings = "the settings"
+
+        made = service_maker(Role)(Options(config="/etc/x.toml"))
+        self.assertEqual((made.outcome, made.settings_file), ("the settings", "/etc/x.toml"))
+        self.assertIsNone(service_maker(Role)(Options()).settings_file)
