@@ -69,6 +69,7 @@ def _short_path(authority: Authority, seconds: Callable[[], float]) -> ShortPath
     unsigned = short_path(authority, dnssec_ok=signer is None)
     if signer is None:
         return unsigned
+    signer.answers.clear()  # a signer may outlive an Authority, what was answered from it may not
     find = signer.answers.find
     return lambda packet: unsigned(packet) or find(packet, seconds())
 

@@ -17,9 +17,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.dns.answer import Identity
 from nodetrust.dns.challenges import Challenge, ChallengeTable
+from nodetrust.dns.dnssec.apex import with_keys
 from nodetrust.dns.dnssec.keys import generate
 from nodetrust.dns.records import parse_name
-from nodetrust.dns.respond import respond
+from nodetrust.dns.respond import Responder, respond
+from nodetrust.dns.sources import Ip4Source
+from nodetrust.dns.zonefile import parse_zone
 from tests.dns.dnssec.example import (
     APEX,
     CO,
@@ -31,7 +34,7 @@ from tests.dns.dnssec.example import (
     signed_world,
     unsigned_world,
 )
-from tests.dns.example import PEER_LABEL, rows
+from tests.dns.example import ORIGIN, PEER_LABEL, rows
 from tests.dns.test_challenges import VALUE
 
 WORLD = signed_world()
@@ -228,6 +231,15 @@ class ReferralTests(SynchronousTestCase):
             self.assertEqual(check_signatures(response.additional), {("ns.sub.nt.test.", "A")})
             self.assertFalse(response.flags & dns.flags.AA)
 
+    def test_glue_beside_an_answer(self) -> None:
+        """A name server of the zone below a delegation has an address that is the child's to sign."""
+        zone = parse_zone(
+            "@ 60 SOA a.sub h 1 2 3 4 60\n@ 60 NS a.sub\nsub 60 NS a.sub\na.sub 60 A 192.0.2.1\n", ORIGIN, "f"
+        )
+        response = ask_signed(replace(UNSIGNED, zone=with_keys(zone, [KEY], lambda: NOW)), "nt.test", "NS")
+        self.assertEqual(check_signatures(response.answer), set())
+        self.assertEqual(check_signatures(response.additional), {("a.sub.nt.test.", "A")})
+
     def test_signed_child(self) -> None:
         """A DS of the zone file takes the place of the proof."""
         response = ask_signed(WORLD, "x.secure.nt.test")
@@ -273,6 +285,21 @@ class UntouchedTests(SynchronousTestCase):
         query = dns.message.make_query("nt.test", "DNSKEY")
         response = dns.message.from_wire(respond(query.to_wire(), WORLD, 0.0, udp=True))
         self.assertEqual(response.answer, [dnskeys(KEY)[APEX]])
+
+    def test_another_authority(self) -> None:
+        """What was answered a moment ago is forgotten with the Authority that it was answered from."""
+        world = signed_world()
+        responder = Responder(world, lambda: 0.0)
+        packet = dns.message.make_query("ip41-2-3-4.nt.test", "A", want_dnssec=True).to_wire()
+
+        def answers() -> int:
+            for _ in range(3):
+                response = responder.respond(packet, udp=True, source=b"\x7f\0\0\1")
+            return len(dns.message.from_wire(response or b"").answer)
+
+        self.assertEqual(answers(), 2)
+        responder.authority = replace(world, sources=(Ip4Source(60, lambda address: False),))
+        self.assertEqual(answers(), 0)
 
     def test_challenges_come_and_go(self) -> None:
         """A challenge is seen the moment it is set and the moment it is removed, over UDP too."""
