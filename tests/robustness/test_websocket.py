@@ -1,9 +1,9 @@
 """Garbage on WebSocket ports, plain and secure: in the upgrade, in the frames, and in what the frames carry."""
 
+import contextlib  # not `suppress` itself: Trial takes a name like that in a test module for its own
 import ssl
 import struct
 import time
-from contextlib import suppress
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -58,7 +58,7 @@ class WsAttacker(Attacker):
             return b""
 
     def send(self, data: bytes) -> None:
-        with suppress(ssl.SSLError):
+        with contextlib.suppress(ssl.SSLError):
             super().send(data)
 
     def upgrade(self) -> None:
