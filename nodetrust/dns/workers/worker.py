@@ -53,6 +53,7 @@ class Worker(Protocol):
         self._reported: dict[str, int] = {}
         self._reports = LoopingCall(self.report_counters)
         self._reports.clock = reactor
+        self._lost: Deferred[None] = Deferred()
 
     def dataReceived(self, data: bytes) -> None:
         """Orders."""
@@ -62,7 +63,8 @@ class Worker(Protocol):
             self._say(Done(numbered.number))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The parent is gone."""
+        """The parent is gone, or all that it was told has been written."""
+        self._lost.callback(None)
         self._end()
 
     def _obey(self, order: Order) -> None:
@@ -105,11 +107,14 @@ class Worker(Protocol):
         return Deferred.fromCoroutine(self._finish())
 
     async def _finish(self) -> None:
+        if self._reports.running:
+            self._reports.stop()
         if self._answering is not None:
             await self._answering.close()
             self.report_counters()
-        if self._reports.running:
-            self._reports.stop()
+        if self.transport is not None:
+            self.transport.loseConnection()
+            await self._lost
 
     def report_counters(self) -> None:
         """Tell the parent by how much they have grown."""
