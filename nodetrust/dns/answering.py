@@ -6,10 +6,15 @@ import resource
 from collections.abc import Callable
 from typing import Any
 
-from nodetrust.dns.authority import build_authority
+from nodetrust.dns.authority import POLICIES, build_authority
 from nodetrust.dns.challenges import ChallengeTable
+from nodetrust.dns.counters import Census
 from nodetrust.dns.limits.build import build_gate
+from nodetrust.dns.lists.build import list_files
+from nodetrust.dns.lists.denied import Lists, policy_with
+from nodetrust.dns.lists.files import ListFiles
 from nodetrust.dns.ports import DnsPort, answer_on
+from nodetrust.dns.querylog import QueryLog
 from nodetrust.dns.respond import Responder
 from nodetrust.dns.settings import DnsSettings
 from nodetrust.dns.sockets import DnsSockets
@@ -25,15 +30,31 @@ class Answering:
     ) -> None:
         self._reactor = reactor
         self._settings = settings
+        self._zone = zone
         self.table = table
+        self._files = ListFiles(reactor, list_files(settings), self._replace_lists)
+        self.lists = self._files.load()
+        """The prefixes that are denied and allowed now."""
         self.responder = Responder(build_authority(settings, zone, table), seconds, build_gate(settings))
+        if settings.log_queries:
+            self.responder.observers = (QueryLog(),)
+        if settings.metrics_listen is not None:
+            self.responder.observers += (Census(self.responder.counters),)
+        self._replace_lists(self.lists)
+        self._files.start()
         limit = min(settings.max_tcp_connections, _half_of_all_descriptors())
         self.factory = DnsStreamFactory(self.responder, reactor, limit, settings.max_tcp_per_client)
         self.ports: list[DnsPort] = []
 
     def replace_zone(self, zone: Zone) -> None:
         """Answer from a zone that was checked."""
-        self.responder.authority = build_authority(self._settings, zone, self.table)
+        self._zone = zone
+        policy = policy_with(self.lists, POLICIES[self._settings.addresses], self.responder.counters)
+        self.responder.authority = build_authority(self._settings, zone, self.table, policy)
+
+    def _replace_lists(self, lists: Lists) -> None:
+        self.lists = lists
+        self.replace_zone(self._zone)
 
     def answer_on(self, sockets: DnsSockets) -> None:
         """Answer on sockets, which are closed with the others."""
@@ -45,6 +66,7 @@ class Answering:
 
     async def close(self) -> None:
         """Answer what has arrived, then close the ports and every connection."""
+        self._files.stop()
         ports, self.ports = self.ports, []
         for port in ports:
             await port.close()

@@ -54,9 +54,14 @@ def _read_records(settings: DnsSettings) -> Zone:
     return parse_zone(default_zone_text(sorted(addresses), settings.caa), origin, "the default zone")
 
 
-def build_authority(settings: DnsSettings, zone: Zone, table: ChallengeTable) -> Authority:
-    """A zone, and the sources that the settings describe; `table` is where challenges come from. Reads no file."""
-    policy = POLICIES[settings.addresses]
+def build_authority(
+    settings: DnsSettings, zone: Zone, table: ChallengeTable, policy: Policy | None = None
+) -> Authority:
+    """A zone, and the sources that the settings describe; `table` is where challenges come from. Reads no file.
+
+    `policy` stands in for that of the settings.
+    """
+    policy = policy or POLICIES[settings.addresses]
     sources = (
         ChallengeSource(zone.origin, table),
         Ip4Source(settings.ttl, policy),

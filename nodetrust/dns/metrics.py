@@ -14,13 +14,16 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
-from twisted.web.resource import Resource
+from twisted.web.http import NOT_FOUND
+from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
+from zope.interface import implementer
 
 from nodetrust.dns.counters import LATENCIES_US, Counters
 from nodetrust.dns.errors import CannotBind
 from nodetrust.settings import HostPort
 
+PATH = b"/metrics"
 IDLE_SECONDS = 60
 """How long an idle connection stays open; Prometheus scrapes about as often."""
 
@@ -82,14 +85,31 @@ def _latency(counters: Counters) -> Metric:
     )
 
 
-class _MetricsPage(Resource):
-    isLeaf = True
-    registry: CollectorRegistry
+@implementer(IResource)
+class _MetricsPage:
+    """The one page; whatever else is asked for is not there."""
 
-    def render_GET(self, request: Request) -> bytes:
-        """The metrics as text."""
+    isLeaf = True
+    server = None
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def render(self, request: Request) -> bytes:
+        """The metrics as text, if they are asked for."""
+        if request.path != PATH or request.method not in (b"GET", b"HEAD"):
+            request.setResponseCode(NOT_FOUND)
+            return b""
         request.setHeader("Content-Type", CONTENT_TYPE_LATEST)
-        return generate_latest(self.registry)
+        return generate_latest(self._registry)
+
+    def getChildWithDefault(self, name: bytes, request: Request) -> IResource:
+        """A leaf has no children, and is not asked for them."""
+        raise RuntimeError("the page of the metrics is a leaf")
+
+    def putChild(self, path: bytes, child: IResource) -> None:
+        """A leaf takes no children."""
+        raise RuntimeError("the page of the metrics is a leaf")
 
 
 def serve_metrics(
@@ -98,11 +118,7 @@ def serve_metrics(
     """Answer at `place` over HTTP. Raises CannotBind with the system's reason."""
     registry = CollectorRegistry()
     registry.register(DnsCollector(counters, gauges))
-    root = Resource()
-    page = _MetricsPage()
-    page.registry = registry
-    root.putChild(b"metrics", page)
-    site = Site(root, timeout=IDLE_SECONDS)
+    site = Site(_MetricsPage(registry), timeout=IDLE_SECONDS)
     site.noisy = False
     try:
         port: IListeningPort = reactor.listenTCP(place.port, site, interface=place.host)

@@ -21,6 +21,9 @@ from nodetrust.settings import HostPort, PeerSettings, SettingsError, ZoneName, 
 MAX_STRING_BYTES = 255
 """RFC 1035 §3.3: of a character-string."""
 
+DEFAULT_FEED_SECONDS = 3600
+"""Spamhaus asks not to fetch its DROP list more often than that."""
+
 
 class DnsSettings(PeerSettings, frozen=True, kw_only=True):
     """What an operator may say about a DNS server."""
@@ -102,6 +105,21 @@ class DnsSettings(PeerSettings, frozen=True, kw_only=True):
         tuple[str, ...], described("a prefix whose queries are not limited, such as 192.0.2.0/24; loopback never is")
     ] = ()
     cookies: Annotated[bool, described("give DNS cookies (RFC 9018) to clients that ask for one")] = True
+    deny: Annotated[
+        tuple[Path, ...],
+        described("a file with prefixes whose addresses are not answered, one a line; read again when it changes"),
+    ] = ()
+    allow: Annotated[
+        tuple[Path, ...], described("a file with prefixes whose addresses are answered whatever a denylist says")
+    ] = ()
+    deny_feeds: Annotated[
+        tuple[str, ...], described("the https URL of a denylist of others, which is fetched on a timer and kept")
+    ] = ()
+    feed_seconds: Annotated[int, described("how often feeds are fetched", ge=60)] = DEFAULT_FEED_SECONDS
+    metrics_listen: Annotated[
+        HostPort | None, described("an address to answer Prometheus on, over HTTP, such as 127.0.0.1:9153")
+    ] = None
+    log_queries: Annotated[bool, described("log a line for every query, which costs more than its answer")] = False
 
     def check(self) -> None:
         """DNS is served on addresses: a host name for one would need DNS."""
@@ -114,6 +132,9 @@ class DnsSettings(PeerSettings, frozen=True, kw_only=True):
             raise SettingsError("listen_dns: expected at least one address")
         if self.caa and self.zone_file is not None:
             raise SettingsError("caa: with a zone_file, the CAA records stand in that file")
+        for url in self.deny_feeds:
+            if not url.startswith("https://"):
+                raise SettingsError(f"deny_feeds: expected an https URL, got {url}")
         for prefix in self.rate_limit_exempt:
             try:
                 read_network(prefix)

@@ -1,0 +1,128 @@
+"""The files of the lists, read again when they change; what is wrong with one leaves the others in force."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+
+from nodetrust.dns.errors import ListError
+from nodetrust.dns.lists.denied import Lists
+from nodetrust.dns.lists.prefixes import PrefixSet
+from nodetrust.dns.lists.wire import MAX_LIST_BYTES, read_list
+
+POLL_SECONDS = 5.0
+"""How often the files are looked at: an order to block takes effect within seconds and needs no signal."""
+
+_Stamp: TypeAlias = tuple[int, int, int] | None
+"""Time of the last change, size and inode; None for a file that is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListFile:
+    """Where a list is, and what it does. A `fetched` one may be missing until it has been fetched."""
+
+    path: Path
+    allows: bool = False
+    fetched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    stamp: _Stamp
+    prefixes: PrefixSet
+
+
+class ListFiles:
+    """Reads files off the reactor thread and hands what they say together to `put_in_force`.
+
+    A file that is refused, or gone, is in force as it was last read, and the log says why, once for each change.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, files: Sequence[ListFile], put_in_force: Callable[[Lists], None]) -> None:
+        self._reactor = reactor
+        self._files = files
+        self._put_in_force = put_in_force
+        self._read: dict[ListFile, _Read] = {}
+        self._polling = LoopingCall(self.poll)
+        self._polling.clock = reactor
+
+    def load(self) -> Lists:
+        """Read every file now, blocking, for the start. Raises ListError for one that is refused or missing."""
+        self._read = {file: _Read(_stamp(file.path), _load(file)) for file in self._files}
+        return self._together()
+
+    def start(self) -> None:
+        """Look at the files from now on."""
+        if self._files:
+            self._polling.start(POLL_SECONDS, now=False)
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._polling.running:
+            self._polling.stop()
+
+    def poll(self) -> Deferred[None]:
+        """Read what has changed; fires when it is in force."""
+        return Deferred.fromCoroutine(self._poll())
+
+    async def _poll(self) -> None:
+        changed = [file for file in self._files if _stamp(file.path) != self._read[file].stamp]
+        for file in changed:
+            await self._reread(file)
+        if changed:
+            self._put_in_force(self._together())
+
+    async def _reread(self, file: ListFile) -> None:
+        old = self._read[file].prefixes
+        stamp = _stamp(file.path)  # before the reading: what changes meanwhile is read once more
+        try:
+            prefixes = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), _load, file)
+        except ListError as error:
+            self.log.error("a list is refused, and stays as it was: {error}", error=str(error))
+            prefixes = old
+        else:
+            self.log.info(
+                "list {path} has changed: {count} prefixes, {added} new, {removed} gone",
+                path=str(file.path),
+                count=len(prefixes),
+                added=len(prefixes.networks - old.networks),
+                removed=len(old.networks - prefixes.networks),
+            )
+        self._read[file] = _Read(stamp, prefixes)
+
+    def _together(self) -> Lists:
+        return Lists(self._union(allows=False), self._union(allows=True))
+
+    def _union(self, *, allows: bool) -> PrefixSet:
+        sets: Iterable[PrefixSet] = (self._read[file].prefixes for file in self._files if file.allows == allows)
+        return PrefixSet(frozenset().union(*(prefixes.networks for prefixes in sets)))
+
+
+def _stamp(path: Path) -> _Stamp:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _load(file: ListFile) -> PrefixSet:
+    try:
+        with file.path.open("rb") as opened:
+            content = opened.read(MAX_LIST_BYTES + 1)
+    except FileNotFoundError:
+        if file.fetched:
+            return PrefixSet()
+        raise ListError(f"{file.path}: is missing") from None
+    except OSError as error:
+        raise ListError(f"{file.path}: cannot be read: {error.strerror}") from error
+    return read_list(content, str(file.path), from_others=file.fetched)

@@ -1,0 +1,206 @@
+"""Lists of prefixes: read, asked, put together, and what they do to answers."""
+
+import contextlib
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+
+import dns.message
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from nodetrust.dns.counters import Counters
+from nodetrust.dns.errors import ListError
+from nodetrust.dns.lists.denied import Lists, policy_with
+from nodetrust.dns.lists.files import POLL_SECONDS, ListFile, ListFiles
+from nodetrust.dns.lists.prefixes import PrefixSet
+from nodetrust.dns.lists.wire import read_list
+from nodetrust.dns.respond import Responder
+from nodetrust.dns.sources import every_address
+from tests.dns.example import ask, authority, rows
+
+NETWORKS = st.one_of(
+    st.tuples(st.integers(0, (1 << 32) - 1), st.integers(0, 32)).map(
+        lambda pair: ip_network((pair[0].to_bytes(4, "big"), pair[1]), strict=False)
+    ),
+    st.tuples(st.integers(0, (1 << 128) - 1), st.integers(0, 128)).map(
+        lambda pair: ip_network((pair[0].to_bytes(16, "big"), pair[1]), strict=False)
+    ),
+)
+
+
+def prefixes(*texts: str) -> PrefixSet:
+    return PrefixSet(map(ip_network, texts))
+
+
+def packed(text: str) -> bytes:
+    return ip_address(text).packed
+
+
+class PrefixSetTests(SynchronousTestCase):
+    """`PrefixSet`."""
+
+    @given(st.lists(NETWORKS, max_size=8), st.one_of(st.ip_addresses(), NETWORKS.map(lambda n: n[-1])))
+    def test_like_ipaddress(self, networks: list, address: object) -> None:
+        """It says the same as the standard library says for each prefix by itself."""
+        for place in (address, *(network[0] for network in networks)):
+            expected = any(place in network for network in networks)
+            self.assertEqual(place.packed in PrefixSet(networks), expected)
+
+
+class ReadingTests(SynchronousTestCase):
+    """`read_list`."""
+
+    def test_comments_and_forms(self) -> None:
+        """Comments, empty lines, single addresses, line ends of any kind."""
+        content = b"# DROP\r\n192.0.2.0/24 ; SBL1\n\n 2001:db8::/32#x\n198.51.100.1\n"
+        self.assertEqual(
+            read_list(content, "x").networks,
+            {ip_network("192.0.2.0/24"), ip_network("2001:db8::/32"), ip_network("198.51.100.1/32")},
+        )
+
+    def test_refused(self) -> None:
+        """What is wrong is named with its line, and nothing of such a list is used."""
+        for line in ("192.0.2.1/24", "300.1.1.1", "example.org", "192.0.2.0/24 198.51.100.0/24", "::ffff:192.0.2.1"):
+            error = self.assertRaises(ListError, read_list, f"192.0.2.0/24\n{line}\n".encode(), "the.list")
+            self.assertTrue(str(error).startswith("the.list:2: "), error)
+        self.assertRaises(ListError, read_list, b"\xff", "x")
+        self.assertRaises(ListError, read_list, bytes(17 << 20), "x")
+
+    def test_others_may_not_deny_everything(self) -> None:
+        """One line of somebody else's list may cover an IPv4 /8 or an IPv6 /16; one of our own may cover all."""
+        for line in (b"0.0.0.0/0", b"128.0.0.0/7", b"::/0", b"2000::/15"):
+            self.assertRaises(ListError, read_list, line, "x", from_others=True)
+            self.assertEqual(len(read_list(line, "x")), 1)
+        self.assertEqual(len(read_list(b"10.0.0.0/8\n2001::/16", "x", from_others=True)), 2)
+
+    @given(st.one_of(st.binary(max_size=60), st.text("0123456789abcdef:./# \n").map(str.encode)))
+    def test_garbage(self, content: bytes) -> None:
+        """Any content is a list or refused."""
+        with contextlib.suppress(ListError):
+            read_list(content, "x")
+
+
+class DenialTests(SynchronousTestCase):
+    """Answers with lists in force, on the short path and the full one."""
+
+    def test_denied(self) -> None:
+        """A denied address is a name without records, in every form of name; others answer; denials are counted."""
+        lists = Lists(prefixes("1.2.0.0/16", "2001:db8::/32"), prefixes("1.2.3.0/24"))
+        counters = Counters()
+        policy = policy_with(lists, every_address, counters)
+        world = authority(policy=policy)
+        for name, type_, answered in (
+            ("ip41-2-4-1.nt.test", "A", False),
+            ("ip41-2-3-4.nt.test", "A", True),
+            ("ip41-3-3-4.nt.test", "A", True),
+            ("IP62001-db8--1.nt.test", "AAAA", False),
+            ("ip62001-db9--1.nt.test", "AAAA", True),
+            ("ip6--ffff-102-401.nt.test", "AAAA", False),
+            ("ip664-ff9b--102-401.nt.test", "AAAA", False),
+            ("ip664-ff9b--102-301.nt.test", "AAAA", True),
+        ):
+            response = ask(world, name, type_)
+            self.assertEqual((response.rcode(), bool(response.answer)), (0, answered), name)
+            self.assertEqual(len(rows(response.authority)), 0 if answered else 1)
+            for edns in (-1, 0):
+                responder = Responder(world, lambda: 0.0)
+                query = dns.message.make_query(name, type_, use_edns=edns)
+                short = responder.respond(query.to_wire(), udp=True)
+                assert short is not None
+                self.assertEqual(bool(dns.message.from_wire(short).answer), answered)
+        self.assertGreater(counters.denied, 0)
+
+    def test_without_lists(self) -> None:
+        """Empty lists cost nothing: the policy stays the same one."""
+        self.assertIs(policy_with(Lists(prefixes(), prefixes("::/0")), every_address, Counters()), every_address)
+
+    def test_allowed_first(self) -> None:
+        """Allow wins, whichever prefix is longer."""
+        lists = Lists(prefixes("1.2.3.4/32"), prefixes("1.0.0.0/8"))
+        self.assertFalse(lists.deny(packed("1.2.3.4")))
+
+
+class _Threads(Clock):
+    """A reactor whose threads are done at once."""
+
+    def getThreadPool(self) -> "_Threads":
+        return self
+
+    def callInThreadWithCallback(self, done, call, *args, **kwargs) -> None:
+        try:
+            result, success = call(*args, **kwargs), True
+        except BaseException:
+            result, success = Failure(), False
+        done(success, result)
+
+    def callFromThread(self, call, *args, **kwargs) -> None:
+        call(*args, **kwargs)
+
+
+class FileTests(SynchronousTestCase):
+    """`ListFiles`."""
+
+    def setUp(self) -> None:
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        self.deny, self.allow, self.fetched = folder / "deny", folder / "allow", folder / "fetched"
+        self.deny.write_text("1.2.0.0/16\n")
+        self.allow.write_text("1.2.3.0/24\n")
+        self.reactor = _Threads()
+        self.in_force: list[Lists] = []
+        files = [ListFile(self.deny), ListFile(self.allow, allows=True), ListFile(self.fetched, fetched=True)]
+        self.files = ListFiles(self.reactor, files, self.in_force.append)
+
+    def tick(self) -> None:
+        self.reactor.advance(POLL_SECONDS)
+
+    def test_changes(self) -> None:
+        """What changes is in force within seconds, whole and only once, and the log has one line."""
+        first = self.files.load()
+        self.assertEqual([first.deny(packed(a)) for a in ("1.2.4.4", "1.2.3.4", "5.6.7.8")], [True, False, False])
+        self.files.start()
+        self.tick()
+        self.assertEqual(self.in_force, [])
+        self.deny.write_text("1.2.0.0/16\n5.6.7.8\n")
+        with capturedLogs() as events:
+            self.tick()
+            self.tick()
+        (lists,) = self.in_force
+        self.assertEqual([lists.deny(packed(a)) for a in ("1.2.4.4", "1.2.3.4", "5.6.7.8")], [True, False, True])
+        ((count, added, removed),) = [(e["count"], e["added"], e["removed"]) for e in events]
+        self.assertEqual((count, added, removed), (2, 1, 0))
+
+    def test_broken(self) -> None:
+        """A list that is refused or gone stays in force as it was, and is mentioned once, until it is right again."""
+        self.files.load()
+        self.files.start()
+        for change in (lambda: self.deny.write_text("1.2.3\n"), self.deny.unlink):
+            change()
+            with capturedLogs() as events:
+                self.tick()
+                self.tick()
+            self.assertEqual([event["log_level"].name for event in events], ["error"])
+            self.assertTrue(self.in_force[-1].deny(packed("1.2.4.4")))
+        self.deny.write_text("9.9.9.9\n")
+        self.tick()
+        self.assertFalse(self.in_force[-1].deny(packed("1.2.4.4")))
+        self.assertTrue(self.in_force[-1].deny(packed("9.9.9.9")))
+
+    def test_start(self) -> None:
+        """A server does not start without its operator's lists; what is to be fetched may be missing."""
+        self.files.load()
+        self.fetched.write_text("7.7.7.7\n")
+        self.assertTrue(self.files.load().deny(packed("7.7.7.7")))
+        self.deny.unlink()
+        self.assertRaises(ListError, self.files.load)
+
+    def test_stop(self) -> None:
+        """After stop, files are looked at no more."""
+        self.files.load()
+        self.files.start()
+        self.files.stop()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
