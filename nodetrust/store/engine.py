@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine, event, insert, make_url, select
+from sqlalchemy import Engine, create_engine, event, func, insert, make_url, select
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
@@ -18,6 +18,8 @@ _PRAGMAS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA busy_timeout = 5000",
 )
+
+_TABLES_LOCK = 0x6E6F646574727573  # any number that nobody else's locks have: "nodetrus"
 
 
 def parse_url(text: str) -> URL:
@@ -63,8 +65,11 @@ def _set_pragmas(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
 
 
 def _prepared(engine: Engine) -> Engine:
-    metadata.create_all(engine)
     with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            # Several servers may start at the same moment: one makes the tables, the others wait for it.
+            connection.execute(select(func.pg_advisory_xact_lock(_TABLES_LOCK)))
+        metadata.create_all(connection)
         found = connection.execute(select(schema_version.c.version)).scalar()
         if found is None:
             connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
