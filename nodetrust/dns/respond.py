@@ -71,7 +71,7 @@ def _short_path(authority: Authority, seconds: Callable[[], float]) -> ShortPath
         return unsigned
     signer.answers.clear()  # a signer may outlive an Authority, what was answered from it may not
     find = signer.answers.find
-    return lambda packet: unsigned(packet) or find(packet, seconds())
+    return lambda packet: find(packet, seconds()) or unsigned(packet)
 
 
 class Responder:

@@ -58,7 +58,7 @@ _NUL_TYPE_OPT = b"\0\0\x29"
 _ONE_QUESTION_AND_OPT = b"\0\1\0\0\0\0\0\1"
 _OPT_BYTES = 11  # of an OPT without options: root, type, size, flags, length
 _QUESTION_OFFSET = 12
-_DO = 0x80
+_DO = b"\x80"
 _TC = 0x02
 
 
@@ -100,10 +100,10 @@ class RecentAnswers:
 
 def _is_plain(packet: bytes) -> bool:
     return (
-        packet[4:_QUESTION_OFFSET] == _ONE_QUESTION_AND_OPT
+        packet[-4:-3] >= _DO  # first, for it is what most queries without DO fail at
+        and packet[4:_QUESTION_OFFSET] == _ONE_QUESTION_AND_OPT
         and packet[-11:-8] == _NUL_TYPE_OPT
         and packet[-2:] == b"\0\0"
-        and packet[-4] & _DO != 0
     )
 
 
