@@ -31,6 +31,8 @@ MiXed                 MX   9 a.elsewhere.example.
 MiXed                 SRV  0 0 443 UPPER.elsewhere.example.
 secure                NS   ns.elsewhere.example.
 secure                DS   12345 13 2 0000000000000000000000000000000000000000000000000000000000000000
+itself                NS   itself
+itself                A    192.0.2.10
 *.alias               CNAME ns1
 *.filled.proof        A    192.0.2.3
 many                  TXT  "c" "x"
