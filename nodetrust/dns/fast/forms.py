@@ -97,9 +97,20 @@ def ip4_form(frame: Frame, ttl: int, otherwise: Form) -> Form:
     def answer(packet: bytes, label_end: int, origin_at: int) -> bytes | None:
         try:
             a, b, c, d = packet[FIRST_LABEL:label_end].split(b"-")
-            octets = IP4_STARTS[a], OCTETS[b], OCTETS[c], OCTETS[d]
+            return join(
+                (
+                    packet[:2],
+                    found,
+                    packet[HEADER.size : question_end],
+                    start,
+                    IP4_STARTS[a],
+                    OCTETS[b],
+                    OCTETS[c],
+                    OCTETS[d],
+                    opt,
+                )
+            )
         except (KeyError, ValueError):
             return otherwise(packet, label_end, origin_at)
-        return join((packet[:2], found, packet[HEADER.size : question_end], start, *octets, opt))
 
     return answer

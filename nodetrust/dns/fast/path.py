@@ -50,9 +50,12 @@ def _path(tables: Mapping[bytes, _Tails], labels: Labels) -> ShortPath:
 
     def respond(packet: bytes) -> bytes | None:
         tails = table_of(packet[2:12])
-        if tails is None or len(packet) == HEADER.size:
+        if tails is None:
             return None
-        end = origin_at = packet[12] + 13
+        try:
+            end = origin_at = packet[12] + 13
+        except IndexError:
+            return None
         tail = packet[end:]
         write = tails[tail.lower()]
         if write is None:

@@ -36,6 +36,7 @@ _LADDERS = {4: ((32, 1), (24, 32), (20, 256), (18, 768)), 16: ((128, 1), (64, 2)
 _NOWHERE = bytes(4)  # ::/32 has IPv4-mapped addresses, and no others that come from a network
 _QUIET_SECONDS = 1.0
 _MAX_QUIET = 1 << 16  # prefixes counted in a second; who comes later climbs the ladder at once
+_MAX_KNOWN_EXEMPT = 1024  # addresses that ask much and may, remembered so that their queries are not even counted
 _SLOTS = 1 << 16  # for each level: 512 KiB
 
 
@@ -80,6 +81,7 @@ class RateLimiter:
         self._slip = slip
         self._limited = 0
         self._exempt = PrefixSet(exempt)
+        self._known_exempt: set[bytes] = set()
         self._ladders = {size: _levels(size, rate, slots) for size in _LADDERS}
         self._slots = slots
         self._counts: dict[bytes, int] = {}
@@ -92,6 +94,8 @@ class RateLimiter:
 
     def decide_all(self, sources: Sequence[bytes], now: float) -> list[Decision]:
         """For queries that arrived together, one decision each."""
+        if self._known_exempt.issuperset(sources):
+            return [_ANSWER] * len(sources)
         if now >= self._counts_end:
             self._next_second(now)
         counts, loud, most = self._counts, self._loud, self._quiet_limit
@@ -120,6 +124,8 @@ class RateLimiter:
         if key in self._counts or len(self._counts) < _MAX_QUIET:
             self._counts[key] = count
         if source in self._exempt:
+            if len(self._known_exempt) < _MAX_KNOWN_EXEMPT:
+                self._known_exempt.add(source)
             return Decision.ANSWER
         address = int.from_bytes(source, "big")
         places = []
