@@ -171,7 +171,7 @@ def default_zone_text(addresses: Sequence[str], caa: Sequence[str] = ()) -> str:
     """
     hosts = [f"ns 3600 {'AAAA' if ':' in address else 'A'} {address}" for address in addresses]
     issuers = [f'@ 3600 CAA 0 issue "{value}"' for value in caa]
-    lines = ["@ 3600 SOA ns hostmaster 1 7200 900 1209600 60", "@ 3600 NS ns", *hosts, *issuers]
+    lines = ["@ 3600 SOA ns hostmaster 1 14400 3600 1209600 300", "@ 3600 NS ns", *hosts, *issuers]
     return "\n".join(lines) + "\n"
 
 

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -110,16 +110,14 @@ class Child:
         raise AssertionError(f"{self.name} does not answer:\n{self.log.read_text(errors='replace')[-3000:]}")
 
 
-def spawn(
-    name: str, command: list[str | Path], folder: Path, port: int, environment: dict[str, str] | None = None
-) -> Child:
+def spawn(name: str, command: Sequence[str | Path], folder: Path, port: int) -> Child:
     """Start a server whose files are in `folder`."""
     log = folder / f"{name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [str(part) for part in command],
             cwd=folder,
-            env={**os.environ, "PATH": PATH, **(environment or {})},
+            env={**os.environ, "PATH": PATH, "PYTHONPATH": str(CHECKOUT)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -225,24 +223,19 @@ default-soa-edit=
     return spawn("pdns", [_program("pdns_server"), f"--config-dir={folder}"], folder, port)
 
 
-def start_ours(
-    folder: Path, zone: Path, port: int, *options: str, host: str = "127.0.0.1", name: str = ZONE_NAME
-) -> Child:
-    """`twistd nodetrust-dns`."""
+def ours_command(folder: Path, zone: Path, places: Sequence[str], name: str) -> list[str | Path]:
+    """The command line of our server, to answer for the zone `name` at `places`."""
     command: list[str | Path] = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
-    command += [
-        "--nodaemon",
-        "--pidfile=",
-        "nodetrust-dns",
-        "--zone",
-        name,
-        "--zone-file",
-        zone,
-        "--state",
-        folder / "state",
-    ]
-    command += ["--listen-dns", f"{host}:{port}", "--listen", "/ip4/127.0.0.1/tcp/0", *options]
-    return spawn("ours", command, folder, port, {"PYTHONPATH": str(CHECKOUT)})
+    command += ["--nodaemon", "--pidfile=", "nodetrust-dns", "--zone", name, "--zone-file", zone]
+    command += ["--state", folder / "state", "--listen", "/ip4/127.0.0.1/tcp/0"]
+    for place in places:
+        command += ["--listen-dns", place]
+    return command
+
+
+def start_ours(folder: Path, zone: Path, port: int, *options: str, name: str = ZONE_NAME) -> Child:
+    """`twistd nodetrust-dns`."""
+    return spawn("ours", [*ours_command(folder, zone, [f"127.0.0.1:{port}"], name), *options], folder, port)
 
 
 STARTERS: dict[str, Callable[[Path, Path, int], Child]] = {
