@@ -19,7 +19,7 @@ from nodetrust.client.service import ClientService
 from nodetrust.client.settings import ClientSettings
 from nodetrust.command.deployment import LOOPBACK, WSS, full_addresses
 from nodetrust.issue.service import IssueService
-from nodetrust.libp2p.framing import MessageStream
+from nodetrust.libp2p.message_stream import MessageStream
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr

@@ -20,7 +20,7 @@ from nodetrust.dns.records import CLASS_IN, Type, character_string
 from nodetrust.dns.respond import Responder
 from nodetrust.dns.wire import Query
 from nodetrust.libp2p.errors import StreamEnded
-from nodetrust.libp2p.framing import MessageStream
+from nodetrust.libp2p.message_stream import MessageStream
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.messages import E_NOT_AUTHORIZED, E_OTHER, OK, DNS01Request, DNS01Response, InvalidMessage, parse
 

@@ -13,7 +13,7 @@ from nodetrust.issue.decide import Order, Policy, decide
 from nodetrust.issue.errors import Refusal, Unavailable
 from nodetrust.issue.nonces import NONCE_BYTES, NonceBook
 from nodetrust.libp2p.errors import InvalidData
-from nodetrust.libp2p.framing import MessageStream
+from nodetrust.libp2p.message_stream import MessageStream
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.messages import E_OTHER, InvalidMessage, IssueInfo, IssueRequest, IssueResponse, ProofServer, parse

@@ -68,7 +68,7 @@ class IssueSettings(PeerSettings, frozen=True, kw_only=True):
             if not addresses:
                 raise SettingsError(f"{key}: expected at least one multiaddr with /p2p/PEER-ID")
             for address in addresses:
-                if address.peer_id is None or address.peer_id.public_key() is None:
+                if address.peer_id is None or PublicKey.from_peer_id(address.peer_id) is None:
                     raise SettingsError(
                         f"{key}: expected a multiaddr that ends in /p2p/PEER-ID, of an Ed25519 or secp256k1 key, "
                         f"got {address}"
@@ -84,7 +84,7 @@ class IssueSettings(PeerSettings, frozen=True, kw_only=True):
     def proof_keys(self) -> dict[PeerId, PublicKey]:
         """The keys whose proofs are trusted: those of the proof servers."""
         peers = [address.peer_id for address in self.proof_servers]
-        return {peer: key for peer in peers if peer is not None and (key := peer.public_key()) is not None}
+        return {peer: key for peer in peers if peer is not None and (key := PublicKey.from_peer_id(peer)) is not None}
 
     @property
     def crypto_numbers(self) -> tuple[int, ...]:

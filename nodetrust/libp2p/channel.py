@@ -9,7 +9,7 @@ and consumer), with two more verbs, `attach` and `detach`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
@@ -24,9 +24,6 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-if TYPE_CHECKING:
-    from nodetrust.libp2p.connection import Connection
-
 MAX_UNREAD_BYTES = 64 * 1024
 """What a channel without a protocol keeps before it stops reading from below: one read of a Twisted socket."""
 
@@ -40,10 +37,6 @@ class Channel:
     """
 
     disconnecting = False
-    protocol_id: str
-    """What is spoken on it; set by the `Connection`, on streams only."""
-    connection: Connection
-    """The connection that it belongs to; set by the `Connection`, on streams only."""
 
     def __init__(self) -> None:
         self.protocol: IProtocol | None = None

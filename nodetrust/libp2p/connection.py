@@ -12,16 +12,32 @@ from twisted.python.failure import Failure
 
 from nodetrust.libp2p.channel import Channel
 from nodetrust.libp2p.errors import ConnectionClosed, Libp2pError
-from nodetrust.libp2p.multistream import select_inbound, select_lazily, select_outbound
+from nodetrust.libp2p.multistream import LazyChannel, select_inbound, select_outbound
 from nodetrust.libp2p.transports import RawConnection
 from nodetrust.libp2p.upgrade import Upgraded
 from nodetrust.libp2p.yamux import YamuxSession, YamuxStream
 
 if TYPE_CHECKING:
-    from nodetrust.libp2p.identify import Identify
+    from nodetrust.libp2p.identify.wire import Identify
 
 NEGOTIATION_SECONDS = 10.0
 """For the protocol of one stream, as in go-libp2p and js-libp2p."""
+
+
+class Stream(Channel):
+    """A channel on which one protocol is spoken: what `Connection.open_stream` returns, and what its protocols get."""
+
+    connection: Connection
+    protocol_id: str
+    """Set before anybody else gets the stream."""
+
+
+class _MuxedStream(YamuxStream, Stream):
+    """The muxer's own stream: nothing lies between it and the application."""
+
+
+class _LazyStream(LazyChannel, Stream):
+    """On top of the muxer's stream, until its end: it has the negotiation's answers to take out."""
 
 
 class Connection:
@@ -37,7 +53,7 @@ class Connection:
         outbound: bool,
         clock: IReactorTime,
         protocols: Collection[str],
-        on_stream: Callable[[Channel], None],
+        on_stream: Callable[[Stream], None],
         on_closed: Callable[[Connection], None],
     ) -> None:
         """`protocols` (a live view) are accepted on inbound streams, which then go to `on_stream`."""
@@ -54,7 +70,12 @@ class Connection:
         self._on_stream = on_stream
         self._on_closed = on_closed
         self._session = YamuxSession(
-            upgraded.secured.channel, outbound, clock, on_stream=self._stream_opened, on_closed=self._session_closed
+            upgraded.secured.channel,
+            outbound,
+            clock,
+            on_stream=self._stream_opened,
+            on_closed=self._session_closed,
+            make_stream=_MuxedStream,
         )
         self._gone = False
         self._waiting: list[Deferred[None]] = []
@@ -71,22 +92,23 @@ class Connection:
         """Begin to speak the muxer's protocol; from now on inbound streams arrive."""
         self._session.start()
 
-    async def open_stream(self, protocol_ids: Sequence[str], lazy: bool = False) -> Channel:
+    async def open_stream(self, protocol_ids: Sequence[str], lazy: bool = False) -> Stream:
         """A stream on which the remote side speaks the first of `protocol_ids` that it knows.
 
         `lazy` saves a round trip where the peer is known to speak the first one: it is taken as accepted, and if the
-        peer refuses after all the stream ends with a NegotiationError. Raises ConnectionClosed, NegotiationError.
+        peer refuses after all the stream ends with a NegotiationError. Raises ConnectionClosed, NegotiationError, and
+        LimitExceeded while the peer has too many streams to acknowledge.
         """
         if self.closed:
             raise ConnectionClosed(f"the connection to {self.remote_peer} is closed")
-        stream: Channel = self._session.open_stream()
+        muxed = self._session.open_stream()
+        muxed.connection = self
+        if not lazy:
+            muxed.protocol_id = await select_outbound(muxed, protocol_ids, self._clock, NEGOTIATION_SECONDS)
+            return muxed
+        stream = _LazyStream(protocol_ids[0])
         stream.connection = self
-        if lazy:
-            stream = select_lazily(stream, protocol_ids[0])
-            stream.connection = self
-            stream.protocol_id = protocol_ids[0]
-        else:
-            stream.protocol_id = await select_outbound(stream, protocol_ids, self._clock, NEGOTIATION_SECONDS)
+        muxed.attach(stream)
         return stream
 
     def close(self) -> Deferred[None]:
@@ -107,15 +129,15 @@ class Connection:
             self._waiting.append(gone)
         return gone
 
-    def _stream_opened(self, stream: YamuxStream) -> None:
+    def _stream_opened(self, stream: _MuxedStream) -> None:
         Deferred.fromCoroutine(self._accept(stream)).addErrback(self._stream_failed, stream)
 
-    async def _accept(self, stream: YamuxStream) -> None:
+    async def _accept(self, stream: _MuxedStream) -> None:
         stream.connection = self
         stream.protocol_id = await select_inbound(stream, self._protocols, self._clock, NEGOTIATION_SECONDS)
         self._on_stream(stream)
 
-    def _stream_failed(self, failure: Failure, stream: YamuxStream) -> None:
+    def _stream_failed(self, failure: Failure, stream: Stream) -> None:
         stream.abortConnection()
         if failure.check(Libp2pError):
             self.log.debug("A stream from {peer} failed: {reason}", peer=self.remote_peer, reason=str(failure.value))

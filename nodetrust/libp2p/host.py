@@ -10,14 +10,13 @@ from twisted.internet.interfaces import IResolver
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from nodetrust.libp2p.channel import Channel
-from nodetrust.libp2p.connection import Connection
+from nodetrust.libp2p.connection import Connection, Stream
 from nodetrust.libp2p.dialer import Dialer, find_transport
 from nodetrust.libp2p.errors import ConnectionClosed, DialError, Libp2pError
-from nodetrust.libp2p.framing import MessageStream
 from nodetrust.libp2p.identify import IdentifyService
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.limits import ConnectionBudget, Limits
+from nodetrust.libp2p.message_stream import MessageStream
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.noise import NoiseSecurity
 from nodetrust.libp2p.peer_id import PeerId
@@ -185,7 +184,7 @@ class Host:
         del self._protocols[protocol_id]
         self._identify.changed()
 
-    async def open_stream(self, peer_id: PeerId, protocol_ids: Sequence[str], lazy: bool = False) -> Channel:
+    async def open_stream(self, peer_id: PeerId, protocol_ids: Sequence[str], lazy: bool = False) -> Stream:
         """A stream on the newest connection to a peer; see `Connection.open_stream`."""
         live = self.connections(peer_id)
         if not live:
@@ -322,7 +321,7 @@ class Host:
         self._identify.forget(connection)
         self._tell(self._disconnected, connection)
 
-    def _route(self, stream: Channel) -> None:
+    def _route(self, stream: Stream) -> None:
         factory = self._protocols.get(stream.protocol_id)
         address = StreamAddress(stream.connection.remote_peer, stream.connection, stream.protocol_id)
         protocol = factory.buildProtocol(address) if factory is not None else None

@@ -13,10 +13,9 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
-# The two modules need each other: both import the module, not its names.
-from nodetrust.libp2p import peer_id as peer_ids
 from nodetrust.libp2p import varint
 from nodetrust.libp2p.errors import InvalidKey, InvalidVarint
+from nodetrust.libp2p.peer_id import PeerId
 
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
@@ -86,7 +85,7 @@ class PublicKey:
         self.type = type
         self.raw = raw
         self._key = _load_public(type, raw)
-        self._peer_id: peer_ids.PeerId | None = None
+        self._peer_id: PeerId | None = None
 
     @classmethod
     def from_protobuf(cls, data: bytes) -> PublicKey:
@@ -96,15 +95,24 @@ class PublicKey:
         """
         return cls(*_split(data, MAX_PUBLIC_DATA_BYTES))
 
+    @classmethod
+    def from_peer_id(cls, peer_id: PeerId) -> PublicKey | None:
+        """The key inside the ID; None when the ID holds only a hash of it.
+
+        :raise InvalidKey: the bytes inside are no point on their curve.
+        """
+        inline = peer_id.inline_key
+        return None if inline is None else cls.from_protobuf(inline)
+
     def to_protobuf(self) -> bytes:
         """The bytes that :meth:`from_protobuf` reads, and whose multihash is the peer ID."""
         return _join(self.type, self.raw)
 
     @property
-    def peer_id(self) -> peer_ids.PeerId:
+    def peer_id(self) -> PeerId:
         """The ID of the peer that holds this key."""
         if self._peer_id is None:
-            self._peer_id = peer_ids.PeerId.from_public_key(self)
+            self._peer_id = PeerId.from_key_protobuf(self.to_protobuf())
         return self._peer_id
 
     def verify(self, signature: bytes, data: bytes) -> bool:
@@ -190,7 +198,7 @@ class PrivateKey:
         return _join(self.type, _private_data(self.type, self._key, self.public_key.raw))
 
     @property
-    def peer_id(self) -> peer_ids.PeerId:
+    def peer_id(self) -> PeerId:
         """The ID of the peer that this key makes us."""
         return self.public_key.peer_id
 

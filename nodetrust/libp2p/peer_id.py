@@ -11,8 +11,6 @@ import functools
 import hashlib
 from dataclasses import dataclass
 
-# The two modules need each other: both import the module, not its names.
-from nodetrust.libp2p import keys
 from nodetrust.libp2p.basex import BASE36, BASE58BTC
 from nodetrust.libp2p.errors import InvalidBase, InvalidPeerId
 
@@ -92,21 +90,16 @@ class PeerId:
         return cls(cid[len(_CID_PREFIX) :])
 
     @classmethod
-    def from_public_key(cls, key: keys.PublicKey) -> PeerId:
-        """The ID of the peer that holds *key*; ``key.peer_id`` is the same, remembered."""
-        data = key.to_protobuf()
+    def from_key_protobuf(cls, data: bytes) -> PeerId:
+        """The ID of the peer that holds the key whose protobuf this is; see ``PublicKey.peer_id``."""
         if len(data) <= MAX_INLINE_KEY_BYTES:
             return cls(bytes((0, len(data))) + data)
         return cls(_SHA256_PREFIX + hashlib.sha256(data).digest())
 
-    def public_key(self) -> keys.PublicKey | None:
-        """The key inside the ID; None when the ID holds only a hash of it.
-
-        :raise InvalidKey: the bytes inside are no point on their curve.
-        """
-        if self.multihash.startswith(_SHA256_PREFIX):
-            return None
-        return keys.PublicKey.from_protobuf(self.multihash[2:])
+    @property
+    def inline_key(self) -> bytes | None:
+        """The key's protobuf, where the ID is not only a hash of it; see ``PublicKey.from_peer_id``."""
+        return None if self.multihash.startswith(_SHA256_PREFIX) else self.multihash[2:]
 
     def to_cid_base36(self) -> str:
         """The CID that fits a DNS label (``k51...``): 62 characters for Ed25519, 63 for secp256k1, 56 for a hash."""

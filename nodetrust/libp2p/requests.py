@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from nodetrust.libp2p.connection import Connection
 from nodetrust.libp2p.errors import Libp2pError
-from nodetrust.libp2p.framing import MessageStream
+from nodetrust.libp2p.message_stream import MessageStream
 from nodetrust.libp2p.streams import StreamAddress
 
 Respond = Callable[[MessageStream], Awaitable[None]]

@@ -19,11 +19,11 @@ from zope.interface import implementer
 
 from nodetrust.libp2p.connection import Connection
 from nodetrust.libp2p.errors import DialError, Libp2pError, ListenError, NegotiationError, StreamReset
-from nodetrust.libp2p.framing import MessageStream
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.identify import IDENTIFY, PUSH
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.limits import Limits
+from nodetrust.libp2p.message_stream import MessageStream
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.ping import ping
 from nodetrust.libp2p.records import open_peer_record

@@ -29,7 +29,7 @@ class PeerIdTests(SynchronousTestCase):
             for text in (str(peer_id), peer_id.to_cid_base36(), peer_id.to_cid_base36().upper()):
                 self.assertEqual(PeerId.parse(text), peer_id)
             inline = not str(peer_id).startswith("Qm")
-            self.assertEqual(peer_id.public_key(), public if inline else None)
+            self.assertEqual(PublicKey.from_peer_id(peer_id), public if inline else None)
 
     def test_2018(self) -> None:
         """The peers of 2018 have their bytes, texts and CIDs."""
@@ -98,4 +98,4 @@ class PeerIdTests(SynchronousTestCase):
 
     def test_inline_key_off_the_curve(self) -> None:
         """An ID whose inline bytes are no point has no key."""
-        self.assertRaises(InvalidKey, PeerId(b"\x00\x25\x08\x02\x12\x21\x02" + bytes(32)).public_key)
+        self.assertRaises(InvalidKey, PublicKey.from_peer_id, PeerId(b"\x00\x25\x08\x02\x12\x21\x02" + bytes(32)))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from typing import Any
+from typing import Protocol as Shape
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -14,7 +15,7 @@ from twisted.python.failure import Failure
 from nodetrust.libp2p.channel import Channel
 from nodetrust.libp2p.connection import Connection
 from nodetrust.libp2p.errors import InvalidData, Libp2pError, LimitExceeded, StreamEnded, Timeout
-from nodetrust.libp2p.framing import MessageStream, encode_frame
+from nodetrust.libp2p.framing import encode_frame
 from nodetrust.libp2p.identify.wire import (
     IDENTIFY,
     MAX_MESSAGE_BYTES,
@@ -25,13 +26,13 @@ from nodetrust.libp2p.identify.wire import (
     encode,
     update,
 )
+from nodetrust.libp2p.keys import PrivateKey
+from nodetrust.libp2p.message_stream import MessageStream
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.records import seal_peer_record
-from nodetrust.libp2p.streams import StreamAddress
+from nodetrust.libp2p.requests import Respond
+from nodetrust.libp2p.streams import StreamAddress, StreamFactory
 from nodetrust.libp2p.transports.address import plain_ip
-
-if TYPE_CHECKING:
-    from nodetrust.libp2p.host import Host
 
 PROTOCOL_VERSION = "ipfs/0.1.0"
 """What go-libp2p and js-libp2p say."""
@@ -42,12 +43,29 @@ PUSH_BURST = 10
 PUSH_SECONDS = 5.0
 
 
+class IdentifiedHost(Shape):
+    """What is told of a host, and where it takes our protocols; see `nodetrust.libp2p.host.Host`."""
+
+    key: PrivateKey
+
+    @property
+    def protocols(self) -> Sequence[str]: ...
+
+    def addresses(self) -> Sequence[Multiaddr]: ...
+
+    def connections(self) -> Sequence[Connection]: ...
+
+    def handle(self, protocol_id: str, factory: StreamFactory) -> None: ...
+
+    def handle_messages(self, protocol_id: str, respond: Respond, max_bytes: int, timeout: float | None) -> None: ...
+
+
 class IdentifyService:
     """Identify for one host."""
 
     log = Logger()
 
-    def __init__(self, host: Host, clock: IReactorTime, agent_version: str) -> None:
+    def __init__(self, host: IdentifiedHost, clock: IReactorTime, agent_version: str) -> None:
         self.observers: list[Callable[[Connection], None]] = []
         self._host = host
         self._clock = clock

@@ -35,18 +35,6 @@ async def select_inbound(
     return await _select(channel, Listener(offered), clock, timeout)
 
 
-def select_lazily(channel: Channel, protocol_id: str) -> LazyChannel:
-    """Take `protocol_id` as accepted: return a channel on which the application may write at once.
-
-    The proposal goes out in one write with the application's first bytes, and the listener's answers never reach the
-    application. If the listener refuses, the application's `connectionLost` gets a NegotiationError and the stream is
-    reset. Saves one round trip where the remote side is known to speak the protocol.
-    """
-    lazy = LazyChannel(protocol_id)
-    channel.attach(lazy)
-    return lazy
-
-
 async def _select(channel: Channel, machine: Dialer | Listener, clock: IReactorTime, timeout: float) -> str:
     selected = converse(channel, machine, NegotiationError, "a protocol was agreed on")
     selected.addTimeout(timeout, clock, lambda _, seconds: _timed_out(seconds))
@@ -58,7 +46,12 @@ def _timed_out(seconds: float) -> Failure:
 
 
 class LazyChannel(TransportChannel):
-    """The channel that `select_lazily` returns: it lies on the one that it negotiates for."""
+    """Takes `protocol_id` as accepted: attached to a channel, it is a channel on which one may write at once.
+
+    The proposal goes out in one write with the application's first bytes, and the listener's answers never reach the
+    application. If the listener refuses, the application's `connectionLost` gets a NegotiationError and the stream is
+    reset. Saves one round trip where the remote side is known to speak the protocol.
+    """
 
     def __init__(self, protocol_id: str) -> None:
         super().__init__()

@@ -26,7 +26,7 @@ def sign(key: PrivateKey, topic: str, data: bytes, seqno: int) -> Message:
     """Our message. The public key goes with it only if nobody could take it out of our peer ID."""
     peer_id = key.peer_id
     unsigned = Message(peer_id.multihash, data, seqno.to_bytes(SEQNO_BYTES, "big"), topic)
-    shown_key = key.public_key.to_protobuf() if peer_id.public_key() is None else None
+    shown_key = key.public_key.to_protobuf() if peer_id.inline_key is None else None
     return replace(unsigned, signature=key.sign(SIGN_PREFIX + encode_message(unsigned)), key=shown_key)
 
 
@@ -61,7 +61,7 @@ def check(message: Message) -> None:
 def _public_key(author: PeerId, shown: bytes | None) -> PublicKey:
     """The author's key, from the ID or from the message; a key that is shown must be the author's in any case."""
     if shown is None:
-        inline = author.public_key()
+        inline = PublicKey.from_peer_id(author)
         if inline is None:
             raise MessageInvalid("no key, and the author's ID is only the hash of it")
         return inline

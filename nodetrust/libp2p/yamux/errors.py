@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.error import ConnectionLost
 
-from nodetrust.libp2p.errors import Libp2pError, MuxerError
+from nodetrust.libp2p.errors import ConnectionClosed, Libp2pError, LimitExceeded, MuxerError
 
 
 class YamuxError(Libp2pError):
@@ -19,11 +19,11 @@ class YamuxProtocolError(YamuxError, MuxerError):
         self.code = code
 
 
-class SessionClosedError(YamuxError):
+class SessionClosedError(YamuxError, ConnectionClosed):
     """The session has ended or is ending: no stream can be opened on it."""
 
 
-class TooManyStreamsError(YamuxError):
+class TooManyStreamsError(YamuxError, LimitExceeded):
     """So many of our streams wait for the remote side's acknowledgement that no more may be opened now."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone
@@ -27,9 +28,9 @@ from nodetrust.libp2p.yamux.events import (
     WindowOpened,
 )
 from nodetrust.libp2p.yamux.machine import MAX_FRAME_PAYLOAD, Session
-from nodetrust.libp2p.yamux.stream import YamuxStream
+from nodetrust.libp2p.yamux.stream import StreamOwner, YamuxStream
 from nodetrust.libp2p.yamux.window import RECEIVE_BUDGET_BYTES
-from nodetrust.libp2p.yamux.wire import HEADER_BYTES, SessionCode, StreamCode
+from nodetrust.libp2p.yamux.wire import SessionCode, StreamCode
 
 KEEP_ALIVE_SECONDS = 30.0
 """Between two pings (go-yamux, js)."""
@@ -43,16 +44,16 @@ STREAM_CLOSE_SECONDS = 30.0
 SESSION_CLOSE_SECONDS = 10.0
 """How long the channel below may take to close before it is aborted."""
 
-BATCH_BYTES = MAX_FRAME_PAYLOAD + HEADER_BYTES
-"""What is written at once: frames that fill one Noise message."""
+StreamT = TypeVar("StreamT", bound=YamuxStream)
 
 
 @implementer(IPushProducer)
-class YamuxSession(Protocol):
+class YamuxSession(Protocol, Generic[StreamT]):
     """Many streams over one channel. Nothing happens before `start`.
 
     `on_stream(stream)` is called for each stream that the remote side opens, already acknowledged; attach a protocol to
-    it. `on_closed(reason)` is called once, when the channel below is gone.
+    it. `on_closed(reason)` is called once, when the channel below is gone. `make_stream` makes the streams, of both
+    sides: a class that knows more of its streams than the muxer does.
     """
 
     _log = Logger()
@@ -62,15 +63,17 @@ class YamuxSession(Protocol):
         channel: Channel,
         dialer: bool,
         clock: IReactorTime,
-        on_stream: Callable[[YamuxStream], None],
+        on_stream: Callable[[StreamT], None],
         on_closed: Callable[[Failure], None],
         *,
+        make_stream: Callable[[StreamOwner, int], StreamT],
         receive_budget: int = RECEIVE_BUDGET_BYTES,
     ) -> None:
-        self.streams: dict[int, YamuxStream] = {}
+        self.streams: dict[int, StreamT] = {}
         self._channel = channel
         self._clock = clock
         self._on_stream = on_stream
+        self._make_stream = make_stream
         self._on_closed = on_closed
         self._machine = Session(dialer, receive_budget)
         self._ready: deque[YamuxStream] = deque()
@@ -108,13 +111,13 @@ class YamuxSession(Protocol):
         """The last measured round trip, None before the first one."""
         return self._machine.rtt_seconds
 
-    def open_stream(self) -> YamuxStream:
+    def open_stream(self) -> StreamT:
         """Open a stream; it can be written to at once.
 
         Raises `SessionClosedError`, or `TooManyStreamsError` while the remote side has too many to acknowledge.
         """
         stream_id = self._machine.open_stream(self._clock.seconds())
-        stream = self.streams[stream_id] = YamuxStream(self, stream_id)
+        stream = self.streams[stream_id] = self._make_stream(self, stream_id)
         self._pump()
         return stream
 
@@ -188,7 +191,7 @@ class YamuxSession(Protocol):
     def _stream_opened(self, event: StreamOpened) -> None:
         if event.stream_id not in self._machine:
             return  # opened and reset in one breath: a flood of these costs nothing above
-        stream = self.streams[event.stream_id] = YamuxStream(self, event.stream_id)
+        stream = self.streams[event.stream_id] = self._make_stream(self, event.stream_id)
         self._machine.accept(event.stream_id)
         self._on_stream(stream)
 

@@ -8,10 +8,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.libp2p.framing import MessageStream, encode_frame
+from nodetrust.libp2p.framing import encode_frame
 from nodetrust.libp2p.identify.service import EXCHANGE_SECONDS, PUSH_BURST, PUSH_SECONDS, IdentifyService
 from nodetrust.libp2p.identify.wire import IDENTIFY, MAX_MESSAGES, PUSH, Identify, encode
 from nodetrust.libp2p.keys import PrivateKey
+from nodetrust.libp2p.message_stream import MessageStream
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.testing.memory import Wire
 

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from nodetrust.libp2p.errors import NegotiationError
-from nodetrust.libp2p.multistream.transport import select_inbound, select_lazily, select_outbound
+from nodetrust.libp2p.multistream.transport import LazyChannel, select_inbound, select_outbound
 from nodetrust.libp2p.multistream.wire import HEADER, encode_message
 from nodetrust.testing.memory import Wire
 
@@ -150,7 +150,8 @@ class SelectTests(SynchronousTestCase):
 class SelectLazilyTests(SynchronousTestCase):
     def setUp(self):
         self.wire = Wire()
-        self.lazy = select_lazily(self.wire.dialer, "/a")
+        self.lazy = LazyChannel("/a")
+        self.wire.dialer.attach(self.lazy)
 
     def answer(self, data):
         self.wire.listener.write(data)

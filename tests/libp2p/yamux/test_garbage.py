@@ -6,7 +6,7 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.libp2p.yamux import YamuxSession
+from nodetrust.libp2p.yamux import YamuxSession, YamuxStream
 from nodetrust.libp2p.yamux.wire import FrameType, encode
 from nodetrust.testing.memory import Wire
 from tests.libp2p.muxer_compliance import Echo, HalfCloseRecorder
@@ -54,7 +54,7 @@ class GarbageSessionTests(SynchronousTestCase):
             streams.append(stream)
             stream.attach(PROTOCOLS[stream.stream_id % len(PROTOCOLS)]())
 
-        session = YamuxSession(wire.listener, dialer, clock, opened, closed.append)
+        session = YamuxSession(wire.listener, dialer, clock, opened, closed.append, make_stream=YamuxStream)
         session.start()
         opened(session.open_stream())
         for frame, seconds in steps:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.libp2p.yamux import YamuxSession
+from nodetrust.libp2p.yamux import YamuxSession, YamuxStream
 from nodetrust.libp2p.yamux.send_queue import SendQueue
 from nodetrust.testing.memory import Wire
 from tests.libp2p.muxer_compliance import HalfCloseRecorder
@@ -28,7 +28,7 @@ class RoundTripTests(SynchronousTestCase):
             stream.attach(inbound[stream.stream_id])
 
         sessions = [
-            YamuxSession(channel, dialer, clock, opened, lambda reason: None)
+            YamuxSession(channel, dialer, clock, opened, lambda reason: None, make_stream=YamuxStream)
             for channel, dialer in ((wire.dialer, True), (wire.listener, False))
         ]
         for session in sessions:

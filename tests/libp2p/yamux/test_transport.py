@@ -5,7 +5,7 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.libp2p.yamux import StreamResetError, YamuxSession
+from nodetrust.libp2p.yamux import StreamResetError, YamuxSession, YamuxStream
 from nodetrust.libp2p.yamux.transport import (
     KEEP_ALIVE_SECONDS,
     PING_TIMEOUT_SECONDS,
@@ -19,7 +19,7 @@ from tests.libp2p.muxer_compliance import HalfCloseRecorder, MuxerCompliance
 
 class YamuxComplianceTests(MuxerCompliance, SynchronousTestCase):
     def make_session(self, channel, dialer, clock, on_stream, on_closed):
-        session = YamuxSession(channel, dialer, clock, on_stream, on_closed)
+        session = YamuxSession(channel, dialer, clock, on_stream, on_closed, make_stream=YamuxStream)
         session.start()
         return session
 
@@ -32,7 +32,9 @@ class YamuxSessionTests(SynchronousTestCase):
         self.clock = Clock()
         self.streams = []
         self.closed = []
-        self.session = YamuxSession(self.wire.listener, False, self.clock, self.opened, self.closed.append)
+        self.session = YamuxSession(
+            self.wire.listener, False, self.clock, self.opened, self.closed.append, make_stream=YamuxStream
+        )
         self.remote = Protocol()
         self.received = bytearray()
         self.remote.dataReceived = self.received.extend
