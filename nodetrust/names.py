@@ -158,14 +158,6 @@ def wildcard_for_peer(peer_id: PeerId, zone: str) -> str:
     return _below(zone, "*." + label_for_peer(peer_id))
 
 
-def name_for_address_of_peer(address: IPAddress, peer_id: PeerId, zone: str) -> str:
-    """``ip41-2-3-4.p<id0>.<zone>``: an address under its peer's name, which the peer's wildcard covers.
-
-    :raise InvalidName: it would be longer than a name may be.
-    """
-    return _below(zone, f"{label_for_address(address)}.{label_for_peer(peer_id)}")
-
-
 def check_zone(zone: str) -> str:
     """*zone* in lower case and without a final dot.
 

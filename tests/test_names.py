@@ -16,7 +16,6 @@ from nodetrust.names import (
     label_for_address,
     label_for_peer,
     name_for_address,
-    name_for_address_of_peer,
     name_for_peer,
     packed_address_from_label,
     peer_from_label,
@@ -209,13 +208,12 @@ class PeerLabelTests(SynchronousTestCase):
 
 class NameTests(SynchronousTestCase):
     def test_forms(self) -> None:
-        """The names of an address, of a peer, of both, and the wildcard that covers a peer's addresses."""
+        """The names of an address, of a peer, and the wildcard that covers a peer's addresses."""
         peer_label = label_for_peer(PEER)
         address = ip_address("1.2.3.4")
         self.assertEqual(name_for_address(address, ZONE), f"ip41-2-3-4.{ZONE}")
         self.assertEqual(name_for_peer(PEER, ZONE), f"{peer_label}.{ZONE}")
         self.assertEqual(wildcard_for_peer(PEER, ZONE), f"*.{peer_label}.{ZONE}")
-        self.assertEqual(name_for_address_of_peer(address, PEER, ZONE), f"ip41-2-3-4.{peer_label}.{ZONE}")
 
     def test_too_long(self) -> None:
         """Below a very long zone there is no room for a name."""
