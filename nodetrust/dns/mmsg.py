@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
-from nodetrust.dns.exchange import FLEETING, MAX_DATAGRAM_BYTES
+from nodetrust.dns.exchange import FLEETING, MAX_DATAGRAM_BYTES, learns_destination
 from nodetrust.dns.respond import Responder
 from nodetrust.dns.wire import MAX_UDP_BYTES
 
@@ -25,6 +25,10 @@ SLOTS = 64
 _STRIDE = MAX_DATAGRAM_BYTES + 64  # not a power of two, or all slots would share a few lines of the cache
 _ADDRESSES = {socket.AF_INET: (16, 4, 8), socket.AF_INET6: (28, 8, 24)}
 """By family: the size of its sockaddr, and from where to where in it the address stands."""
+
+_CONTROLS = {socket.AF_INET: (socket.CMSG_SPACE(12), 4), socket.AF_INET6: (socket.CMSG_SPACE(20), 8)}
+"""By family: the size of the control message that says where a datagram was sent to (in_pktinfo, in6_pktinfo), and the
+word of four octets in it that is the number of the interface."""
 
 _PORT_AT = 2 // 2
 """Where the port stands, in words of two octets."""
@@ -76,6 +80,7 @@ class ManyAtOnce:
         self._answers = bytearray(SLOTS * MAX_UDP_BYTES)
         self._starts = range(0, SLOTS * _STRIDE, _STRIDE)
         self._addresses = [slice(at + begin, at + end) for at in range(0, len(names), self._name_bytes)]
+        self._control_bytes, self._interface_at = _CONTROLS[udp.family] if learns_destination(udp) else (0, 0)
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -87,6 +92,9 @@ class ManyAtOnce:
         self._out_parts = (_Iovec * SLOTS).from_buffer(out_words)
         self._out_starts = memoryview(out_words).cast("L")[0::2]
         self._out_lengths = memoryview(out_words).cast("L")[1::2]
+        controls = bytearray(SLOTS * self._control_bytes or ctypes.sizeof(ctypes.c_int))
+        controls_at = ctypes.addressof(ctypes.c_char.from_buffer(controls))
+        self._interfaces = memoryview(controls).cast("I")[self._interface_at :: self._control_bytes // 4 or 1]
         in_words = bytearray(SLOTS * _HEADER_BYTES)
         self._in = (_Mmsghdr * SLOTS).from_buffer(in_words)
         self._out = (_Mmsghdr * SLOTS)()
@@ -97,6 +105,11 @@ class ManyAtOnce:
                 header = headers[slot].header
                 header.name, header.name_length = names + slot * self._name_bytes, self._name_bytes
                 header.iov, header.iov_count = ctypes.addressof(parts[slot]), 1
+                if self._control_bytes:
+                    header.control, header.control_length = (
+                        controls_at + slot * self._control_bytes,
+                        self._control_bytes,
+                    )
         self._in_at, self._out_at = ctypes.addressof(self._in), ctypes.addressof(self._out)
 
     def exchange(self) -> int:
@@ -125,6 +138,8 @@ class ManyAtOnce:
         del starts[-1]
         self._out_starts[:count] = starts
         self._out_lengths[:count] = array("L", lengths)
+        if self._control_bytes:  # what said "to" says "from" now, whichever interface leads there
+            self._interfaces[:count] = array("I", bytes(count * self._interfaces.itemsize))
         for begin, end in _runs(responses):
             self._send_run(begin, end)
 

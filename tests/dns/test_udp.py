@@ -78,6 +78,31 @@ class ExchangeTests:
             self.assertEqual((answer[:2], answer[-4:]), (b"\0\2", ANSWER_END))
         self.assertEqual(self.responder.counters.answered, 6)
 
+    def test_answers_from_where_it_was_asked(self) -> None:
+        """On a socket for every address, an answer comes from the one that the query went to."""
+        for family, every, asked in ((socket.AF_INET, "0.0.0.0", "127.0.0.2"), (socket.AF_INET6, "::", "::1")):
+            with socket.socket(family, socket.SOCK_DGRAM) as server, bound(family) as client:
+                server.setblocking(False)
+                server.bind((every, 0))
+                exchange = self.make(server, self.responder)
+                client.connect((asked, server.getsockname()[1]))  # it takes datagrams from there alone
+                for number in (1, 2):
+                    client.send(with_id(number))
+                    self.assertEqual(exchange.exchange(), 1)
+                    self.assertEqual(client.recv(500)[:2], number.to_bytes(2, "big"))
+
+    def test_both_families(self) -> None:
+        """A socket for every address answers IPv4 too, from where it was asked."""
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as server, bound() as client:
+            server.setblocking(False)
+            server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            server.bind(("::", 0))
+            exchange = self.make(server, self.responder)
+            client.connect(("127.0.0.2", server.getsockname()[1]))
+            client.send(with_id(1))
+            exchange.exchange()
+            self.assertEqual(client.recv(500)[:2], b"\0\1")
+
     def test_silence_between_answers(self) -> None:
         """Responses and scraps get nothing, wherever in a batch they stand; what is cut off is refused."""
         response, scrap = packet(flags=0x8000), b"short"
@@ -140,18 +165,21 @@ class OneByOneTests(ExchangeTests, SynchronousTestCase):
 
     def test_forged_ports_and_failures(self) -> None:
         """Port 0 is nobody's; what the system does not take is counted, and the next query is answered."""
-        waiting = [(packet(), ("192.0.2.7", port)) for port in (0, 1, 2)]
+        waiting = [(packet(), [], 0, ("192.0.2.7", port)) for port in (0, 1, 2)]
         sent = []
 
         class Socket:
             family = socket.AF_INET
 
-            def recvfrom(self, size: int) -> tuple[bytes, tuple[str, int]]:
+            def getsockname(self) -> tuple[str, int]:
+                return "192.0.2.1", 53
+
+            def recvmsg(self, size: int, control_size: int) -> tuple[bytes, list[object], int, tuple[str, int]]:
                 if not waiting:
                     raise BlockingIOError(errno.EAGAIN, "")
                 return waiting.pop(0)
 
-            def sendto(self, data: bytes, address: tuple[str, int]) -> None:
+            def sendmsg(self, data: object, control: object, flags: int, address: tuple[str, int]) -> None:
                 if address[1] == 1:
                     raise OSError(errno.ENOBUFS, "No buffer space available")
                 sent.append(address)
