@@ -24,7 +24,7 @@ MAX_VALUES = 100_000  # about 40 MB; the load we promise is half of it
 _VALUE = re.compile(r"[A-Za-z0-9_-]{43}")  # base64url of a SHA-256
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Challenge:
     """A TXT value for `_acme-challenge.<name>`; `name` is whole (zone included) and in lower case."""
 

@@ -86,6 +86,7 @@ class Dns01:
         try:
             await self._obey(caller, message)
         except ChallengeRefused as error:
+            self._responder.counters.challenges_refused += 1
             reason = str(error)[:MAX_REASON_CHARACTERS]
             level = (
                 LogLevel.debug if error.error == E_NOT_AUTHORIZED else LogLevel.warn
@@ -103,11 +104,13 @@ class Dns01:
         challenge = decide(self._responder.authority.zone.origin, request.fqdn, request.value)
         if request.remove:
             await self._challenges.remove(challenge)
+            self._responder.counters.challenges_removed += 1
         else:
             await self._challenges.add(challenge)
             if not self._is_answered(challenge):
                 await self._challenges.remove(challenge)
                 raise ChallengeRefused(E_OTHER, f"{request.fqdn}: this server's zone file has other records there")
+            self._responder.counters.challenges_added += 1
         done = "removed" if request.remove else "added"
         self.log.info("{caller} {done} a challenge for {name}", caller=str(caller), done=done, name=request.fqdn)
 

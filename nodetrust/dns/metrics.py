@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
+from prometheus_client import ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
@@ -117,6 +118,7 @@ def serve_metrics(
 ) -> IListeningPort:
     """Answer at `place` over HTTP. Raises CannotBind with the system's reason."""
     registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
     registry.register(DnsCollector(counters, gauges))
     site = Site(_MetricsPage(registry), timeout=IDLE_SECONDS)
     site.noisy = False

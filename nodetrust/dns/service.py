@@ -12,9 +12,12 @@ from nodetrust.dns.answering import Answering
 from nodetrust.dns.authority import read_zone
 from nodetrust.dns.challenges import ChallengeTable
 from nodetrust.dns.dns01 import IDLE_SECONDS, Challenges, ChallengesInMemory, Dns01
+from nodetrust.dns.journal import Journal
+from nodetrust.dns.kept import JOURNAL_FILE, Clocks, Kept, restore
 from nodetrust.dns.reload import ZoneReload
 from nodetrust.dns.settings import DnsSettings
 from nodetrust.dns.sockets import open_sockets
+from nodetrust.dns.surroundings import Surroundings
 from nodetrust.dns.workers.pool import ChallengesInWorkers, Pool
 from nodetrust.dns.zone import Zone
 from nodetrust.libp2p.host import Host
@@ -39,6 +42,8 @@ class DnsService(RoleService):
         self._answering: Answering | None = None
         self._pool: Pool | None = None
         self._reload: ZoneReload | None = None
+        self._journal: Journal | None = None
+        self._surroundings: Surroundings | None = None
 
     @property
     def places(self) -> list[str]:
@@ -51,6 +56,9 @@ class DnsService(RoleService):
         """Read the zone, bind the ports, then listen for the issue server."""
         settings = self.settings
         table = ChallengeTable(settings.challenge_seconds)
+        clocks = Clocks(self.seconds)
+        self._journal = journal = Journal(settings.state / JOURNAL_FILE)
+        restore(journal, table, clocks)
         zone = read_zone(settings)
         self._answering = answering = Answering(self.reactor, settings, zone, table, self.seconds)
         challenges: Challenges = ChallengesInMemory(table, self.seconds)
@@ -63,6 +71,7 @@ class DnsService(RoleService):
         else:
             for place in settings.listen_dns:
                 answering.answer_on(open_sockets(place, shared=settings.share_port))
+        challenges = Kept(self.reactor, challenges, journal, table.life_seconds, clocks)
         self._reload = ZoneReload(self.reactor, lambda: read_zone(settings), zone, put_in_force)
         self._reload.start()
         self.log.info(
@@ -70,6 +79,8 @@ class DnsService(RoleService):
             zone=settings.zone,
             places=", ".join(self.places),
         )
+        self._surroundings = Surroundings(self.reactor, settings, answering)
+        self._surroundings.start()
         self.host = host = open_host(self.reactor, settings)
         dns01 = Dns01(answering.responder, challenges, frozenset(settings.admins))
         host.handle_messages(DNS01_PROTOCOL, dns01.serve, MAX_DNS01_REQUEST_BYTES, IDLE_SECONDS)
@@ -79,9 +90,13 @@ class DnsService(RoleService):
         """Close the ports, then every connection."""
         if self._reload is not None:
             self._reload.stop()
+        if self._surroundings is not None:
+            await self._surroundings.stop()
         if self._pool is not None:
             await self._pool.stop()
         if self._answering is not None:
             await self._answering.close()
         if self.host is not None:
             await self.host.stop()
+        if self._journal is not None:
+            self._journal.close()

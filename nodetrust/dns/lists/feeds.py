@@ -7,10 +7,11 @@ its owner nothing. What arrives is checked before it takes the old one's place. 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
+from treq.client import HTTPClient
+from twisted.internet import defer, error
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError, SSLError, TimeoutError
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -26,21 +27,15 @@ FETCH_SECONDS = 60.0
 
 _USER_AGENT = b"nodetrust-dns"
 _UNREACHABLE = (
-    ConnectError,
-    ConnectionClosed,
-    DNSLookupError,
+    error.ConnectError,
+    error.ConnectionClosed,
+    error.DNSLookupError,
+    error.SSLError,
+    error.TimeoutError,
+    defer.TimeoutError,
     ResponseFailed,
     ResponseNeverReceived,
-    SSLError,
-    TimeoutError,
-    CancelledError,
 )
-
-
-class HttpClient(Protocol):
-    """What a feed needs of `treq.client.HTTPClient`."""
-
-    def get(self, url: str, **options: Any) -> Deferred[Any]: ...
 
 
 class Feeds:
@@ -48,7 +43,7 @@ class Feeds:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, client: HttpClient, feeds: Sequence[Feed], seconds: float) -> None:
+    def __init__(self, reactor: Any, client: HTTPClient, feeds: Sequence[Feed], seconds: float) -> None:
         self._reactor = reactor
         self._client = client
         self._feeds = feeds
@@ -78,8 +73,10 @@ class Feeds:
         for feed in self._feeds:
             try:
                 await self._fetch(feed)
-            except ListError as error:
-                self.log.error("a feed stays as it was: {error}", error=str(error))
+            except CancelledError:
+                return
+            except ListError as refused:
+                self.log.error("a feed stays as it was: {error}", error=str(refused))
             except Exception:  # a bug must not end the timer, nor keep the other feeds from being fetched
                 self.log.failure("the feed {url} could not be fetched", url=feed.url)
 
@@ -87,8 +84,8 @@ class Feeds:
         try:
             request = Deferred.fromCoroutine(self._request(feed, known_version(feed)))
             fetched = await request.addTimeout(FETCH_SECONDS, self._reactor)
-        except _UNREACHABLE as error:
-            raise ListError(f"{feed.url}: {type(error).__name__} {str(error)[:200]}") from error
+        except _UNREACHABLE as reason:
+            raise ListError(f"{feed.url}: {type(reason).__name__} {str(reason)[:200]}") from reason
         if fetched is None:
             self.log.debug("the feed {url} has not changed", url=feed.url)
             return
@@ -96,12 +93,12 @@ class Feeds:
         prefixes = await self._in_thread(lambda: read_list(content, feed.url, from_others=True))
         try:
             await self._in_thread(lambda: keep(feed, content, version))
-        except OSError as error:
-            raise ListError(f"{feed.path}: cannot be written: {error.strerror}") from error
+        except OSError as refused:
+            raise ListError(f"{feed.path}: cannot be written: {refused.strerror}") from refused
         self.log.info("the feed {url} has changed: {count} prefixes", url=feed.url, count=len(prefixes))
 
     async def _request(self, feed: Feed, known: Version) -> tuple[bytes, Version] | None:
-        headers = {b"User-Agent": [_USER_AGENT]}
+        headers: dict[bytes | str, list[bytes | str]] = {b"User-Agent": [_USER_AGENT]}
         if known.etag:
             headers[b"If-None-Match"] = [known.etag.encode("utf-8")]
         if known.last_modified:

@@ -7,9 +7,7 @@ from pathlib import Path
 import dns.message
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.dns.counters import Counters
@@ -21,6 +19,7 @@ from nodetrust.dns.lists.wire import read_list
 from nodetrust.dns.respond import Responder
 from nodetrust.dns.sources import every_address
 from tests.dns.example import ask, authority, rows
+from tests.dns.threads import ThreadlessClock
 
 NETWORKS = st.one_of(
     st.tuples(st.integers(0, (1 << 32) - 1), st.integers(0, 32)).map(
@@ -124,23 +123,6 @@ class DenialTests(SynchronousTestCase):
         self.assertFalse(lists.deny(packed("1.2.3.4")))
 
 
-class _Threads(Clock):
-    """A reactor whose threads are done at once."""
-
-    def getThreadPool(self) -> "_Threads":
-        return self
-
-    def callInThreadWithCallback(self, done, call, *args, **kwargs) -> None:
-        try:
-            result, success = call(*args, **kwargs), True
-        except BaseException:
-            result, success = Failure(), False
-        done(success, result)
-
-    def callFromThread(self, call, *args, **kwargs) -> None:
-        call(*args, **kwargs)
-
-
 class FileTests(SynchronousTestCase):
     """`ListFiles`."""
 
@@ -150,7 +132,7 @@ class FileTests(SynchronousTestCase):
         self.deny, self.allow, self.fetched = folder / "deny", folder / "allow", folder / "fetched"
         self.deny.write_text("1.2.0.0/16\n")
         self.allow.write_text("1.2.3.0/24\n")
-        self.reactor = _Threads()
+        self.reactor = ThreadlessClock()
         self.in_force: list[Lists] = []
         files = [ListFile(self.deny), ListFile(self.allow, allows=True), ListFile(self.fetched, fetched=True)]
         self.files = ListFiles(self.reactor, files, self.in_force.append)

@@ -1,0 +1,87 @@
+"""What one process of a DNS server does beside answering: metrics are served, and lists of others fetched.
+
+Their libraries are imported for those who use them: they would double the time of the start.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import maybeDeferred
+from twisted.internet.interfaces import IDelayedCall, IListeningPort
+from twisted.logger import Logger
+
+from nodetrust.dns.answering import Answering
+from nodetrust.dns.errors import CannotBind
+from nodetrust.dns.lists.build import feeds
+from nodetrust.dns.settings import DnsSettings
+from nodetrust.settings import HostPort
+
+RETRY_SECONDS = 1.0
+"""While the server that this one replaces still has the address of the metrics."""
+
+CONNECT_SECONDS = 10.0
+
+
+class Surroundings:
+    """Both, as far as the settings ask for them. `metrics_port` is the bound port."""
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, settings: DnsSettings, answering: Answering) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._answering = answering
+        self._feeds: Any = None
+        self._retry: IDelayedCall | None = None
+        self.metrics_port: IListeningPort | None = None
+
+    def start(self) -> None:
+        """Serve and fetch. Raises CannotBind for the address of the metrics."""
+        if self._settings.metrics_listen is not None:
+            self._serve(self._settings.metrics_listen)
+        if self._settings.deny_feeds:
+            self._fetch()
+
+    async def stop(self) -> None:
+        """Serve and fetch no more; returns when the port is closed."""
+        if self._feeds is not None:
+            self._feeds.stop()
+        if self._retry is not None and self._retry.active():
+            self._retry.cancel()
+        if self.metrics_port is not None:
+            await maybeDeferred(self.metrics_port.stopListening)
+
+    def gauges(self) -> dict[str, tuple[str, float]]:
+        """What is so now, beside what was counted."""
+        answering = self._answering
+        return {
+            "challenges": ("ACME challenges in force", len(answering.table)),
+            "tcp_connections": ("TCP connections to this process", len(answering.factory.connections)),
+            "denied_prefixes": ("Prefixes on denylists", len(answering.lists.denied)),
+            "allowed_prefixes": ("Prefixes on allowlists", len(answering.lists.allowed)),
+            "zone_serial": ("The zone's serial", answering.responder.authority.zone.serial),
+        }
+
+    def _serve(self, place: HostPort) -> None:
+        from nodetrust.dns.metrics import serve_metrics  # noqa: PLC0415  # as said above
+
+        try:
+            self.metrics_port = serve_metrics(
+                self._reactor, place, lambda: self._answering.responder.counters, self.gauges
+            )
+        except CannotBind as error:
+            if not self._settings.share_port:
+                raise
+            self.log.debug("{error}; once more soon", error=str(error))
+            self._retry = self._reactor.callLater(RETRY_SECONDS, self._serve, place)
+
+    def _fetch(self) -> None:
+        from treq.client import HTTPClient  # noqa: PLC0415  # as said above
+        from twisted.web.client import Agent  # noqa: PLC0415
+
+        from nodetrust.dns.lists.feeds import Feeds  # noqa: PLC0415
+
+        client = HTTPClient(Agent(self._reactor, connectTimeout=CONNECT_SECONDS))
+        self._feeds = Feeds(self._reactor, client, feeds(self._settings), self._settings.feed_seconds)
+        self._feeds.start()
