@@ -1,0 +1,1 @@
+`twistd nodetrust-dns --workers N` answers DNS in N processes on one port; one that dies is replaced without losing a query. With `--share-port` a new server can take over from a running one: start it, then stop the old one.
