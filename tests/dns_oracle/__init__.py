@@ -6,7 +6,7 @@
 * `summary.py`: an answer in one short line; `table.py` reads and writes such lines
 * `servers.py`: starts the four anchors and ours with the same static zone; `exchange.py` asks them
 * `test_rows.py`: the rows without any other server; `test_matrix.py`: beside the anchors, over UDP, TCP and TCP split
-* `internet.py`: a network namespace with a root, a TLD and our server; `names.py`: every form of name in our zone there;
+* `internet.py`: a network namespace with a root, a TLD and our server; `names.py`: every form of name in that zone;
   `test_tools.py`: what Zonemaster, dnsviz, Unbound, kdig, dig and dnspython say
 * `test_dnssec_unbound.py`: a signed zone with children, before Unbound and delv
 * `test_export.py`: zone checkers read what `nodetrust zone export` prints
