@@ -9,7 +9,8 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from nodetrust.certificates import make_key
 from nodetrust.issue.service import IssueService
-from nodetrust.messages import ECDSA_P256, OK, RSA, IssueResponse
+from nodetrust.messages import E_OTHER, ECDSA_P256, OK, RSA, IssueResponse
+from nodetrust.store import StoreError
 from tests.servers import LOOPBACK_NAME, Peer, Servers, ServersTestCase, reactor
 
 
@@ -77,6 +78,37 @@ class IssuingTests(ServersTestCase):
         peer.key = make_key(ECDSA_P256)
         self.assertFalse((await self.asked(peer)).fromCache)
         self.assertEqual((servers.orders, servers.accounts), (2, 1))
+
+    async def test_a_store_that_fails(self) -> None:
+        """A certificate that the CA has counted is handed over although it could not be kept."""
+        servers = await self.start()
+        peer = await self.connected_peer(servers)
+        assert servers.issue.orders is not None
+
+        async def fail(certificate: object) -> None:
+            raise StoreError("the disk is full")
+
+        self.patch(servers.issue.orders._store, "save_certificate", fail)
+        self.assertFalse((await self.asked(peer)).fromCache)
+        self.assertEqual(servers.stored_certificates(), 0)
+
+    async def test_a_bug_in_an_order(self) -> None:
+        """The peer gets an answer, the log the traceback, and the next request is served."""
+        servers = await self.start()
+        peer = await self.connected_peer(servers)
+        orders = servers.issue.orders
+        assert orders is not None
+        ask_ca = orders._ask_ca
+
+        async def break_down(*_: object) -> None:
+            raise ZeroDivisionError
+
+        orders._ask_ca = break_down  # type: ignore[assignment,method-assign]
+        response = await peer.ask(peer.request())
+        self.assertEqual((response.error, "its log says how" in response.message), (E_OTHER, True))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        orders._ask_ca = ask_ca  # type: ignore[method-assign]
+        await self.asked(peer)
 
     async def test_a_start_that_is_stopped(self) -> None:
         """Nothing is left of it: no thread of the store, no port."""

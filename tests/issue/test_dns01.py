@@ -95,9 +95,8 @@ class DnsServersTests(SynchronousTestCase):
             servers, streams = self.servers(ONE, TWO)
             done = Deferred.fromCoroutine(servers.publish(CHALLENGES[:1]))
             streams[TWO].answer(OK)
-            streams[ONE].reads[0].callback(answer) if isinstance(answer, bytes) else streams[ONE].reads[0].errback(
-                answer
-            )
+            fire = streams[ONE].reads[0].callback if isinstance(answer, bytes) else streams[ONE].reads[0].errback
+            fire(answer)
             self.assertIn(f"{ONE} did not answer", str(self.failureResultOf(done, DnsServerError).value))
 
     def test_withdrawing_goes_on_without_those_out_of_reach(self):
