@@ -104,7 +104,7 @@ def answer(query: Query, authority: Authority, now: float) -> Answer:
         return _decide(query, authority, now)
     if query.edns.version:
         return Answer(Rcode.BADVERS)
-    decided = _decide(query, authority, now)
+    decided = Answer(Rcode.NOERROR) if query.asks_nothing else _decide(query, authority, now)
     server_id = authority.identity.server_id
     if server_id and any(code == NSID for code, _ in query.edns.options):
         return replace(decided, options=((NSID, server_id),))

@@ -51,6 +51,9 @@ EdnsOption: TypeAlias = tuple[int, bytes]
 NSID = 3
 """The option in which a server says which of several it is, if asked (RFC 5001)."""
 
+COOKIE = 10
+"""The option that shows that both sides have met before (RFC 7873)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Edns:
@@ -65,7 +68,10 @@ class Edns:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question in opcode QUERY. `question` is the section as it came, in its own case; `name` is in lower case."""
+    """A question in opcode QUERY. `question` is the section as it came, in its own case; `name` is in lower case.
+
+    Who wants a server cookie alone may ask nothing (RFC 7873 §5.4): the name is the root, type and class are 0.
+    """
 
     id: int
     flags: int
@@ -74,6 +80,11 @@ class Query:
     type: int
     class_: int
     edns: Edns | None
+
+    @property
+    def asks_nothing(self) -> bool:
+        """Whether there was no question."""
+        return not self.question and not self.class_
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +117,20 @@ def read_query(packet: bytes) -> Query:
         raise NotAQuery("a response")
     if opcode := flags & _OPCODE_MASK:
         raise BadQuery(_OPCODE_RCODES.get(opcode, Rcode.NOTIMP))
-    if questions != 1 or answers or authorities > 1 or additional > MAX_ADDITIONAL_RECORDS:
+    if questions > 1 or answers or authorities > 1 or additional > MAX_ADDITIONAL_RECORDS:
         raise BadQuery(Rcode.FORMERR)
     try:
-        name, offset = _read_name(packet, HEADER.size)
-        type_, class_ = _TYPE_CLASS.unpack_from(packet, offset)
-        question = packet[HEADER.size : offset + 4]
+        name, offset = _read_name(packet, HEADER.size) if questions else ((), HEADER.size)
+        type_, class_ = _TYPE_CLASS.unpack_from(packet, offset) if questions else (0, 0)
+        offset += 4 * questions
+        question = packet[HEADER.size : offset]
         if authorities and type_ != Type.IXFR:  # only IXFR brings a record there, the SOA it has (RFC 1995 §3)
             raise BadQuery(Rcode.FORMERR)
-        edns = _read_records(packet, offset + 4, authorities, additional)
+        edns = _read_records(packet, offset, authorities, additional)
     except (struct.error, IndexError):
         raise BadQuery(Rcode.FORMERR) from None
+    if not questions and (edns is None or all(code != COOKIE for code, _ in edns.options)):
+        raise BadQuery(Rcode.FORMERR)
     return Query(id_, flags, question, name, type_, class_, edns)
 
 
@@ -228,7 +242,7 @@ def _write_sections(query: Query, answer: Answer, additional: tuple[tuple[Name, 
     if query.edns is not None:
         body += _opt(answer, query.edns.dnssec_ok)
         counts[2] += 1
-    HEADER.pack_into(body, 0, query.id, flags, 1, *counts)
+    HEADER.pack_into(body, 0, query.id, flags, int(not query.asks_nothing), *counts)
     return bytes(body)
 
 

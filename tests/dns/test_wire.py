@@ -18,6 +18,7 @@ from tests.dns.example import ask, authority
 
 WORLD = authority()
 QUESTION = b"\x0aip41-2-3-4\x02nt\x04test\0\0\1\0\1"
+COOKIE = b"\0\x0c\0\x0a\0\x08clientck"
 TSIG = b"\1k\0\0\xfa\0\xff\0\0\0\0\0\x13\1a\0" + bytes(16)
 OPT = b"\0\0\x29\x04\xd0\0\0\0\0\0\0"
 
@@ -66,6 +67,9 @@ class OddPacketTests(SynchronousTestCase):
         ("opcode UPDATE", packet(flags=0x2800), 5),
         ("opcode 15", packet(flags=0x7800), 4),
         ("no question", packet(b"", counts=(0, 0, 0, 0)), 1),
+        ("no question, EDNS", packet(OPT, counts=(0, 0, 0, 1)), 1),
+        ("no question, cookie", packet(OPT[:-2] + COOKIE, counts=(0, 0, 0, 1)), 0),
+        ("no question, cookie, EDNS version 1", packet(b"\0\0\x29\x04\xd0\0\1\0\0" + COOKIE, counts=(0, 0, 0, 1)), 16),
         ("two questions", packet(QUESTION * 2, counts=(2, 0, 0, 0)), 1),
         ("65535 questions", packet(counts=(65535, 0, 0, 0)), 1),
         ("ANCOUNT that lies", packet(counts=(1, 1, 0, 0)), 1),

@@ -49,8 +49,8 @@ REASONS = {
         "asked. NSD says NOERROR if there is an OPT record."
     ),
     "no-question-cookie": (
-        "RFC 7873 §5.4 lets a client ask for a server cookie without a question, and BIND tells it. Ours gives "
-        "cookies to those who ask something: no resolver is known to do otherwise. Else as `no-question`."
+        "RFC 7873 §5.4: a client may ask for a server cookie without a question, and gets it from ours, from BIND and "
+        "from NSD. Knot, without cookies here, says FORMERR, PowerDNS as in `no-question`."
     ),
     "silence": (
         "RFC 8906 §3: what has a header and cannot be read gets FORMERR, in twelve octets, so that the client "

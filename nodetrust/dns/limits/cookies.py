@@ -15,9 +15,6 @@ from typing import TypeAlias
 
 from siphashc import siphash
 
-COOKIE = 10
-"""The EDNS option's code."""
-
 CLIENT_BYTES = 8
 SECRET_BYTES = 16
 ROOT_BYTES = 32

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nodetrust.dns.errors import BadQuery
-from nodetrust.dns.limits.cookies import COOKIE, Cookies, is_cookie
+from nodetrust.dns.limits.cookies import Cookies, is_cookie
 from nodetrust.dns.limits.rates import Decision, RateLimiter
 from nodetrust.dns.limits.sources import unmapped
 from nodetrust.dns.records import Rcode
-from nodetrust.dns.wire import EdnsOption, Query
+from nodetrust.dns.wire import COOKIE, EdnsOption, Query
 
 MAX_AMPLIFICATION = 2.5
 """How many times as large as its query a brief answer may be: whoever asks under another's name gains little."""
