@@ -56,6 +56,8 @@ class Labels:
         self._peer = peer
         origin = authority.zone.origin
         self.in_file = frozenset(name[-len(origin) - 1] for name in authority.zone.nodes if name != origin)
+        self._ip4_start = record_start(Type.A, ip4.ttl, 4)
+        self._ip6_start = record_start(Type.AAAA, ip6.ttl, 16)
         self._peers: set[bytes] = set()
 
     @property
@@ -97,7 +99,7 @@ class Labels:
             return BROKEN
         if self.ip4.policy is not every_address and not self.ip4.policy(IPv4Address(packed)):
             return LEFT_OUT
-        return Type.A, record_start(Type.A, self.ip4.ttl, len(packed)) + packed
+        return Type.A, self._ip4_start + packed
 
     def _read_ip6(self, label: bytes) -> Meaning:
         packed = packed_address_from_label(_text(label))
@@ -105,7 +107,7 @@ class Labels:
             return BROKEN
         if self._ip6.policy is not every_address and not self._ip6.policy(IPv6Address(packed)):
             return LEFT_OUT
-        return Type.AAAA, record_start(Type.AAAA, self._ip6.ttl, len(packed)) + packed
+        return Type.AAAA, self._ip6_start + packed
 
     def _read_peer(self, label: bytes) -> Meaning:
         peer = peer_from_label(_text(label))
