@@ -1,0 +1,1 @@
+"""Programs that send a server what nobody would, for as long as one likes."""
