@@ -5,19 +5,26 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import dns.message
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
-from twisted.logger import LogEvent
+from twisted.internet.task import Clock, deferLater
+from twisted.internet.threads import deferToThread
+from twisted.logger import LogEvent, globalLogPublisher
 from twisted.python.threadpool import ThreadPool
 from twisted.test.proto_helpers import EventLoggingObserver
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from nodetrust.dns.records import Type, parse_name
 from nodetrust.dns.reload import ZoneReload
+from nodetrust.dns.service import DnsService
+from nodetrust.dns.settings import DnsSettings
 from nodetrust.dns.zone import Zone
 from nodetrust.dns.zonefile import load_zone
+from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.settings import HostPort, ZoneName, build
 from tests.dns.example import ORIGIN
+from tests.dns.workers.test_service import ask_udp
 
 FILE = "@ 60 SOA ns.x. h.x. {serial} 2 3 4 5\n@ 60 NS ns.x.\nhost 60 A 192.0.2.{host}\n"
 
@@ -165,3 +172,63 @@ class SignalTests(TestCase):
 
         os.kill(os.getpid(), signal.SIGHUP)
         return seen.addTimeout(10, reactor).addBoth(stop)
+
+
+class ServerTests(TestCase):
+    """The signal to a server with one process, and with workers."""
+
+    timeout = 60
+
+    async def ask(self, service: DnsService) -> set[bytes]:
+        """The last octets of what `host` is now, asked from many ports so that each worker is asked."""
+        place = HostPort.parse(service.places[0])
+        query = dns.message.make_query("host.nt.test", "A").to_wire()
+        answers = await deferToThread(ask_udp, (place.host, place.port), query)
+        return {answer[-1:] for answer in answers}
+
+    async def check(self, workers: int) -> None:
+        """A broken file changes nothing; a good one is in force everywhere."""
+        file = Path(self.mktemp()).resolve()
+        file.write_text(FILE.format(serial=1, host=1))
+        values = {
+            "zone": ZoneName("nt.test"),
+            "zone_file": file,
+            "state": Path(self.mktemp()),
+            "listen": (Multiaddr.parse("/ip4/127.0.0.1/tcp/0"),),
+            "listen_dns": (HostPort("127.0.0.1", 0),),
+            "workers": workers,
+        }
+        service = DnsService(reactor, build(DnsSettings, values))
+        self.addCleanup(lambda: Deferred.fromCoroutine(service.stop()))
+        await service.start()
+        refused = self.logged("the zone file is refused")
+        file.write_text(FILE.format(serial=2, host=2) + "broken\n")
+        os.kill(os.getpid(), signal.SIGHUP)
+        await refused
+        self.assertEqual(await self.ask(service), {b"\1"})
+        taken = self.logged("is reloaded")
+        file.write_text(FILE.format(serial=2, host=2))
+        os.kill(os.getpid(), signal.SIGHUP)
+        await taken
+        while await self.ask(service) != {b"\2"}:  # the workers are told, and do not say when they are done
+            await deferLater(reactor, 0.05)
+
+    def logged(self, text: str) -> Deferred[None]:
+        """Fires when the log has a line with this text."""
+        seen: Deferred[None] = Deferred()
+
+        def observe(event: LogEvent) -> None:
+            if text in (event.get("log_format") or "") and not seen.called:
+                seen.callback(None)
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        return seen
+
+    def test_one_process(self) -> Deferred[None]:
+        """The zone is replaced in the process itself."""
+        return Deferred.fromCoroutine(self.check(1))
+
+    def test_workers(self) -> Deferred[None]:
+        """The process that has read the file tells the workers."""
+        return Deferred.fromCoroutine(self.check(2))

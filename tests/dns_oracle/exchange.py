@@ -97,3 +97,19 @@ def _read_message(stream: socket.socket, give_up: float) -> bytes | None:
     except OSError:
         return None
     return received[2:]
+
+
+def pipelined(place: Place, packets: Sequence[bytes]) -> list[bytes]:
+    """The messages that come back when all packets are written to one connection at once, and then its end."""
+    received = b""
+    with socket.create_connection(place, TCP_SECONDS) as stream:
+        stream.sendall(b"".join(struct.pack("!H", len(packet)) + packet for packet in packets))
+        stream.shutdown(socket.SHUT_WR)
+        while octets := stream.recv(65535):
+            received += octets
+    answers = []
+    while received:
+        end = 2 + int.from_bytes(received[:2], "big")
+        answers.append(received[2:end])
+        received = received[end:]
+    return answers

@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.dns_oracle import exchange, table
 from tests.dns_oracle.rows import PACKETS
-from tests.dns_oracle.servers import ANCHORS, CHECKOUT, STARTERS, Child, start_all
-from tests.dns_oracle.summary import Malformed, summarise
+from tests.dns_oracle.servers import ANCHORS, CHECKOUT, STARTERS, ZONE, Child, free_port, start_all, start_ours
+from tests.dns_oracle.summary import DROP, Malformed, summarise
 from tests.dns_oracle.toolchain import require
 
 TRANSPORTS = ("UDP", "TCP", "TCP octet by octet")
@@ -101,3 +101,25 @@ class MatrixTests(SynchronousTestCase):
             if self.outcomes[anchor][transport][index] != ours[index]
         ]
         self.assertEqual(unexplained, [])
+
+
+class PipelineTests(SynchronousTestCase):
+    """Many queries on one connection (RFC 7766 §6.2.1)."""
+
+    def test_in_one_piece(self) -> None:
+        """Every packet that gets an answer, written at once on one connection: each answer is its own query's."""
+        expected = table.read()
+        asked = [
+            (title, index.to_bytes(2, "big") + packet[2:])
+            for index, (title, packet) in enumerate(PACKETS)
+            if expected[title].tcp != DROP
+        ]
+        folder = Path(self.mktemp()).resolve()
+        folder.mkdir(parents=True)
+        (folder / "zone").write_text(ZONE)
+        ours = start_ours(folder, folder / "zone", free_port())
+        self.addCleanup(ours.stop)
+        ours.wait_until_ready(PACKETS[0][1])
+        answers = {answer[:2]: answer for answer in exchange.pipelined(ours.place, [packet for _, packet in asked])}
+        for title, packet in asked:
+            self.assertEqual((title, summarise(answers[packet[:2]], packet)), (title, expected[title].tcp))
