@@ -56,7 +56,7 @@ class Server:
         """Ask, from another port each time, until an answer with these octets in it comes."""
         while time.monotonic() - self.started_at < READY_SECONDS and self.process.poll() is None:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client, suppress(OSError):
-                client.settimeout(0.05)
+                client.settimeout(0.5)
                 client.connect((HOST, self.port))
                 client.send(query)
                 if expected in client.recv(4096):

@@ -221,6 +221,8 @@ class ShortPathTests(SynchronousTestCase):
         self.assertFalse(self.answers(authority(), "ip49-9-9-9.nt.test"))
         self.assertFalse(self.answers(world(WILD_ZONE), "ip4256-1-1-1.nt.test"))
         self.assertFalse(self.answers(world(WILD_ZONE), f"ip41-2-3-4.{PEER_LABEL}.nt.test"))
+        too_long = bytes((64,)) + b"ip4" + b"1" * 61 + name_to_wire(ORIGIN) + b"\0\1\0\1"  # a label has at most 63
+        self.assertIsNone(short_path(plain)(message(too_long)))
         signed = short_path(plain, dnssec_ok=False)
         packet = question(b"ip41-2-3-4.nt.test", Type.A)
         self.assertIsNone(signed(message(packet, opt=opt(1232, 0x8000))))
