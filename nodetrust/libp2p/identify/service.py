@@ -32,6 +32,7 @@ from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.records import seal_peer_record
 from nodetrust.libp2p.requests import Respond
 from nodetrust.libp2p.streams import StreamAddress, StreamFactory
+from nodetrust.libp2p.token_bucket import TokenBucket
 from nodetrust.libp2p.transports.address import plain_ip
 
 PROTOCOL_VERSION = "ipfs/0.1.0"
@@ -72,7 +73,7 @@ class IdentifyService:
         self._agent_version = agent_version
         self._asking: set[Deferred[None]] = set()
         self._push_call: IDelayedCall | None = None
-        self._pushes: dict[Connection, _Allowance] = {}
+        self._pushes: dict[Connection, TokenBucket] = {}
         self._record: tuple[tuple[Multiaddr, ...], bytes] = ((), b"")
 
     def start(self) -> None:
@@ -120,7 +121,7 @@ class IdentifyService:
 
     async def _take_push(self, messages: MessageStream) -> None:
         connection = messages.connection
-        allowance = self._pushes.setdefault(connection, _Allowance(self._clock.seconds()))
+        allowance = self._pushes.setdefault(connection, TokenBucket(PUSH_BURST, 1 / PUSH_SECONDS))
         if not allowance.take(self._clock.seconds()):
             raise LimitExceeded("too many identify pushes")
         self._learn(connection, update(connection.remote_identify, await _read_all(messages)))
@@ -190,22 +191,6 @@ class _Answer(Protocol):
 
     def connectionMade(self) -> None:
         _tell(self.transport, self._identify)
-
-
-class _Allowance:
-    """A token bucket for one connection's pushes."""
-
-    def __init__(self, now: float) -> None:
-        self._tokens = float(PUSH_BURST)
-        self._counted_at = now
-
-    def take(self, now: float) -> bool:
-        self._tokens = min(PUSH_BURST, self._tokens + (now - self._counted_at) / PUSH_SECONDS)
-        self._counted_at = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
 
 
 def _tell(stream: Channel, identify: Identify) -> None:

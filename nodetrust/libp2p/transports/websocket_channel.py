@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from nodetrust.libp2p.channel import Channel
 from nodetrust.libp2p.limits import Ticket
+from nodetrust.libp2p.token_bucket import TokenBucket
 
 MAX_HANDSHAKE_BYTES = 8 * 1024
 """The HTTP request or answer; the usual limit of web servers for all headers together."""
@@ -25,9 +26,9 @@ MAX_MESSAGE_BYTES = 1024 * 1024
 """One message. go and js send one for each write, 64 KiB at most. Ours; for order's sake, as no message is kept."""
 MAX_FRAGMENTS = 1024
 """Frames of one message; a message of the largest size in pieces of 1 KiB. Ours."""
-MAX_PINGS = 10
-"""Pings in PING_PERIOD_SECONDS; more end the connection, because their answers may have to wait in our memory. Ours."""
-PING_PERIOD_SECONDS = 10.0
+PING_BURST = 10
+"""Pings at once, and then one each second; more end the connection: their answers may wait in our memory. Ours."""
+PINGS_PER_SECOND = 1.0
 CLOSE_SECONDS = 5.0
 """For the closing handshake; then the socket is aborted. Ours."""
 
@@ -133,8 +134,7 @@ class WebSocketBytes(WebSocketProtocol):
     channel: WebSocketChannel
     _message_bytes = 0
     _fragments = 0
-    _pings = 0
-    _pings_since = 0.0
+    _pings: TokenBucket | None = None
 
     # From the socket. Autobahn's own versions format several lines of log for each call.
 
@@ -184,11 +184,9 @@ class WebSocketBytes(WebSocketProtocol):
         """Nothing was kept of the message."""
 
     def onPing(self, payload: bytes) -> None:
-        now = self.channel.clock.seconds()
-        if now - self._pings_since > PING_PERIOD_SECONDS:
-            self._pings, self._pings_since = 0, now
-        self._pings += 1
-        if self._pings > MAX_PINGS:
+        if self._pings is None:
+            self._pings = TokenBucket(PING_BURST, PINGS_PER_SECOND)
+        if not self._pings.take(self.channel.clock.seconds()):
             self._fail_connection(self.CLOSE_STATUS_CODE_POLICY_VIOLATION, "too many pings")
         elif self.state == self.STATE_OPEN:
             WebSocketProtocol.sendPong(self, payload)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from nodetrust.libp2p.token_bucket import TokenBucket
 from nodetrust.libp2p.yamux.errors import (
     SessionClosedError,
     StreamClosedError,
@@ -71,6 +72,11 @@ MAX_QUEUED_CONTROL_FRAMES = 8192
 MAX_QUEUED_PONGS = 64
 """Answers to pings that wait to be sent; further pings meanwhile are not answered."""
 
+RESET_BURST = 1000
+RESETS_PER_SECOND = 33.0
+"""How often the remote side may open a stream and reset it, at once and then each second: work for us, and never one
+more that counts as live ("rapid reset", CVE-2023-44487). nghttp2's defaults."""
+
 MAX_STREAM_ID = 2**32 - 1
 
 
@@ -109,6 +115,7 @@ class Session:
         """How many bytes `data_to_send` would give now."""
         self._ping_counter = 0
         self._ping_sent: float | None = None
+        self._resets = TokenBucket(RESET_BURST, RESETS_PER_SECOND)
         self._receivers: dict[int, Callable[[Header, list[Event], float], None]] = {
             FrameType.DATA: self._data_header,
             FrameType.WINDOW_UPDATE: self._window_update,
@@ -281,7 +288,7 @@ class Session:
         if stream is None:
             return
         if header.flags & RST:
-            self._remote_reset(header.stream_id, stream, StreamCode.NONE, events)
+            self._remote_reset(header.stream_id, stream, StreamCode.NONE, events, now)
             return
         if header.length > stream.window.credit:
             raise _violation(f"{header.length} bytes on stream {header.stream_id}, allowed {stream.window.credit}")
@@ -316,7 +323,7 @@ class Session:
         if stream is None:
             return
         if header.flags & RST:
-            self._remote_reset(header.stream_id, stream, header.length, events)
+            self._remote_reset(header.stream_id, stream, header.length, events, now)
             return
         if header.length:
             stream.send_credit += header.length
@@ -359,7 +366,9 @@ class Session:
         self.reset(stream_id, code)
         events.append(StreamReset(stream_id, code))
 
-    def _remote_reset(self, stream_id: int, stream: _Stream, code: int, events: list[Event]) -> None:
+    def _remote_reset(self, stream_id: int, stream: _Stream, code: int, events: list[Event], now: float) -> None:
+        if not stream.outbound and not self._resets.take(now):
+            raise YamuxProtocolError("too many streams opened and reset", SessionCode.RATE_LIMITED)
         self._forget(stream_id, stream)
         events.append(StreamReset(stream_id, code))
 

@@ -39,6 +39,7 @@ class SessionCode(enum.IntEnum):
     PROTOCOL_ERROR = 1
     INTERNAL_ERROR = 2
     RESOURCE_LIMIT = 0x1001
+    RATE_LIMITED = 0x1002
 
 
 class StreamCode(enum.IntEnum):

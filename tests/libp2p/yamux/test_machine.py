@@ -21,6 +21,8 @@ from nodetrust.libp2p.yamux.machine import (
     MAX_QUEUED_CONTROL_FRAMES,
     MAX_QUEUED_PONGS,
     MAX_UNACKNOWLEDGED_STREAMS,
+    RESET_BURST,
+    RESETS_PER_SECOND,
     Session,
 )
 from nodetrust.libp2p.yamux.window import INITIAL_WINDOW_BYTES, MAX_WINDOW_BYTES
@@ -210,6 +212,20 @@ class OpeningTests(SessionCase):
         self.assertEqual(headers(self.session)[-1][1:], (WINDOW, RST, 1000, StreamCode.RESOURCE_LIMIT))
         self.session.reset(2)
         self.assertEqual(self.receive(syn(1002)), [StreamOpened(1002)])
+
+    def test_limits_how_often_streams_are_opened_and_reset(self):
+        """More than the burst, and then more than so many a second, end the session."""
+        self.receive(*(syn(2 * n) + encode(WINDOW, RST, 2 * n, 0) for n in range(1, RESET_BURST + 1)))
+        self.assertEqual(len(self.receive(syn(2), encode(WINDOW, RST, 2, 0), now=2 / RESETS_PER_SECOND)), 2)
+        self.assertEqual(len(self.receive(syn(2), data(2, 1, RST), now=2 / RESETS_PER_SECOND)), 2)
+        frames = (syn(2), data(2, 1, RST))
+        self.assertViolates(*frames, code=SessionCode.RATE_LIMITED)
+
+    def test_our_own_streams_may_be_reset_at_any_rate(self):
+        """The remote side refuses what we open: that is our doing."""
+        for _ in range(2 * RESET_BURST):
+            self.receive(encode(WINDOW, RST, self.session.open_stream(0.0), 0))
+        self.assertFalse(self.session.closed)
 
     def test_limits_our_own_unacknowledged_streams(self):
         """The 257th open raises, until the remote side acknowledges or refuses one."""
