@@ -85,6 +85,10 @@ class Connection:
         """Whether it has ended or is ending: no stream can be opened any more."""
         return self._session.closed
 
+    def idle_seconds(self) -> float:
+        """For how long there has been no stream on it; 0 while there is one."""
+        return self._session.idle_seconds
+
     def __repr__(self) -> str:
         return f"<Connection {'to' if self.outbound else 'from'} {self.remote_peer} at {self.remote_address}>"
 

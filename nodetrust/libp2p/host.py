@@ -277,6 +277,7 @@ class Host:
         if not self._running:
             raw.channel.abortConnection()
             raise ConnectionClosed("this host has been stopped")
+        raw.ticket.authenticated()
         return self._add(raw, upgraded, outbound=True)
 
     def _accepted(self, raw: RawConnection) -> None:
@@ -289,14 +290,14 @@ class Host:
             self.log.debug("No connection from {address}: {reason}", address=raw.remote_address, reason=str(reason))
             return
         peer = upgraded.secured.remote_peer
-        if peer == self.peer_id or len(self.connections(peer)) >= self._limits.connections_per_peer:
-            self.log.debug("Too many connections of {peer}", peer=peer)
+        crowded = peer == self.peer_id or len(self.connections(peer)) >= self._limits.connections_per_peer
+        if crowded or not raw.ticket.authenticated():
+            self.log.debug("No room for a connection of {peer}", peer=peer)
             raw.channel.abortConnection()
             return
         self._add(raw, upgraded, outbound=False)
 
     def _add(self, raw: RawConnection, upgraded: Upgraded, outbound: bool) -> Connection:
-        raw.ticket.authenticated()
         connection = Connection(
             raw,
             upgraded,
@@ -306,6 +307,7 @@ class Host:
             on_stream=self._route,
             on_closed=self._removed,
         )
+        raw.ticket.idle = connection.idle_seconds
         self._connections.setdefault(connection.remote_peer, []).append(connection)
         self._tell(self._connected, connection)
         connection.start()

@@ -17,6 +17,7 @@ from twisted.names import dns
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
+from nodetrust.libp2p import limits
 from nodetrust.libp2p.connection import Connection
 from nodetrust.libp2p.errors import DialError, Libp2pError, ListenError, NegotiationError, StreamReset
 from nodetrust.libp2p.host import Host
@@ -25,6 +26,7 @@ from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.limits import Limits
 from nodetrust.libp2p.message_stream import MessageStream
 from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.libp2p.ping import PROTOCOL_ID as PING
 from nodetrust.libp2p.ping import ping
 from nodetrust.libp2p.records import open_peer_record
 from nodetrust.libp2p.tls import TlsSecurity
@@ -250,16 +252,35 @@ class DialTests(HostCase):
             await second.listen(there)
 
     async def test_too_many_handshakes(self) -> None:
-        """Sockets that say nothing use up the budget for handshakes, and no more than that."""
+        """Sockets that say nothing keep nobody out: the oldest makes room for the next, and known peers are safe."""
         _, listener, _ = await self.pair(limits=Limits(handshakes=1))
+        [known] = listener.connections()
         port = int(listener.addresses()[0].get("tcp") or 0)
         endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port)
-        silent, refused = Recorder(), Recorder()
-        for protocol in (silent, refused):
+        first, second = Recorder(), Recorder()
+        for protocol in (first, second):
             await endpoint.connect(Factory.forProtocol(lambda protocol=protocol: protocol))
-        await refused.lost
-        self.assertTrue(silent.transport.connected)
-        silent.transport.abortConnection()
+        await first.lost
+        self.assertTrue(second.transport.connected)
+        honest = self.host()
+        await honest.connect(listener.addresses(), listener.peer_id)
+        await second.lost
+        self.assertFalse(known.closed)
+
+    async def test_too_many_connections(self) -> None:
+        """Where all places are taken by peers, a newcomer gets the place of one that is idle, and else none."""
+        self.patch(limits, "MIN_IDLE_SECONDS", 0.2)
+        _, listener, connection = await self.pair(limits=Limits(inbound_connections=1))
+        used = await connection.open_stream([PING])
+        early, late = self.host(), self.host()
+        refused = await early.connect(listener.addresses(), listener.peer_id)
+        await refused.when_closed()
+        self.assertFalse(connection.closed)
+        used.abortConnection()
+        await deferLater(reactor, 0.3)
+        welcome = await late.connect(listener.addresses(), listener.peer_id)
+        await connection.when_closed()
+        self.assertFalse(welcome.closed)
 
 
 @implementer(IHalfCloseableProtocol)

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.libp2p.limits import ConnectionBudget, Limits
+from nodetrust.libp2p.limits import MIN_IDLE_SECONDS, ConnectionBudget, Limits, Ticket
 
 
 class Socket:
@@ -34,25 +34,45 @@ class ConnectionBudgetTests(SynchronousTestCase):
             self.assertIsNotNone(budget.admit(ip_address(second)))
             self.assertIsNone(budget.admit(ip_address(first)))
 
+    def admit(self, budget: ConnectionBudget) -> Ticket:
+        ticket = budget.admit(ip_address("192.0.2.1"))
+        ticket.socket = Socket()
+        return ticket
+
     def test_loopback(self) -> None:
         """Loopback is bound by the totals only."""
         budget = ConnectionBudget(Limits(connections_per_network=1, inbound_connections=2))
         admitted = [budget.admit(ip_address("127.0.0.1")) for _ in range(3)]
-        self.assertEqual([True, True, False], [ticket is not None for ticket in admitted])
+        self.assertEqual([True, True, False], [ticket.authenticated() for ticket in admitted])
 
     def test_handshakes(self) -> None:
-        """Sockets of unknown owner are counted apart, until they are authenticated or gone."""
-        budget = ConnectionBudget(Limits(handshakes=1, connections_per_network=9))
-        host = ip_address("192.0.2.1")
-        first = budget.admit(host)
-        self.assertIsNone(budget.admit(host))
-        first.authenticated()
-        second = budget.admit(host)
-        self.assertIsNotNone(second)
-        first.release()
-        self.assertIsNone(budget.admit(host))
-        second.release()
+        """Sockets of unknown owner are counted apart; of too many, the oldest gives its place to the newcomer."""
+        budget = ConnectionBudget(Limits(handshakes=2, connections_per_network=9))
+        known, oldest = self.admit(budget), self.admit(budget)
+        self.assertTrue(known.authenticated())
+        second = self.admit(budget)
+        self.assertEqual((1, 2), (budget.inbound, budget.handshakes))
+        third = self.admit(budget)
+        self.assertEqual([False, True, False, False], [t.socket.aborted for t in (known, oldest, second, third)])
+        self.assertFalse(oldest.authenticated())
+        self.assertEqual((4, 1, 2), (budget.open, budget.inbound, budget.handshakes))
+        for ticket in (known, oldest, second, third):
+            ticket.release()
         self.assertEqual((0, 0, 0), (budget.open, budget.inbound, budget.handshakes))
+
+    def test_idle(self) -> None:
+        """Where all places are taken, a known peer gets that of the one that has been without a stream for longest."""
+        budget = ConnectionBudget(Limits(inbound_connections=3, connections_per_network=9))
+        peers = [self.admit(budget) for _ in range(3)]
+        for ticket, seconds in zip(peers, (MIN_IDLE_SECONDS, MIN_IDLE_SECONDS + 1, 0.0), strict=True):
+            self.assertTrue(ticket.authenticated())
+            ticket.idle = lambda seconds=seconds: seconds
+        self.assertTrue(self.admit(budget).authenticated())
+        self.assertEqual([False, True, False], [ticket.socket.aborted for ticket in peers])
+        self.assertTrue(self.admit(budget).authenticated())
+        self.assertEqual([True, True, False], [ticket.socket.aborted for ticket in peers])
+        self.assertFalse(self.admit(budget).authenticated())
+        self.assertEqual((3, 1), (budget.inbound, budget.handshakes))
 
     def test_dialed(self) -> None:
         """Dialed sockets are never refused and take no place from accepted ones."""

@@ -79,6 +79,7 @@ class YamuxSession(Protocol, Generic[StreamT]):
         self._ready: deque[YamuxStream] = deque()
         self._busy = self._full = False
         self._reads = 0
+        self._idle_since = clock.seconds()
         self._timers: dict[str, IDelayedCall] = {}
         self._farewells: list[tuple[YamuxStream, Failure]] = []
         self._ending: Failure | None = None
@@ -105,6 +106,11 @@ class YamuxSession(Protocol, Generic[StreamT]):
     def closed(self) -> bool:
         """Whether the session has ended or is ending."""
         return self._machine.closed
+
+    @property
+    def idle_seconds(self) -> float:
+        """For how long there has been no stream; 0 while there is one."""
+        return 0.0 if self.streams else self._clock.seconds() - self._idle_since
 
     @property
     def rtt_seconds(self) -> float | None:
@@ -327,6 +333,7 @@ class YamuxSession(Protocol, Generic[StreamT]):
 
     def _drop(self, stream: YamuxStream) -> None:
         self.streams.pop(stream.stream_id, None)
+        self._idle_since = self._clock.seconds()
         if stream.deadline is not None:
             stream.deadline.cancel()
             stream.deadline = None
