@@ -24,6 +24,9 @@ MUXERS = ("/yamux/1.0.0",)
 
 OUTBOUND_SECONDS = 15.0
 """For the whole upgrade of a connection that we dialed, as in go-libp2p."""
+FIRST_MESSAGE_SECONDS = 3.0
+"""Until somebody who connected has said which security layer to speak, which is the first thing a dialer sends (go and
+js in one piece with the header). Ours; a server behind nothing must not wait for those who only connect."""
 INBOUND_SECONDS = 10.0
 """The same for one that we accepted, as in js-libp2p: a stranger gets no more time than an honest slow peer needs."""
 
@@ -60,7 +63,7 @@ async def upgrade_inbound(channel: Channel, securities: Sequence[Security], cloc
 
     async def steps() -> Upgraded:
         layers = {security.protocol_id: security for security in securities}
-        chosen = await select_inbound(channel, layers, clock, INBOUND_SECONDS)
+        chosen = await select_inbound(channel, layers, clock, FIRST_MESSAGE_SECONDS)
         secured = await layers[chosen].secure_inbound(channel)
         if secured.muxer is None:
             await select_inbound(secured.channel, MUXERS, clock, INBOUND_SECONDS)

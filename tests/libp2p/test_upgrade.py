@@ -10,7 +10,14 @@ from nodetrust.libp2p.errors import HandshakeError, Libp2pError, NegotiationErro
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.noise import NoiseSecurity
 from nodetrust.libp2p.tls import TlsSecurity
-from nodetrust.libp2p.upgrade import INBOUND_SECONDS, MUXERS, OUTBOUND_SECONDS, upgrade_inbound, upgrade_outbound
+from nodetrust.libp2p.upgrade import (
+    FIRST_MESSAGE_SECONDS,
+    INBOUND_SECONDS,
+    MUXERS,
+    OUTBOUND_SECONDS,
+    upgrade_inbound,
+    upgrade_outbound,
+)
 from nodetrust.testing.memory import Wire
 
 DIALER, LISTENER = PrivateKey.from_seed(b"\x01" * 32), PrivateKey.from_seed(b"\x02" * 32)
@@ -74,6 +81,19 @@ class UpgradeTests(SynchronousTestCase):
         self.clock.advance(OUTBOUND_SECONDS)
         self.failureResultOf(outbound, Libp2pError)
         self.assertTrue(self.wire.dialer.aborted)
+
+    def test_first_message(self) -> None:
+        """Whoever connects has little time to say which security layer to speak: a byte now and then is not enough."""
+        inbound = Deferred.fromCoroutine(
+            upgrade_inbound(self.wire.listener, [NoiseSecurity(LISTENER, MUXERS)], self.clock)
+        )
+        self.clock.advance(FIRST_MESSAGE_SECONDS - 0.1)
+        self.wire.dialer.write(b"\x13/multistream/1.0.0\n\x07/noi")
+        self.wire.pump()
+        self.assertNoResult(inbound)
+        self.clock.advance(0.1)
+        self.failureResultOf(inbound, NegotiationError)
+        self.assertTrue(self.wire.listener.aborted)
 
     def test_one_deadline(self) -> None:
         """A remote side that says a little now and then gets no more time for it."""

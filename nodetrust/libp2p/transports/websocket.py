@@ -26,7 +26,7 @@ from twisted.internet.interfaces import (
     IResolver,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from nodetrust.libp2p.errors import DialError, ListenError
@@ -48,8 +48,11 @@ from nodetrust.libp2p.transports.websocket_channel import WebSocketBytes, WebSoc
 if TYPE_CHECKING:
     from twisted.internet._sslverify import IOpenSSLTrustRoot  # the name by which Twisted documents it
 
+FIRST_BYTE_SECONDS = 3.0
+"""How long an accepted socket may say nothing at all. Ours."""
 HANDSHAKE_SECONDS = 10.0
-"""From the TCP connection to the end of the HTTP upgrade, TLS included; go allows 15, js 10."""
+"""To the end of the HTTP upgrade, TLS included: from the TCP connection when we dial, else from the first byte; go
+allows 15, js 10."""
 
 NOT_FOUND_PAGE = b"404 page not found: this is a libp2p node, and it speaks WebSocket only\n"
 
@@ -157,10 +160,21 @@ class _Accepted(WebSocketBytes, WebSocketServerProtocol):  # type: ignore[misc] 
         self.channel = WebSocketChannel(self, clock, ticket)
         self._target = target
         self._accept = accept
+        self._silent = True
 
     def connectionMade(self) -> None:
-        self.channel.limit(HANDSHAKE_SECONDS)
+        self.channel.limit(FIRST_BYTE_SECONDS)
         super().connectionMade()
+
+    def heard(self) -> None:
+        """Bytes have come, of TLS perhaps."""
+        if self._silent:
+            self._silent = False
+            self.channel.limit(HANDSHAKE_SECONDS)
+
+    def dataReceived(self, data: bytes) -> None:
+        self.heard()
+        super().dataReceived(data)
 
     def onOpen(self) -> None:
         self._accept(raw_connection(self.channel, self._target, self.channel.ticket))
@@ -210,4 +224,14 @@ class _Accepting(Factory):
             return None
         accepted = _Accepted(self._settings, self._reactor, ticket, self._target, self._accept)
         # Not the TLS factory's buildProtocol: it can't refuse.
-        return accepted if self._tls is None else self._tls.protocol(self._tls, accepted)
+        return accepted if self._tls is None else _AcceptedTls(self._tls, accepted)
+
+
+class _AcceptedTls(BufferingTLSTransport):
+    """Below the WebSocket protocol, which hears of nothing before TLS's handshake is over."""
+
+    wrappedProtocol: _Accepted
+
+    def dataReceived(self, data: bytes) -> None:
+        self.wrappedProtocol.heard()
+        BufferingTLSTransport.dataReceived(self, data)

@@ -16,9 +16,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from nodetrust.libp2p.limits import ConnectionBudget, Limits
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.transports.address import TransportAddress
+from nodetrust.libp2p.transports.certificates import CertificateStore
 from nodetrust.libp2p.transports.sockets import RawConnection
-from nodetrust.libp2p.transports.websocket import HANDSHAKE_SECONDS, _Accepting
-from nodetrust.libp2p.transports.websocket_channel import CLOSE_SECONDS, MAX_FRAGMENTS, MAX_MESSAGE_BYTES, MAX_PINGS
+from nodetrust.libp2p.transports.websocket import FIRST_BYTE_SECONDS, HANDSHAKE_SECONDS, _Accepting
+from nodetrust.libp2p.transports.websocket_channel import CLOSE_SECONDS, MAX_FRAGMENTS, MAX_MESSAGE_BYTES, PING_BURST
 
 REQUEST = (
     b"GET /any/path HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -101,6 +102,25 @@ class WebSocketListenerTests(SynchronousTestCase):
         self.assertEqual("/ip4/192.0.2.1/tcp/5/ws", str(self.raw[0].remote_address))
         self.assertEqual([], self.clock.getDelayedCalls())
 
+    def test_silence(self) -> None:
+        """A client that says nothing is cut off soon."""
+        self.clock.advance(FIRST_BYTE_SECONDS - 0.1)
+        self.assertFalse(self.socket.disconnected)
+        self.clock.advance(0.1)
+        self.assertTrue(self.socket.disconnected)
+
+    def test_silence_below_tls(self) -> None:
+        """The first byte of TLS is a first byte."""
+        for said, cut_off in ((b"", True), (b"\x16", False)):
+            target = TransportAddress.from_multiaddr(Multiaddr.parse("/ip4/127.0.0.1/tcp/1/tls/ws"))
+            factory = _Accepting(self.clock, self.budget, target, self.raw.append, CertificateStore())
+            tls = factory.buildProtocol(IPv4Address("TCP", "192.0.2.1", 5))
+            tls.makeConnection(socket := Socket())
+            if said:
+                tls.dataReceived(said)
+            self.clock.advance(FIRST_BYTE_SECONDS)
+            self.assertEqual(cut_off, socket.disconnected)
+
     def test_slow_handshake(self) -> None:
         """A client that does not come to the point is cut off."""
         self.websocket.dataReceived(REQUEST[:-1])
@@ -147,8 +167,8 @@ class WebSocketListenerTests(SynchronousTestCase):
     def test_pings(self) -> None:
         """Some pings are answered; a flood of them ends the connection."""
         self.open()
-        self.websocket.dataReceived(frame(PING, b"x") * MAX_PINGS)
-        self.assertEqual(b"\x8a\x01x" * MAX_PINGS, self.socket.value())
+        self.websocket.dataReceived(frame(PING, b"x") * PING_BURST)
+        self.assertEqual(b"\x8a\x01x" * PING_BURST, self.socket.value())
         self.assertFalse(self.socket.disconnecting)
         self.websocket.dataReceived(frame(PING, b"x"))
         self.assertTrue(self.socket.disconnected)
