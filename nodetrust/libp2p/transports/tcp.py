@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.interfaces import IAddress, IResolver, ITCPTransport
+from twisted.internet.interfaces import IAddress, IResolver
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
@@ -23,11 +23,13 @@ from nodetrust.libp2p.transports.sockets import (
     raw_connection,
 )
 
+READ_BYTES = 128 * 1024
+"""What one read takes at most. Twisted's 64 KiB is a byte less than the longest Noise message with its length, of which
+hardly one would come in one piece. The buffer lives for the read only: an idle connection costs no more."""
+
 
 class TcpChannel(TransportChannel):
     """A TCP socket as a channel. Small writes go out at once (TCP_NODELAY): every layer above waits for answers."""
-
-    transport: ITCPTransport
 
     def __init__(self, ticket: Ticket, ready: Callable[[TcpChannel], None] | None = None) -> None:
         super().__init__()
@@ -37,6 +39,7 @@ class TcpChannel(TransportChannel):
     def connectionMade(self) -> None:
         self.ticket.socket = self
         self.transport.setTcpNoDelay(True)
+        self.transport.bufferSize = READ_BYTES
         if self._ready is not None:
             self._ready(self)
 
