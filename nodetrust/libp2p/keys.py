@@ -18,17 +18,18 @@ from nodetrust.libp2p.errors import InvalidKey, InvalidVarint
 from nodetrust.libp2p.peer_id import PeerId
 
 MIN_RSA_BITS = 2048
-MAX_RSA_BITS = 8192
-"""The bounds of go-libp2p; without the upper one a peer makes us calculate for seconds (CVE-2023-39533)."""
+MAX_RSA_BITS = 4096
+"""Without an upper bound a peer makes us calculate for seconds (CVE-2023-39533). go-libp2p's is 8192, py-libp2p's this
+one: nobody makes larger keys by default, and what is done before we know a peer should cost little."""
 
 MAX_RSA_EXPONENT = (1 << 31) - 1
 """As Go's crypto/rsa: a larger public exponent only makes verifying slow."""
 
-MAX_PUBLIC_DATA_BYTES = 1100
-"""A SubjectPublicKeyInfo of RSA with 8192 bits has 1062 bytes."""
+MAX_PUBLIC_DATA_BYTES = 600
+"""A SubjectPublicKeyInfo of RSA with 4096 bits has 550 bytes."""
 
-MAX_PRIVATE_DATA_BYTES = 5000
-"""A PKCS#1 RSAPrivateKey of 8192 bits has about 4700 bytes."""
+MAX_PRIVATE_DATA_BYTES = 2500
+"""A PKCS#1 RSAPrivateKey of 4096 bits has about 2350 bytes."""
 
 _ED25519_BYTES = 32
 _SECP256K1_BYTES = 33

@@ -19,7 +19,7 @@ MAX_MESSAGE_BYTES = 65535
 """What a frame's length can say, and Noise's own limit (section 3)."""
 
 MAX_HANDSHAKE_MESSAGE_BYTES = 8192
-"""Ours: a key and a signature of RSA-8192 and a list of a hundred muxers fit; nobody sends a tenth of it."""
+"""Ours: a key and a signature of RSA-4096 and a list of a hundred muxers fit; nobody sends a tenth of it."""
 
 MAX_MUXERS = 100
 """A longer list counts as none, as in go-libp2p."""
