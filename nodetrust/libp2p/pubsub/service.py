@@ -26,7 +26,7 @@ from nodetrust.libp2p.pubsub.machine import Router, Verdict
 from nodetrust.libp2p.pubsub.messages import PubSubMessage, Subscriber, Validator
 from nodetrust.libp2p.pubsub.outbox import Outbox
 from nodetrust.libp2p.pubsub.parameters import PROTOCOLS, Parameters
-from nodetrust.libp2p.pubsub.streams import RpcReader, RpcWriter
+from nodetrust.libp2p.pubsub.streams import ReadBudget, RpcReader, RpcWriter
 from nodetrust.libp2p.pubsub.wire import (
     MAX_RPC_BYTES,
     MAX_TOPIC_BYTES,
@@ -104,6 +104,7 @@ class PubSub:
         self._first_beat: IDelayedCall | None = None
         self._seqno = 0
         self._encoded: tuple[Rpc, bytes] | None = None
+        self._read_budget = ReadBudget()
 
     # For applications.
 
@@ -285,6 +286,7 @@ class PubSub:
         return RpcReader(
             address.peer,
             address.protocol_id,
+            self._read_budget,
             on_open=self._reader_opened,
             on_frame=self._frame_received,
             on_malformed=self._malformed,
@@ -386,9 +388,11 @@ class PubSub:
             if remote.writer is None and remote.opening is None and now >= remote.reopen_at:
                 self._open(remote)
         self._run(self._router.heartbeat(now))
-        for remote in list(self._remotes.values()):
-            if remote.reader is not None:
-                remote.reader.renew()
+        self._read_budget.renew()
+        readers = [remote.reader for remote in self._remotes.values() if remote.reader is not None]
+        # Who has sent little comes first: a crowd that uses up what there is for all can't keep quiet peers waiting.
+        for reader in sorted(readers, key=lambda reader: -reader.share):
+            reader.renew()
 
 
 class _ReaderFactory(Factory):

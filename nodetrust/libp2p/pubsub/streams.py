@@ -29,19 +29,35 @@ FIELDS_PER_HEARTBEAT = 10_000
 MAX_SAVED_FIELDS = 20_000
 """What a peer that has been quiet may send at once before it has to wait. Our own choice."""
 
+FIELDS_OF_ALL_PER_HEARTBEAT = 200_000
+"""Protobuf fields that we read of all peers together between two heartbeats: about 200 ms of work. Our own choice."""
+
+
+class ReadBudget:
+    """What all peers together may still make us read until the next heartbeat, in protobuf fields."""
+
+    def __init__(self) -> None:
+        self.left = FIELDS_OF_ALL_PER_HEARTBEAT
+
+    def renew(self) -> None:
+        """A heartbeat has passed."""
+        self.left = FIELDS_OF_ALL_PER_HEARTBEAT
+
 
 @implementer(IHalfCloseableProtocol)
 class RpcReader(Protocol):
     """The peer's stream: every frame that is not empty goes to `on_frame`, until `abort`.
 
-    `on_frame` returns what the frame has cost, in protobuf fields. A peer that has used up its share is not read from
-    until `renew` gives it a new one: it finds its window closed, and what it sends keeps no one else waiting.
+    `on_frame` returns what the frame has cost, in protobuf fields. A peer that has used up its share, or finds that of
+    all used up, is not read from until `renew`: it finds its window closed, and what it sends keeps no one else
+    waiting.
     """
 
     def __init__(
         self,
         peer: PeerId,
         protocol_id: str,
+        budget: ReadBudget,
         *,
         on_open: Callable[[RpcReader], None],
         on_frame: Callable[[RpcReader, bytes], int],
@@ -57,7 +73,9 @@ class RpcReader(Protocol):
         self._decoder = FrameDecoder(MAX_RPC_BYTES)
         self._aborted = False
         self._waiting: deque[bytes] = deque()
-        self._share = MAX_SAVED_FIELDS
+        self._budget = budget
+        self.share = MAX_SAVED_FIELDS
+        """Fields that the peer may still send; below 0 it has to make up for what it has sent."""
         self._paused = False
 
     @property
@@ -66,10 +84,10 @@ class RpcReader(Protocol):
 
     def renew(self) -> None:
         """A heartbeat has passed: read on, if the peer's share allows it."""
-        self._share = min(self._share + FIELDS_PER_HEARTBEAT, MAX_SAVED_FIELDS)
+        self.share = min(self.share + FIELDS_PER_HEARTBEAT, MAX_SAVED_FIELDS)
         if self._paused and not self._aborted:
             self._read()
-            if self._share > 0 and not self._aborted:
+            if self.share > 0 and not self._waiting and not self._aborted:
                 self._paused = False
                 self._stream.resumeProducing()
 
@@ -91,14 +109,16 @@ class RpcReader(Protocol):
         except InvalidData as reason:
             self._on_malformed(self, reason)
             return
-        self._share -= len(frames)
+        self.share -= len(frames)
         self._waiting.extend(filter(None, frames))
         self._read()
 
     def _read(self) -> None:
-        while self._waiting and self._share > 0:
-            self._share -= self._on_frame(self, self._waiting.popleft())
-        if self._share <= 0 and not self._paused and not self._aborted:
+        while self._waiting and self.share > 0 and self._budget.left > 0:
+            cost = self._on_frame(self, self._waiting.popleft())
+            self.share -= cost
+            self._budget.left -= cost
+        if (self.share <= 0 or self._waiting) and not self._paused and not self._aborted:
             self._paused = True
             self._stream.pauseProducing()
 

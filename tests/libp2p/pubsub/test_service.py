@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from nodetrust.libp2p.errors import NegotiationError
 from nodetrust.libp2p.framing import FrameDecoder, encode_frame
 from nodetrust.libp2p.keys import PrivateKey
-from nodetrust.libp2p.pubsub import outbox, replay, signing
+from nodetrust.libp2p.pubsub import outbox, replay, signing, streams
 from nodetrust.libp2p.pubsub.errors import MessageTooLarge
 from nodetrust.libp2p.pubsub.machine import Verdict
 from nodetrust.libp2p.pubsub.messages import PubSubMessage
@@ -213,6 +213,24 @@ class StreamTests(PubSubCase):
             self.assertEqual((theirs.producerState, self.heard), ("paused", []))
         self.clock.advance(1)
         self.assertEqual((theirs.producerState, len(self.heard)), ("producing", 1))
+
+    def test_all_peers_together_have_a_share(self) -> None:
+        """When it is used up everybody waits for the next heartbeat, which serves first who has sent least."""
+        self.patch(streams, "FIELDS_OF_ALL_PER_HEARTBEAT", 7000)
+        self.clock.advance(1)
+        theirs, quiet = self.inbound(), FakeStream()
+        flood = encode_frame(b"\x78\x01" * 6000)
+        message = encode_frame(encode_rpc(Rpc(messages=(signing.sign(AUTHOR, "t", b"m", 1),))))
+        theirs.protocol.dataReceived(flood * 3)
+        factory = self.host.factories[GOSSIPSUB_1_1]
+        quiet.attach(factory.buildProtocol(StreamAddress(AUTHOR.peer_id, None, GOSSIPSUB_1_1)))
+        quiet.protocol.dataReceived(message)
+        self.assertEqual(["paused", "paused"], [theirs.producerState, quiet.producerState])
+        self.assertEqual([], self.heard)
+        self.patch(streams, "FIELDS_OF_ALL_PER_HEARTBEAT", 5)
+        self.clock.advance(1)
+        self.assertEqual(["paused", "producing"], [theirs.producerState, quiet.producerState])
+        self.assertEqual(1, len(self.heard))
 
     def test_empty_frames_have_to_wait_as_well(self) -> None:
         """Frames cost something even if nothing is in them."""
