@@ -11,13 +11,16 @@ from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.names import (
     InvalidName,
     address_from_label,
+    autotls_label_for_address,
     check_certificate_name,
     check_zone,
     label_for_address,
     label_for_peer,
     name_for_address,
     name_for_peer,
+    packed_address_from_autotls_label,
     packed_address_from_label,
+    peer_from_autotls_label,
     peer_from_label,
     wildcard_for_peer,
 )
@@ -47,6 +50,45 @@ WRITTEN = {
     "2001:0:0:1:0:0:0:1": "ip62001-0-0-1--1",
     "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff": "ip6ffff-ffff-ffff-ffff-ffff-ffff-ffff-ffff",
 }
+
+
+class AutoTlsLabelTests(SynchronousTestCase):
+    """Labels as libp2p.direct has them."""
+
+    def test_written(self) -> None:
+        """Those of p2p-forge's own table."""
+        for text, label in {
+            "1.2.3.4": "1-2-3-4",
+            "::1": "0--1",
+            "::": "0--0",
+            "2001:db8::": "2001-db8--0",
+            "2001:db8::1": "2001-db8--1",
+        }.items():
+            self.assertEqual(autotls_label_for_address(ip_address(text)), label)
+
+    @given(st.one_of(st.ip_addresses(), SPARSE_IPV6))
+    def test_round_trip(self, address: IPv4Address | IPv6Address) -> None:
+        """What is written is read as the same, begins and ends with no hyphen, and is no label of ours."""
+        label = autotls_label_for_address(address)
+        self.assertEqual(packed_address_from_autotls_label(label), address.packed)
+        self.assertEqual(packed_address_from_autotls_label(label.upper()), address.packed)
+        self.assertNotIn("-", (label[0], label[-1]))
+        self.assertIs(packed_address_from_label(label), None)
+
+    def test_not_an_address(self) -> None:
+        """Other numbers of parts, octets above 255 or with a leading zero, and what is no number."""
+        for label in ("", "1-2-3", "1-2-3-4-5", "1-2-3-256", "01-2-3-4", "1-2-3-4-5-6-7-8-9", "1---2", "ip41-2-3-4"):
+            self.assertIs(packed_address_from_autotls_label(label), None, label)
+
+    def test_peers(self) -> None:
+        """A CID of every kind of key is read in base 36 and in any case; cut, changed, or of other data it is none."""
+        for kind in KeyType:
+            if kind is not KeyType.RSA:
+                peer = PrivateKey.generate(kind).peer_id
+                cid = peer.to_cid_base36()
+                self.assertEqual((peer_from_autotls_label(cid), peer_from_autotls_label(cid.upper())), (peer, peer))
+                for other in (cid[:-1], cid + "0", cid[1:], label_for_peer(peer), str(peer), "", "k", "b", "bücher"):
+                    self.assertIs(peer_from_autotls_label(other), None, other)
 
 
 class AddressLabelTests(SynchronousTestCase):

@@ -1,0 +1,1 @@
+The DNS server reads its zone file again at SIGHUP, and refuses a broken one with file and line; `nodetrust zone check` and `export` show beforehand what it would make of it. CAA records are checked, and the setting `caa` puts them into the default zone.
