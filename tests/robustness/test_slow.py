@@ -27,7 +27,9 @@ class SlowTests(SiteCase):
             (dns_tcp, "FIRST_BYTE_SECONDS"),
             (dns_tcp, "MESSAGE_SECONDS"),
             (dns_tcp, "IDLE_SECONDS"),
+            (upgrade, "FIRST_MESSAGE_SECONDS"),
             (upgrade, "INBOUND_SECONDS"),
+            (websocket, "FIRST_BYTE_SECONDS"),
             (websocket, "HANDSHAKE_SECONDS"),
             (libp2p_connection, "NEGOTIATION_SECONDS"),
         ):

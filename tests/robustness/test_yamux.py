@@ -77,8 +77,6 @@ class YamuxTests(SiteCase):
             ],
         }
         harmless = {
-            "SYN and RST",
-            "SYN with RST",
             "RST of unknown streams",
             "data of unknown streams",
             "empty data",
