@@ -12,6 +12,7 @@ import json
 import statistics
 import tempfile
 from collections import defaultdict
+from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.dns_servers import (
@@ -53,19 +54,16 @@ def main() -> None:
         files = {kind: folder / f"{kind}.txt" for kind in ("A", "mix")}
         for kind, path in files.items():
             write_queries(path, options.names, kind == "mix")
-        servers = [
-            start_nodetrust(folder, free_port(), *options.option),
-            start_knot(folder, free_port()),
-            start_powerdns(folder, free_port()),
-        ]
-        try:
+        with ExitStack() as running:
+            servers = []
+            for start in (start_nodetrust, start_knot, start_powerdns):
+                more = options.option if start is start_nodetrust else []
+                servers.append(start(folder, free_port(), *more))
+                running.callback(servers[-1].stop)
             figures = compare(servers, files, load, options.rounds)
             for server in servers:
                 figures[server.name]["resident_mb"] = server.resident_bytes() / 1e6
                 figures[server.name]["first_answer_seconds"] = server.first_answer_seconds
-        finally:
-            for server in servers:
-                server.stop()
     show(figures)
     if options.json is not None:
         options.json.write_text(json.dumps(figures, indent=2) + "\n")
