@@ -25,7 +25,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 MAX_UNREAD_BYTES = 64 * 1024
-"""What a channel without a protocol keeps before it stops reading from below: one read of a Twisted socket."""
+"""What a channel without a protocol keeps before it stops reading from below; the last read comes on top of it."""
 
 
 @implementer(ITransport, IConsumer, IPushProducer)
@@ -140,6 +140,9 @@ class Channel:
         if self._lower_paused:
             self._lower_paused = False
             self.resume_lower()
+
+    def peer_known(self) -> None:
+        """Whose channel it is has been proven: from now on it may take more memory, if it has a use for it."""
 
     # What a subclass defines.
 

@@ -308,6 +308,7 @@ class Host:
             on_closed=self._removed,
         )
         raw.ticket.idle = connection.idle_seconds
+        raw.channel.peer_known()
         self._connections.setdefault(connection.remote_peer, []).append(connection)
         self._tell(self._connected, connection)
         connection.start()

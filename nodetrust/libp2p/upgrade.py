@@ -49,10 +49,10 @@ async def upgrade_outbound(
 
     async def steps() -> Upgraded:
         layers = {security.protocol_id: security for security in securities}
-        chosen = await select_outbound(channel, list(layers), clock, OUTBOUND_SECONDS)
+        chosen = await select_outbound(channel, list(layers), clock, None)
         secured = await layers[chosen].secure_outbound(channel, expected)
         if secured.muxer is None:
-            await select_outbound(secured.channel, MUXERS, clock, OUTBOUND_SECONDS)
+            await select_outbound(secured.channel, MUXERS, clock, None)
         return _checked(secured, chosen)
 
     return await _bounded(steps(), channel, clock, OUTBOUND_SECONDS)
@@ -66,7 +66,7 @@ async def upgrade_inbound(channel: Channel, securities: Sequence[Security], cloc
         chosen = await select_inbound(channel, layers, clock, FIRST_MESSAGE_SECONDS)
         secured = await layers[chosen].secure_inbound(channel)
         if secured.muxer is None:
-            await select_inbound(secured.channel, MUXERS, clock, INBOUND_SECONDS)
+            await select_inbound(secured.channel, MUXERS, clock, None)
         return _checked(secured, chosen)
 
     return await _bounded(steps(), channel, clock, INBOUND_SECONDS)

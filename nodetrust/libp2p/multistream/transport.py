@@ -17,16 +17,19 @@ from nodetrust.libp2p.errors import NegotiationError
 from nodetrust.libp2p.multistream.machine import Dialer, Listener
 
 
-async def select_outbound(channel: Channel, protocol_ids: Sequence[str], clock: IReactorTime, timeout: float) -> str:
+async def select_outbound(
+    channel: Channel, protocol_ids: Sequence[str], clock: IReactorTime, timeout: float | None
+) -> str:
     """Propose `protocol_ids` in order; return the one that the listener accepts.
 
-    Raise NegotiationError when it accepts none, breaks the protocol, goes away, or takes over `timeout` seconds.
+    Raise NegotiationError when it accepts none, breaks the protocol, goes away, or takes over `timeout` seconds; None
+    is for a caller who has a deadline of its own.
     """
     return await _select(channel, Dialer(protocol_ids), clock, timeout)
 
 
 async def select_inbound(
-    channel: Channel, offered: Collection[str] | Callable[[str], bool], clock: IReactorTime, timeout: float
+    channel: Channel, offered: Collection[str] | Callable[[str], bool], clock: IReactorTime, timeout: float | None
 ) -> str:
     """Return the first protocol among the dialer's proposals that is in `offered` (or for which it is true).
 
@@ -35,9 +38,10 @@ async def select_inbound(
     return await _select(channel, Listener(offered), clock, timeout)
 
 
-async def _select(channel: Channel, machine: Dialer | Listener, clock: IReactorTime, timeout: float) -> str:
+async def _select(channel: Channel, machine: Dialer | Listener, clock: IReactorTime, timeout: float | None) -> str:
     selected = converse(channel, machine, NegotiationError, "a protocol was agreed on")
-    selected.addTimeout(timeout, clock, lambda _, seconds: _timed_out(seconds))
+    if timeout is not None:
+        selected.addTimeout(timeout, clock, lambda _, seconds: _timed_out(seconds))
     return (await selected).protocol_id
 
 

@@ -24,8 +24,9 @@ from nodetrust.libp2p.transports.sockets import (
 )
 
 READ_BYTES = 128 * 1024
-"""What one read takes at most. Twisted's 64 KiB is a byte less than the longest Noise message with its length, of which
-hardly one would come in one piece. The buffer lives for the read only: an idle connection costs no more."""
+"""What one read takes at most, once we know whose socket it is; strangers get Twisted's 64 KiB. Those are a byte less
+than the longest Noise message with its length, so that hardly one would come in one piece. The buffer lives for the
+read only: an idle connection costs no more."""
 
 
 class TcpChannel(TransportChannel):
@@ -39,9 +40,11 @@ class TcpChannel(TransportChannel):
     def connectionMade(self) -> None:
         self.ticket.socket = self
         self.transport.setTcpNoDelay(True)
-        self.transport.bufferSize = READ_BYTES
         if self._ready is not None:
             self._ready(self)
+
+    def peer_known(self) -> None:
+        self.transport.bufferSize = READ_BYTES
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]  # Twisted gives it a default
         super().connectionLost(reason)
