@@ -12,7 +12,6 @@ To read in this order:
 * ``outbox`` and ``streams``: what waits for a slow peer, and the two streams to and from each
 * ``messages``: what applications see of a message
 * ``service``: :class:`~nodetrust.libp2p.pubsub.service.PubSub`, what applications use
-* ``replay``: a validator for topics where an old message must not come again
 """
 
 from nodetrust.libp2p.pubsub.machine import Verdict

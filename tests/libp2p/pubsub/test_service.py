@@ -13,13 +13,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from nodetrust.libp2p.errors import NegotiationError
 from nodetrust.libp2p.framing import FrameDecoder, encode_frame
 from nodetrust.libp2p.keys import PrivateKey
-from nodetrust.libp2p.pubsub import outbox, replay, signing, streams
+from nodetrust.libp2p.pubsub import outbox, signing, streams
 from nodetrust.libp2p.pubsub.errors import MessageTooLarge
 from nodetrust.libp2p.pubsub.machine import Verdict
 from nodetrust.libp2p.pubsub.messages import PubSubMessage
 from nodetrust.libp2p.pubsub.outbox import Outbox
 from nodetrust.libp2p.pubsub.parameters import FLOODSUB, GOSSIPSUB_1_0, GOSSIPSUB_1_1, PROTOCOLS
-from nodetrust.libp2p.pubsub.replay import SeqnoGuard
 from nodetrust.libp2p.pubsub.service import PubSub
 from nodetrust.libp2p.pubsub.wire import MAX_RPC_BYTES, MAX_TOPIC_BYTES, Rpc, Subscription, decode_rpc, encode_rpc
 from nodetrust.libp2p.streams import StreamAddress
@@ -398,22 +397,6 @@ class ApplicationTests(PubSubCase):
             self.say_published(theirs, b"%d" % n, n)
         self.assertEqual([message.data for message in self.heard], [b"2"])
         self.assertEqual(len(self.flushLoggedErrors(StopIteration)), 1)
-
-
-class SeqnoGuardTests(SynchronousTestCase):
-    def test_only_newer_messages(self) -> None:
-        """Of each author only messages with a higher number than before are accepted."""
-        guard = SeqnoGuard()
-        story = ((AUTHOR, 5), (AUTHOR, 5), (AUTHOR, 4), (PEER, 4), (AUTHOR, 6))
-        verdicts = [guard(PubSubMessage("t", b"", key.peer_id, n, US.peer_id)) is Verdict.ACCEPT for key, n in story]
-        self.assertEqual(verdicts, [True, False, False, True, True])
-
-    def test_bounded(self) -> None:
-        """Of more authors than the limit, the one that was silent for longest is forgotten."""
-        self.patch(replay, "MAX_AUTHORS", 1)
-        guard = SeqnoGuard()
-        verdicts = [guard(PubSubMessage("t", b"", key.peer_id, 1, US.peer_id)) for key in (AUTHOR, PEER, PEER, AUTHOR)]
-        self.assertEqual(verdicts, [Verdict.ACCEPT, Verdict.ACCEPT, Verdict.IGNORE, Verdict.ACCEPT])
 
 
 class OutboxTests(SynchronousTestCase):
