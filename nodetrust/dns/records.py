@@ -19,6 +19,7 @@ CLASS_ANY = 255
 MAX_LABEL_BYTES = 63  # RFC 1035 §2.3.4
 MAX_NAME_BYTES = 255  # RFC 1035 §2.3.4, with the length octets and the root
 MAX_TTL = 0x7FFFFFFF  # RFC 2181 §8
+_SOA_NAMES = 2  # the name server and the mailbox, before five numbers
 
 
 class Type(enum.IntEnum):
@@ -130,3 +131,28 @@ def character_string(value: bytes) -> bytes:
 def text_rrset(ttl: int, *values: bytes) -> RRset:
     """One TXT record for each value of at most 255 octets."""
     return RRset(Type.TXT, ttl, tuple(character_string(value) for value in values))
+
+
+def soa_around(origin: Name, rdata: bytes) -> tuple[bytes, ...]:
+    """A SOA's data in pieces, to be joined by a pointer to `origin`, its owner (RFC 1035 §4.1.4 lets a SOA have such).
+
+    Nearly every SOA has a name server and a mailbox below its owner, and every negative answer has the SOA: shorter by
+    twice the zone's name, it is that much less of a gift to those who ask in others' names.
+    """
+    end = name_to_wire(origin)
+    pieces = [b""]
+    offset = 0
+    for _ in range(_SOA_NAMES):
+        while length := rdata[offset]:
+            if rdata[offset : offset + len(end)].lower() == end:
+                break
+            pieces[-1] += rdata[offset : offset + 1 + length]
+            offset += 1 + length
+        if length:
+            pieces.append(b"")
+            offset += len(end)
+        else:
+            pieces[-1] += b"\0"
+            offset += 1
+    pieces[-1] += rdata[offset:]
+    return tuple(pieces)

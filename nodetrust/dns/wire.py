@@ -25,6 +25,7 @@ from nodetrust.dns.records import (
     RRset,
     Type,
     name_to_wire,
+    soa_around,
 )
 
 HEADER = struct.Struct("!HHHHHH")
@@ -249,15 +250,21 @@ def _write_sections(query: Query, answer: Answer, additional: tuple[tuple[Name, 
 def _write_records(
     body: bytearray, section: Iterable[tuple[Name, RRset]], class_: int, offsets: dict[Name, int]
 ) -> int:
-    """Append a section; owner names are compressed, names within the data are not. Returns the number of records."""
+    """Append a section. Owner names are compressed; of those within the data, a SOA's. Returns how many records."""
     count = 0
     for owner, rrset in section:
         for rdata in rrset.rdatas:
             _write_owner(body, owner, offsets)
-            body += _FIXED.pack(rrset.type, class_, rrset.ttl, len(rdata))
-            body += rdata
+            data = _shortened_soa(owner, rdata, offsets) if rrset.type == Type.SOA else rdata
+            body += _FIXED.pack(rrset.type, class_, rrset.ttl, len(data))
+            body += data
             count += 1
     return count
+
+
+def _shortened_soa(owner: Name, rdata: bytes, offsets: dict[Name, int]) -> bytes:
+    target = offsets.get(owner)
+    return rdata if target is None else (0xC000 | target).to_bytes(2, "big").join(soa_around(owner, rdata))
 
 
 def _write_owner(body: bytearray, owner: Name, offsets: dict[Name, int]) -> None:

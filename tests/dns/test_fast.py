@@ -232,7 +232,7 @@ class ShortPathTests(SynchronousTestCase):
         """Where the sources are others than those that it knows, it answers nothing; nor with a zone too long."""
         zone = world(PLAIN_ZONE).zone
         self.assertFalse(self.answers(Authority(zone, (PeerSource(1),)), "ip41-2-3-4.nt.test"))
-        long_soa = world(PLAIN_ZONE.replace("hostmaster", ".".join(["h" * 60] * 3)))
+        long_soa = world(PLAIN_ZONE.replace("hostmaster", ".".join(["h" * 60] * 4) + "."))
         self.assertFalse(self.answers(long_soa, "ip4256-1-1-1.nt.test"))
         self.assertTrue(self.answers(long_soa, "ip41-2-3-4.nt.test"))
         origin = parse_name(".".join(["z" * 60] * 3))

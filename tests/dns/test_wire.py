@@ -6,15 +6,18 @@ from typing import ClassVar
 import dns.edns
 import dns.flags
 import dns.message
+import dns.rdata
 from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from nodetrust.dns.answer import Authority
 from nodetrust.dns.errors import BadQuery, NotAQuery
-from nodetrust.dns.records import RRset, Type, name_from_wire, name_to_wire
+from nodetrust.dns.records import RRset, Type, name_from_wire, name_to_wire, soa_around
 from nodetrust.dns.respond import Responder, respond
 from nodetrust.dns.wire import HEADER, Answer, read_query, write_refusal, write_response
-from tests.dns.example import ask, authority
+from nodetrust.dns.zonefile import parse_zone
+from tests.dns.example import ORIGIN, ask, authority
 
 WORLD = authority()
 QUESTION = b"\x0aip41-2-3-4\x02nt\x04test\0\0\1\0\1"
@@ -187,6 +190,26 @@ class SizeTests(SynchronousTestCase):
             response = self.reply(payload, udp=udp)
             self.assertFalse(response.flags & dns.flags.TC)
             self.assertEqual(len(response.answer), 1)
+
+    def test_short_soa(self) -> None:
+        """A SOA's names end in a pointer to its owner where they are below it, in any case, and read the same."""
+        for names, pieces in (
+            ("ns1 hostmaster", 3),
+            ("ns1.Nt.TEST. @", 3),
+            ("@ @", 3),
+            ("ns1 host.example.", 2),
+            ("nt.test.example. hostmaster", 2),
+            ("ns.example. xnt.test.", 1),
+            (". .", 1),
+        ):
+            text = f"@ 60 SOA {names} 2026010101 7200 900 1209600 60\n@ 60 NS ns.example.\n"
+            zone = parse_zone(text, ORIGIN, "x")
+            self.assertEqual(len(soa_around(ORIGIN, zone.soa.rdatas[0])), pieces, names)
+            world = Authority(zone, ())
+            for asked, section in (("nt.test", "answer"), ("a.b.NT.test", "authority"), ("x.nt.test", "authority")):
+                (found,) = getattr(ask(world, asked, "SOA"), section)
+                whole = dns.rdata.from_wire("IN", "SOA", zone.soa.rdatas[0], 0, len(zone.soa.rdatas[0]))
+                self.assertEqual(found[0], whole, names)
 
     def test_edns_is_answered_with_edns(self) -> None:
         """OPT comes back with our size and the client's DO, without its options; without OPT there is none."""

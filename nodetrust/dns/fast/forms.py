@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from nodetrust.dns.answer import Authority
 from nodetrust.dns.fast.labels import BROKEN, IP4_STARTS, OCTETS, Labels, record_start
-from nodetrust.dns.records import CLASS_IN, MAX_NAME_BYTES, Rcode, Type
+from nodetrust.dns.records import CLASS_IN, MAX_NAME_BYTES, Rcode, Type, soa_around
 from nodetrust.dns.wire import AA, CD, HEADER, MAX_UDP_BYTES, MIN_UDP_BYTES, QR, RD
 
 Form: TypeAlias = Callable[[bytes, int, int], bytes | None]
@@ -21,6 +21,7 @@ FIRST_LABEL = HEADER.size + 1
 OPT = struct.Struct("!BHHIH")  # the root, type, payload octets, the rest of RFC 6891 §6.1.3, length of the options
 DO = 0x8000
 _RECORD = struct.Struct("!HHIH")
+_POINTER_BYTES = 2
 _POINTERS = [struct.pack("!H", 0xC000 | offset) for offset in range(HEADER.size + MAX_NAME_BYTES)]
 
 
@@ -53,15 +54,20 @@ def frame(flags: int, has_opt: bool, dnssec_ok: bool) -> Frame:
     )
 
 
-def negative_soa(authority: Authority) -> bytes | None:
-    """The SOA of negative answers behind its owner; None when those are the full path's, since they are too large."""
+def negative_soa(authority: Authority) -> tuple[bytes, ...] | None:
+    """The SOA of negative answers, to be joined by pointers to the zone's name, of which the first is its owner.
+
+    None when those answers are the full path's, since they are too large.
+    """
     soa = authority.zone.negative_soa()
-    record = _RECORD.pack(soa.type, CLASS_IN, soa.ttl, len(soa.rdatas[0])) + soa.rdatas[0]
-    largest = HEADER.size + MAX_NAME_BYTES + 4 + 2 + len(record) + OPT.size
-    return record if largest <= MIN_UDP_BYTES else None
+    first, *others = soa_around(authority.zone.origin, soa.rdatas[0])
+    data_bytes = len(first) + sum(_POINTER_BYTES + len(piece) for piece in others)
+    head = _RECORD.pack(soa.type, CLASS_IN, soa.ttl, data_bytes)
+    largest = HEADER.size + MAX_NAME_BYTES + 4 + _POINTER_BYTES + len(head) + data_bytes + OPT.size
+    return (b"", head + first, *others) if largest <= MIN_UDP_BYTES else None
 
 
-def form(type_: int, frame: Frame, labels: Labels, soa: bytes | None, has_wildcard: bool) -> Form:
+def form(type_: int, frame: Frame, labels: Labels, soa: tuple[bytes, ...] | None, has_wildcard: bool) -> Form:
     """Answers queries for `type_` at any label. What does not exist may be filled by the zone file's wildcard."""
     found, nodata, nxdomain, question_end, opt = (
         frame.found,
@@ -83,7 +89,7 @@ def form(type_: int, frame: Frame, labels: Labels, soa: bytes | None, has_wildca
         if soa is None or (meaning is BROKEN and has_wildcard):
             return None
         header = nxdomain if meaning is BROKEN else nodata
-        return packet[:2] + header + question + _POINTERS[origin_at] + soa + opt
+        return packet[:2] + header + question + _POINTERS[origin_at].join(soa) + opt
 
     return answer
 
