@@ -1,12 +1,11 @@
 """The store on a real PostgreSQL server, which several issue servers may share."""
 
-from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import SkipTest, TestCase
 
 from nodetrust.store import Store, StoredAccount, StoreError
 from tests.interop import toolchain
-from tests.store.contract import NOW, StoreContract, certificate
+from tests.store.contract import NOW, StoreContract, certificate, reactor
 
 
 class PostgreSQLTests(StoreContract, TestCase):
@@ -37,9 +36,8 @@ class PostgreSQLTests(StoreContract, TestCase):
 
     async def test_two_start_at_once(self) -> None:
         """Servers that start at the same moment make the tables once."""
-        stores = await gatherResults([Deferred.fromCoroutine(Store.open(reactor, self.url)) for _ in range(4)])
+        stores = await gatherResults([Deferred.fromCoroutine(self.opened()) for _ in range(4)])
         for store in stores:
-            self.addCleanup(lambda store=store: Deferred.fromCoroutine(store.close()))
             self.assertIsNone(await store.account("https://ca.example/dir"))
 
     async def test_server_out_of_reach(self) -> None:
