@@ -128,5 +128,5 @@ def _payload(type_: int, ttl: int, rdata: bytes) -> dns.IEncodableRecord:
     """Twisted's own object for a record of ours; its decoder reads uncompressed data as well."""
     kind = dns.Message().lookupRecordType(type_)
     payload = kind(ttl=ttl)
-    payload.decode(BytesIO(rdata), len(rdata))  # type: ignore[no-untyped-call]  # as above
+    payload.decode(BytesIO(rdata), len(rdata))
     return payload
