@@ -1,0 +1,1 @@
+Those who only hold places keep nobody out: when 64 handshakes are under way the oldest gives way to the next, and when 512 peers are connected the one that has been idle for longest does. Whoever connects has three seconds for the first message, a connection on which streams are opened only to be reset ends, and RSA keys of more than 4096 bits are refused.
