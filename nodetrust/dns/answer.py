@@ -8,7 +8,9 @@ below it (RFC 8020). Hence:
 1. A name with records in the zone file, or whose first label one of the sources reads, has those records.
 2. A label that begins like one of ours (`ip4`, `ip6`, `p`) and spells nothing does not exist, nor does anything below
    it: NXDOMAIN; unless the zone file has that name (an operator's `proof` or `pop` is a host like any other).
-3. Every other name in the zone is an empty non-terminal: NODATA.
+3. Every other name in the zone is an empty non-terminal: NODATA. NXDOMAIN for a name like `foo.<zone>`, as a plain zone
+   file would have it, would cut off `ip41-2-3-4.foo.<zone>` at every resolver that has asked for `foo` before; to
+   whoever mistypes a host's name both mean that there is no such host.
 4. A wildcard of the zone file fills names of kinds 2 and 3, and leaves those of kind 1 alone (RFC 4592).
 
 Delegations in the zone file cut off what is below them. Negative answers carry the SOA with the negative TTL

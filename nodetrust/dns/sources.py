@@ -30,6 +30,9 @@ CHALLENGE_TTL = 10
 NO_CHALLENGE_TTL = 5
 """Seconds that a resolver may remember that there is no challenge yet: a CA that looked too early looks again."""
 
+NO_CHALLENGE_TEXT = b"not set yet"
+"""p2p-forge's text."""
+
 DEFAULT_TTL = 3600
 """Seconds; what such a name says never changes, but whether this server says it may (the policy)."""
 
@@ -120,9 +123,11 @@ class AutoTlsSource:
 class ChallengeSource:
     """`_acme-challenge.<name>` has the values that the issue server has set.
 
-    Without one it is a name without records, which resolvers remember for a few seconds only: the SOA that says so
-    carries that TTL (RFC 2308 §5). A made-up text in its place (as libp2p.direct answers) would be cached as shortly,
-    but a client that waits for *some* text, and a CA's error message, would take it for a value.
+    Without one it is a name without records, which resolvers forget after a few seconds: the SOA that says so carries
+    that TTL (RFC 2308 §5). Yet to those that ask *it*, Unbound tells the TTL of the SOA record that it knows from other
+    answers (seen with 1.17). At an AutoTLS name, where clients wait for their value and ask their system's resolver for
+    it, there is therefore a text that says so, as at libp2p.direct. Elsewhere nobody waits but the CA, and a text would
+    only be one more wrong value for its error message.
     """
 
     origin: Name
@@ -134,6 +139,8 @@ class ChallengeSource:
             return None
         values = self.table.values((*labels[1:], *self.origin), now)
         if not values:
+            if len(labels) == 2 and read_autotls_peer(labels[1]) is not None:
+                return node(text_rrset(NO_CHALLENGE_TTL, NO_CHALLENGE_TEXT), negative_ttl=NO_CHALLENGE_TTL)
             return Node(negative_ttl=NO_CHALLENGE_TTL)
         ttl = min(CHALLENGE_TTL, *(int(left) for _, left in values))
         return node(text_rrset(ttl, *(value for value, _ in values)), negative_ttl=NO_CHALLENGE_TTL)

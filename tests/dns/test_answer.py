@@ -305,7 +305,10 @@ class AutoTlsTests(SynchronousTestCase):
         table.add(decide(ORIGIN, f"{CID}.nt.test", "v" * 43), 0)
         name = f"_acme-challenge.{CID}.nt.test"
         self.assertEqual(rows(ask(authority(table), name, "TXT").answer), [f'{name}. 10 IN TXT "{"v" * 43}"'])
-        self.assertEqual(rows(ask(WORLD, name, "TXT").authority), [SOA.format(5)])
+        self.assertEqual(rows(ask(authority(table), name, "TXT", now=600).answer), [f'{name}. 5 IN TXT "not set yet"'])
+        self.assertEqual(rows(ask(WORLD, name, "TXT").answer), [f'{name}. 5 IN TXT "not set yet"'])
+        self.assertEqual(rows(ask(WORLD, name, "A").authority), [SOA.format(5)])
+        self.assertEqual(ask(WORLD, f"_acme-challenge.x.{CID}.nt.test", "TXT").answer, [])
 
 
 class ChallengeAnswerTests(SynchronousTestCase):

@@ -8,6 +8,7 @@ CID = PeerId.from_base58(PEER).to_cid_base36()
 _ID = f'"id={PEER}"'
 _NS1 = OURS["ns1.nt.test"]
 
+NO_VALUE_YET = f"_acme-challenge.{CID}.nt.test"
 ANSWERS: list[tuple[str, str, list[str]]] = [
     ("ip41-2-3-4.nt.test", "A", ["1.2.3.4"]),
     ("IP4198-51-100-7.nt.test", "A", ["198.51.100.7"]),
@@ -25,6 +26,7 @@ ANSWERS: list[tuple[str, str, list[str]]] = [
     (f"1-2-3-4.{CID}.nt.test", "A", ["1.2.3.4"]),
     (f"0--1.{CID}.nt.test", "AAAA", ["::1"]),
     (f"2001-DB8--1.{CID.upper()}.nt.test", "AAAA", ["2001:db8::1"]),
+    (NO_VALUE_YET, "TXT", ['"not set yet"']),
     ("www.nt.test", "A", ["46.20.1.80", "ip446-20-1-80.nt.test."]),
     ("mail.nt.test", "AAAA", [MAIL[1]]),
     ("nt.test", "NS", ["ns1.nt.test.", "ns2.nt.test."]),
@@ -43,7 +45,7 @@ NO_DATA = [
     ("free.nt.test", "A"),
     ("below.any.name.nt.test", "TXT"),
     ("_acme-challenge.ip41-2-3-4.nt.test", "TXT"),
-    (f"_acme-challenge.{CID}.nt.test", "TXT"),
+    (f"_acme-challenge.{CID}.nt.test", "CAA"),
     ("nt.test", "AAAA"),
 ]
 """Names that exist, without that type."""

@@ -12,8 +12,9 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from nodetrust.dns.sources import NO_CHALLENGE_TTL
 from tests.dns_oracle.internet import ABOVE, OURS, RESOLVER, Internet
-from tests.dns_oracle.names import MISSING, QUESTIONS, expected
+from tests.dns_oracle.names import MISSING, NO_VALUE_YET, QUESTIONS, expected
 from tests.dns_oracle.servers import CHECKOUT, ZONE_NAME
 from tests.dns_oracle.toolchain import require, require_root
 
@@ -133,6 +134,8 @@ class ToolTests(InternetCase):
                 self.assertEqual((name, "ad" in flags.split()), (name, self.signed))
                 kept.append(f"{name} {type_}: {status} [{flags}] {' '.join(data)}")
         self.keep("unbound", "\n".join(kept) + "\n")
+        shown = self.internet.run("dig", f"@{RESOLVER}", "+noall", "+answer", NO_VALUE_YET, "TXT").stdout
+        self.assertLessEqual(int(shown.split()[1]), NO_CHALLENGE_TTL)
 
 
 class SignedToolTests(ToolTests):
