@@ -25,6 +25,7 @@ from nodetrust.dns.errors import BrokenLabel
 from nodetrust.dns.records import Name, Node, RRset, is_within, name_to_text, parse_name
 from nodetrust.dns.sources import (
     DEFAULT_TTL,
+    AutoTlsSource,
     ChallengeSource,
     Ip4Source,
     Ip6Source,
@@ -96,6 +97,13 @@ class PeerResolver(SourceResolver):
 
     def __init__(self, zone: str, ttl: int = DEFAULT_TTL) -> None:
         super().__init__(zone, PeerSource(ttl))
+
+
+class AutoTlsResolver(SourceResolver):
+    """A and AAAA records of AutoTLS names."""
+
+    def __init__(self, zone: str, ttl: int = DEFAULT_TTL, policy: Policy = every_address) -> None:
+        super().__init__(zone, AutoTlsSource(ttl, policy))
 
 
 class ChallengeResolver(SourceResolver):

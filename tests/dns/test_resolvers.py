@@ -8,8 +8,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.dns.challenges import Challenge, ChallengeTable
 from nodetrust.dns.records import parse_name
-from nodetrust.dns.resolvers import ChallengeResolver, Ip4Resolver, Ip6Resolver, PeerResolver, ZoneResolver
-from tests.dns.example import PEER, PEER_LABEL, authority
+from nodetrust.dns.resolvers import (
+    AutoTlsResolver,
+    ChallengeResolver,
+    Ip4Resolver,
+    Ip6Resolver,
+    PeerResolver,
+    ZoneResolver,
+)
+from tests.dns.example import CID, PEER, PEER_LABEL, authority
 
 
 class ResolverTests(SynchronousTestCase):
@@ -25,6 +32,7 @@ class ResolverTests(SynchronousTestCase):
                 Ip4Resolver("NT.test.", ttl=60),
                 Ip6Resolver("nt.test"),
                 PeerResolver("nt.test"),
+                AutoTlsResolver("nt.test"),
             ]
         )
 
@@ -44,6 +52,7 @@ class ResolverTests(SynchronousTestCase):
             ("ip62001-db8--0.x.nt.test", dns.AAAA, [dns.Record_AAAA("2001:db8::", 3600)]),
             (f"{PEER_LABEL}.nt.test", dns.TXT, [dns.Record_TXT(b"id=%s" % PEER.encode(), ttl=3600)]),
             ("_acme-challenge.ip6--1.nt.test", dns.TXT, [dns.Record_TXT(b"value", ttl=10)]),
+            (f"1-2-3-4.{CID}.nt.test", dns.A, [dns.Record_A("1.2.3.4", 3600)]),
             ("ns1.nt.test", dns.A, [dns.Record_A("192.0.2.1", 300)]),
             ("nt.test", dns.MX, [dns.Record_MX(10, "ns1.nt.test", 300)]),
             ("nt.test", 257, [dns.UnknownRecord(b"\0\5issueletsencrypt.org", 300)]),
