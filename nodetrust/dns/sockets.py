@@ -18,8 +18,9 @@ from nodetrust.settings import HostPort
 TRIES = 20
 """How often a port of the system's choosing is tried, when TCP has none of the number that UDP got."""
 
-BACKLOG = 256
-"""Connections that the system holds until they are accepted."""
+BACKLOG = 4096
+"""Connections that the system holds until they are accepted: Linux's own limit. Where a crowd fills it, honest clients
+only try again after a second."""
 
 RECEIVE_BYTES = 4 * 1024 * 1024
 """For queries that wait: about 4,000, if the system (net.core.rmem_max) allows as much."""

@@ -1,7 +1,6 @@
 """Mutated packets against the whole DNS server but for its sockets.
 
     python -m tests.fuzz.dns --count 20000000 --seed 1
-    python -m tests.fuzz.dns --atheris [libFuzzer's options]      # guided by coverage; needs `pip install atheris`
 
 Held for every packet, over UDP without limits, over UDP with them, and over TCP: no exception; no answer to a response
 or to less than a header; no answer larger than the query allows; the ID and the question come back; and memory does not
@@ -236,30 +235,12 @@ def run(count: int, seed: int, say: Callable[[str], None], target: Target | None
     return growth
 
 
-def run_atheris(arguments: list[str]) -> None:
-    """Let libFuzzer choose the packets; it does not return."""
-    import atheris  # noqa: PLC0415  # optional, and nowhere in the project's requirements
-
-    with atheris.instrument_imports(include=["nodetrust.dns"]):
-        target = Target()
-
-    def one(data: bytes) -> None:
-        target.run([data], [data[:4].ljust(4, b"\0")])
-
-    atheris.instrument_all()
-    atheris.Setup([sys.argv[0], "-max_len=700", *arguments], one)
-    atheris.Fuzz()
-
-
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--atheris", action="store_true", help="choose packets by coverage")
-    options, rest = parser.parse_known_args()
-    if options.atheris:
-        run_atheris(rest)
+    options = parser.parse_args()
     growth = run(options.count, options.seed, lambda line: print(line, flush=True))
     if growth > MAX_GROWTH_BYTES:
         sys.exit(f"memory grew by {growth} octets")
