@@ -141,6 +141,7 @@ server:
     identity: ""
     udp-workers: 1
     tcp-workers: 1
+    tcp-io-timeout: 10000
 database:
     storage: {folder}
 log:
