@@ -75,6 +75,9 @@ class Surroundings:
                 raise
             self.log.debug("{error}; once more soon", error=str(error))
             self._retry = self._reactor.callLater(RETRY_SECONDS, self._serve, place)
+            return
+        bound: Any = self.metrics_port.getHost()
+        self.log.info("metrics are at http://{place}/metrics", place=HostPort(bound.host, bound.port))
 
     def _fetch(self) -> None:
         from treq.client import HTTPClient  # noqa: PLC0415  # as said above

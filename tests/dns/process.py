@@ -65,8 +65,10 @@ class ServerProcess:
     def logged(self, pattern: str) -> tuple[str, ...]:
         """The groups of the first line that matches, which may be still to come."""
         while True:
-            if found := re.search(pattern, self._news.get(timeout=WAIT_SECONDS)):
-                return found.groups()
+            for line in list(self.lines):
+                if found := re.search(pattern, line):
+                    return found.groups()
+            self._news.get(timeout=WAIT_SECONDS)
 
     def ask(self, name: str, type_: str = "A", timeout: float = 2.0) -> dns.message.Message | None:
         """The answer over UDP, if there is one in time."""

@@ -1,0 +1,1 @@
+The DNS server limits its answers over UDP by the prefix they go to (`rate_limit`, 200 a second for one address; over it, every second query is sent to TCP), gives DNS cookies, which lift the limit, and closes the idlest TCP connections of a client that has too many (`max_tcp_per_client`).

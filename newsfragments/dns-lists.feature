@@ -1,0 +1,1 @@
+Denylists and allowlists of prefixes: `deny` and `allow` are files that are read again when they change, `deny_feeds` are https URLs that are fetched every hour and kept. A denied address has no record.
