@@ -19,9 +19,9 @@ from nodetrust.client.service import ClientService
 from nodetrust.client.settings import ClientSettings
 from nodetrust.command.deployment import LOOPBACK, WSS, full_addresses
 from nodetrust.issue.service import IssueService
-from nodetrust.libp2p.message_stream import MessageStream
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
+from nodetrust.libp2p.message_stream import MessageStream
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.ping import PING_BYTES, ping
 from nodetrust.messages import E_OTHER, ISSUE_INFO_PROTOCOL, OK, PROOF_PROTOCOL, IssueInfo, ProofResponse

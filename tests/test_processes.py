@@ -130,7 +130,7 @@ class TwistdTests(ProcessTestCase):
         return self.spawn(*TWISTD, f"nodetrust-{role}", "--config", self.settings_file(role, **settings))
 
     async def assert_stops(self, running: Running) -> None:
-        """SIGTERM ends it cleanly; when all is closed, twistd sends the signal to itself again, for its parent to see."""
+        """SIGTERM ends it cleanly; when all is closed, twistd sends itself the signal again, for its parent to see."""
         await self.assert_ends(running, signal.SIGTERM, -signal.SIGTERM)
         self.assertIn("Server Shut Down.", running.printed[1])
         self.assertEqual(running.printed[2], "")
