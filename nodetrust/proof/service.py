@@ -10,9 +10,9 @@ from twisted.logger import Logger
 from nodetrust.discovery import relay, start_pubsub
 from nodetrust.errors import NodetrustError
 from nodetrust.libp2p.errors import Libp2pError
-from nodetrust.libp2p.message_stream import MessageStream
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
+from nodetrust.libp2p.message_stream import MessageStream
 from nodetrust.libp2p.pubsub import PubSub
 from nodetrust.messages import MAX_PROOF_REQUEST_BYTES, PROOF_PROTOCOL, PROOF_PROTOCOL_NONCE, ProofRequest
 from nodetrust.proof.decide import answer, read_request, refusal
