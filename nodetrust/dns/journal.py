@@ -118,6 +118,8 @@ class Journal:
             self._descriptor = None
 
     def _open(self) -> int:
+        if self._descriptor is not None and not _is_at(self._descriptor, self._path):
+            self.close()  # the server that takes over has rewritten it: what went to the old file would be lost
         if self._descriptor is None:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
@@ -134,6 +136,13 @@ class Journal:
             os.ftruncate(self._descriptor, self._bytes)
         except OSError:
             self.close()
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
 
 
 def _line(change: Change) -> bytes:

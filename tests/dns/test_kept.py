@@ -228,6 +228,17 @@ class JournalTests(SynchronousTestCase):
             self.path.write_bytes(garbage)
             self.assertEqual(self.journal().read(), [])
 
+    def test_rewritten_by_another(self) -> None:
+        """A file that another process has rewritten, or that is gone, is opened anew."""
+        mine, other = self.journal(), self.journal()
+        mine.append([lasting(challenge(1), LIFE, self.now)])
+        other.compact(self.now)
+        mine.append([lasting(challenge(2), LIFE, self.now)])
+        self.assertEqual(len(other.read()), 2)
+        self.path.unlink()
+        mine.append([lasting(challenge(3), LIFE, self.now)])
+        self.assertEqual(len(other.read()), 1)
+
     def test_names_of_any_octets(self) -> None:
         """A name keeps its octets."""
         odd = Challenge((b"ip41-2-3-4", bytes(range(60)), b"nt"), b"x" * 43)
