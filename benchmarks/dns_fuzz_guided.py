@@ -1,7 +1,7 @@
 """The same rules as `tests.fuzz.dns`, with packets that libFuzzer chooses by which code they reach.
 
 pip install atheris
-python -m tests.fuzz.guided CORPUS_FOLDER -max_total_time=600 [other options of libFuzzer]
+python -m benchmarks.dns_fuzz_guided CORPUS_FOLDER -max_total_time=600 [other options of libFuzzer]
 """
 
 from __future__ import annotations
