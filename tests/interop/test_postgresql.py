@@ -5,6 +5,7 @@ from twisted.trial.unittest import SkipTest, TestCase
 
 from nodetrust.store import Store, StoredAccount, StoreError
 from tests.interop import toolchain
+from tests.interop.postgresql import PostgreSQL
 from tests.store.contract import NOW, StoreContract, certificate, reactor
 
 
@@ -17,8 +18,6 @@ class PostgreSQLTests(StoreContract, TestCase):
         """A server for each test: it takes a second."""
         if toolchain.is_left_out():
             raise SkipTest("`tox -e interop` runs it")
-        from tests.interop.postgresql import PostgreSQL  # noqa: PLC0415  # only tox's environment has the wheel
-
         server = PostgreSQL()
         server.start()
         self.addCleanup(server.stop)
