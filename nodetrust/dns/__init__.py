@@ -24,7 +24,8 @@ In reading order:
 * `exchange`, `mmsg`, `udp`: queries read and answered one by one, many at once, and the port that does it
 * `tcp`, `ports`: DNS over TCP, and both together
 * `answering`: what one process needs to answer; `workers`: several of them side by side
-* `dns01`: the libp2p protocol by which the issue server sets challenges; `journal`, `kept`: so that they outlive kill -9
+* `dns01`: the libp2p protocol by which the issue server sets challenges
+* `journal`, `kept`: challenges that outlive kill -9
 * `surroundings`, `metrics`: what is served and fetched beside DNS
 * `settings`, `authority`, `reload`, `service`, `options`: `twistd nodetrust-dns`
 """

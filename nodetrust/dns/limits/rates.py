@@ -37,7 +37,6 @@ _NOWHERE = bytes(4)  # ::/32 has IPv4-mapped addresses, and no others that come 
 _QUIET_SECONDS = 1.0
 _MAX_QUIET = 1 << 16  # prefixes counted in a second; who comes later climbs the ladder at once
 _MAX_KNOWN_EXEMPT = 1024  # addresses that ask much and may, remembered so that their queries are not even counted
-_MAX_EXEMPT_LATELY = 1024  # sources that are looked up only once: those that an operator exempts ask a lot
 _SLOTS = 1 << 16  # for each level: 512 KiB
 
 
@@ -82,7 +81,6 @@ class RateLimiter:
         self._slip = slip
         self._limited = 0
         self._exempt = PrefixSet(exempt)
-        self._exempt_lately: set[bytes] = set()
         self._known_exempt: set[bytes] = set()
         self._ladders = {size: _levels(size, rate, slots) for size in _LADDERS}
         self._slots = slots
