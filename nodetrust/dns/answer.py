@@ -39,7 +39,7 @@ from nodetrust.dns.records import (
 )
 from nodetrust.dns.sources import Source
 from nodetrust.dns.wire import NSID, Answer, Query
-from nodetrust.dns.zone import Zone
+from nodetrust.dns.zone.zone import Zone
 
 MAX_CNAMES = 8
 """CNAMEs followed within the zone before the rest is left to the resolver."""

@@ -7,19 +7,19 @@ from collections.abc import Callable
 from typing import Any
 
 from nodetrust.dns.authority import POLICIES, build_authority
-from nodetrust.dns.challenges import ChallengeTable
-from nodetrust.dns.counters import Census
+from nodetrust.dns.challenges.table import ChallengeTable
 from nodetrust.dns.limits.build import build_gate
 from nodetrust.dns.lists.build import list_files
 from nodetrust.dns.lists.denied import Lists, policy_with
 from nodetrust.dns.lists.files import ListFiles
-from nodetrust.dns.ports import DnsPort, answer_on
-from nodetrust.dns.querylog import QueryLog
+from nodetrust.dns.observe.counters import Census
+from nodetrust.dns.observe.querylog import QueryLog
 from nodetrust.dns.respond import Responder
 from nodetrust.dns.settings import DnsSettings
-from nodetrust.dns.sockets import DnsSockets
-from nodetrust.dns.tcp import DnsStreamFactory
-from nodetrust.dns.zone import Zone
+from nodetrust.dns.transport.ports import DnsPort, answer_on
+from nodetrust.dns.transport.sockets import DnsSockets
+from nodetrust.dns.transport.tcp import DnsStreamFactory
+from nodetrust.dns.zone.zone import Zone
 
 
 class Answering:

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from nodetrust.addresses import is_public
 from nodetrust.dns.answer import Authority, Identity
-from nodetrust.dns.challenges import ChallengeTable
+from nodetrust.dns.challenges.table import ChallengeTable
 from nodetrust.dns.dnssec.apex import with_keys
 from nodetrust.dns.dnssec.keys import load as load_key
 from nodetrust.dns.errors import ZoneError
@@ -21,8 +21,8 @@ from nodetrust.dns.sources import (
     Policy,
     every_address,
 )
-from nodetrust.dns.zone import Zone
-from nodetrust.dns.zonefile import default_zone_text, load_zone, parse_zone
+from nodetrust.dns.zone.zone import Zone
+from nodetrust.dns.zone.zonefile import default_zone_text, load_zone, parse_zone
 
 
 def _is_private(address: IPv4Address | IPv6Address) -> bool:

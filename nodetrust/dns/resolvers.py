@@ -20,7 +20,7 @@ from twisted.names import dns
 from twisted.names.common import ResolverBase
 from twisted.names.error import AuthoritativeDomainError, DomainError
 
-from nodetrust.dns.challenges import ChallengeTable
+from nodetrust.dns.challenges.table import ChallengeTable
 from nodetrust.dns.errors import BrokenLabel
 from nodetrust.dns.records import Name, Node, RRset, is_within, name_to_text, parse_name
 from nodetrust.dns.sources import (
@@ -34,7 +34,7 @@ from nodetrust.dns.sources import (
     Source,
     every_address,
 )
-from nodetrust.dns.zone import Zone
+from nodetrust.dns.zone.zone import Zone
 
 Records: TypeAlias = tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]
 

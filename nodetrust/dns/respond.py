@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from nodetrust.dns.answer import Authority, answer
-from nodetrust.dns.counters import Answered, Counters
 from nodetrust.dns.dnssec.secure import is_lasting, secure
 from nodetrust.dns.errors import BadQuery, NotAQuery, OverLimit
 from nodetrust.dns.fast import ShortPath, short_path
 from nodetrust.dns.limits.gate import ANYONE, MAX_AMPLIFICATION, Caller, Gate
 from nodetrust.dns.limits.rates import Decision
+from nodetrust.dns.observe.counters import Answered, Counters
 from nodetrust.dns.records import Rcode
 from nodetrust.dns.wire import (
     MAX_MESSAGE_BYTES,

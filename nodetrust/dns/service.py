@@ -10,16 +10,16 @@ from twisted.logger import Logger
 
 from nodetrust.dns.answering import Answering
 from nodetrust.dns.authority import read_zone
-from nodetrust.dns.challenges import ChallengeTable
-from nodetrust.dns.dns01 import IDLE_SECONDS, Challenges, ChallengesInMemory, Dns01
-from nodetrust.dns.journal import Journal
-from nodetrust.dns.kept import JOURNAL_FILE, Clocks, Kept, restore
-from nodetrust.dns.reload import ZoneReload
+from nodetrust.dns.challenges.dns01 import IDLE_SECONDS, Challenges, ChallengesInMemory, Dns01
+from nodetrust.dns.challenges.journal import Journal
+from nodetrust.dns.challenges.kept import JOURNAL_FILE, Clocks, Kept, restore
+from nodetrust.dns.challenges.table import ChallengeTable
 from nodetrust.dns.settings import DnsSettings
-from nodetrust.dns.sockets import open_sockets
 from nodetrust.dns.surroundings import Surroundings
+from nodetrust.dns.transport.sockets import open_sockets
 from nodetrust.dns.workers.pool import ChallengesInWorkers, Pool
-from nodetrust.dns.zone import Zone
+from nodetrust.dns.zone.reload import ZoneReload
+from nodetrust.dns.zone.zone import Zone
 from nodetrust.libp2p.host import Host
 from nodetrust.messages import DNS01_PROTOCOL, MAX_DNS01_REQUEST_BYTES
 from nodetrust.service import RoleService, listen_all, open_host

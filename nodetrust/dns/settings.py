@@ -6,14 +6,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from nodetrust.dns.caa import check_caa_value
-from nodetrust.dns.challenges import DEFAULT_LIFE_SECONDS, MAX_LIFE_SECONDS
+from nodetrust.dns.challenges.table import DEFAULT_LIFE_SECONDS, MAX_LIFE_SECONDS
 from nodetrust.dns.errors import ZoneError
 from nodetrust.dns.limits.rates import DEFAULT_RATE, DEFAULT_SLIP
 from nodetrust.dns.lists.prefixes import read_network
 from nodetrust.dns.records import MAX_TTL
 from nodetrust.dns.sources import DEFAULT_TTL
-from nodetrust.dns.tcp import DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_PER_CLIENT
+from nodetrust.dns.transport.tcp import DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_PER_CLIENT
+from nodetrust.dns.zone.caa import check_caa_value
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.settings import HostPort, PeerSettings, SettingsError, ZoneName, described

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol, TypeAlias
 
-from nodetrust.dns.challenges import ChallengeTable
+from nodetrust.dns.challenges.table import ChallengeTable
 from nodetrust.dns.labels import (
     CHALLENGE_LABEL,
     IPV4_PREFIX,

@@ -64,7 +64,7 @@ class Surroundings:
         }
 
     def _serve(self, place: HostPort) -> None:
-        from nodetrust.dns.metrics import serve_metrics  # noqa: PLC0415  # as said above
+        from nodetrust.dns.observe.metrics import serve_metrics  # noqa: PLC0415  # as said above
 
         try:
             self.metrics_port = serve_metrics(

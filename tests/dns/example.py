@@ -6,7 +6,7 @@ import dns.message
 import dns.rrset
 
 from nodetrust.dns.answer import Authority, Identity
-from nodetrust.dns.challenges import ChallengeTable
+from nodetrust.dns.challenges.table import ChallengeTable
 from nodetrust.dns.records import parse_name
 from nodetrust.dns.respond import respond
 from nodetrust.dns.sources import (
@@ -18,7 +18,7 @@ from nodetrust.dns.sources import (
     Policy,
     every_address,
 )
-from nodetrust.dns.zonefile import parse_zone
+from nodetrust.dns.zone.zonefile import parse_zone
 from nodetrust.libp2p.peer_id import PeerId
 
 ORIGIN = parse_name("nt.test")

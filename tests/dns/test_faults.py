@@ -22,8 +22,8 @@ from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.messages import DNS01_PROTOCOL, MAX_DNS01_RESPONSE_BYTES, OK, DNS01Request, DNS01Response
+from tests.dns.challenges.test_table import VALUE
 from tests.dns.process import ServerProcess
-from tests.dns.test_challenges import VALUE
 
 NAME = "ip41-2-3-4.nt.test"
 OTHER_VALUE = VALUE[::-1]

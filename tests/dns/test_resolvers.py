@@ -6,7 +6,7 @@ from twisted.names.common import ResolverBase
 from twisted.names.resolve import ResolverChain
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.dns.challenges import Challenge, ChallengeTable
+from nodetrust.dns.challenges.table import Challenge, ChallengeTable
 from nodetrust.dns.records import parse_name
 from nodetrust.dns.resolvers import (
     AutoTlsResolver,

@@ -28,7 +28,7 @@ from nodetrust.messages import (
     DNS01Response,
 )
 from nodetrust.settings import HostPort, SettingsError, ZoneName, build
-from tests.dns.test_challenges import VALUE
+from tests.dns.challenges.test_table import VALUE
 
 FQDN = "ip41-2-3-4.nt.test"
 

@@ -16,7 +16,7 @@ from nodetrust.dns.errors import BadQuery, NotAQuery
 from nodetrust.dns.records import RRset, Type, name_from_wire, name_to_wire, soa_around
 from nodetrust.dns.respond import Responder, respond
 from nodetrust.dns.wire import HEADER, Answer, read_query, write_refusal, write_response
-from nodetrust.dns.zonefile import parse_zone
+from nodetrust.dns.zone.zonefile import parse_zone
 from tests.dns.example import ORIGIN, ask, authority
 
 WORLD = authority()

@@ -6,7 +6,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.dns.records import parse_name
-from nodetrust.dns.zonefile import default_zone_text, parse_zone, zone_to_text
+from nodetrust.dns.zone.zonefile import default_zone_text, parse_zone, zone_to_text
 from tests.dns_oracle import internet, servers
 from tests.dns_oracle.toolchain import find, require
 

@@ -7,14 +7,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.dns.answer import Authority
 from nodetrust.dns.authority import build_authority
-from nodetrust.dns.challenges import ChallengeTable
+from nodetrust.dns.challenges.table import ChallengeTable
 from nodetrust.dns.limits.cookies import ROOT_BYTES, Cookies, rotating_secrets
 from nodetrust.dns.limits.gate import Gate
 from nodetrust.dns.records import parse_name
 from nodetrust.dns.respond import Responder
 from nodetrust.dns.settings import DnsSettings
-from nodetrust.dns.tcp import DnsStreamFactory
-from nodetrust.dns.zonefile import parse_zone
+from nodetrust.dns.transport.tcp import DnsStreamFactory
+from nodetrust.dns.zone.zonefile import parse_zone
 from nodetrust.settings import ZoneName
 from tests.dns_oracle import table
 from tests.dns_oracle.reasons import REASONS

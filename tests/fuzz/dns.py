@@ -23,7 +23,7 @@ import dns.flags
 import dns.message
 
 from nodetrust.dns.answer import Identity
-from nodetrust.dns.challenges import Challenge, ChallengeTable
+from nodetrust.dns.challenges.table import Challenge, ChallengeTable
 from nodetrust.dns.errors import BadQuery, NotAQuery
 from nodetrust.dns.limits.cookies import Cookies
 from nodetrust.dns.limits.gate import Gate

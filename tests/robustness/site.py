@@ -19,7 +19,7 @@ from twisted.names.client import Resolver
 from twisted.trial.unittest import TestCase
 
 from nodetrust.command.deployment import ZONE, Deployment, full_addresses
-from nodetrust.dns.tcp import DnsStream
+from nodetrust.dns.transport.tcp import DnsStream
 from nodetrust.libp2p.channel import Channel
 from nodetrust.libp2p.connection import Connection
 from nodetrust.libp2p.host import Host

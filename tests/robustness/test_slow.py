@@ -4,7 +4,7 @@ import time
 
 from twisted.internet.threads import deferToThread
 
-from nodetrust.dns import tcp as dns_tcp
+from nodetrust.dns.transport import tcp as dns_tcp
 from nodetrust.libp2p import connection as libp2p_connection
 from nodetrust.libp2p import upgrade
 from nodetrust.libp2p.keys import PrivateKey

@@ -11,7 +11,7 @@ from nodetrust.dns.dnssec.records import ds_rdata
 from nodetrust.dns.dnssec.sign import Signer
 from nodetrust.dns.errors import ZoneError
 from nodetrust.dns.records import Name, Node, RRset, Type, name_to_text
-from nodetrust.dns.zone import Zone
+from nodetrust.dns.zone.zone import Zone
 
 KEYS_TTL = 3600
 """Seconds that resolvers may keep the keys: how long a rollover has to wait."""

@@ -12,7 +12,7 @@ from nodetrust.dns.dnssec.sign import Signer
 from nodetrust.dns.labels import CHALLENGE_LABEL
 from nodetrust.dns.records import CLASS_CH, Name, Node, Rcode, RRset, Type, is_within, name_from_wire
 from nodetrust.dns.wire import Answer, Query
-from nodetrust.dns.zone import Zone
+from nodetrust.dns.zone.zone import Zone
 
 _Section: TypeAlias = tuple[tuple[Name, RRset], ...]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from nodetrust.dns.counters import Counters
 from nodetrust.dns.lists.prefixes import PrefixSet
+from nodetrust.dns.observe.counters import Counters
 from nodetrust.dns.sources import Policy
 
 _CARRIERS = (

@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
-from nodetrust.dns.challenges import Challenge
+from nodetrust.dns.challenges.table import Challenge
 from nodetrust.dns.dnssec.keys import ZoneKey
 from nodetrust.dns.dnssec.sign import Signer
 from nodetrust.dns.records import Name, Node
-from nodetrust.dns.zone import Zone
+from nodetrust.dns.zone.zone import Zone
 from nodetrust.libp2p.framing import encode_frame
 
 MAX_BYTES = 256 * 1024 * 1024

@@ -10,11 +10,11 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from nodetrust.dns.answering import Answering
-from nodetrust.dns.challenges import Challenge
-from nodetrust.dns.dns01 import Challenges
-from nodetrust.dns.ports import DnsPort
+from nodetrust.dns.challenges.dns01 import Challenges
+from nodetrust.dns.challenges.table import Challenge
 from nodetrust.dns.settings import DnsSettings
-from nodetrust.dns.sockets import DnsSockets, open_sockets
+from nodetrust.dns.transport.ports import DnsPort
+from nodetrust.dns.transport.sockets import DnsSockets, open_sockets
 from nodetrust.dns.workers.messages import (
     AddChallenge,
     Order,
@@ -24,7 +24,7 @@ from nodetrust.dns.workers.messages import (
     zone_image,
 )
 from nodetrust.dns.workers.process import FIRST_DESCRIPTOR, WorkerProcess
-from nodetrust.dns.zone import Zone
+from nodetrust.dns.zone.zone import Zone
 from nodetrust.settings import HostPort, settings_to_bytes
 
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 0.5, 30.0

@@ -17,7 +17,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from nodetrust.dns.sockets import DnsSockets
+from nodetrust.dns.transport.sockets import DnsSockets
 from nodetrust.dns.workers.messages import Counted, Done, Numbered, Order, Stop, decode_report, encode
 from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.framing import FrameDecoder

@@ -15,9 +15,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from nodetrust.dns.answering import Answering
-from nodetrust.dns.challenges import ChallengeTable
+from nodetrust.dns.challenges.table import ChallengeTable
 from nodetrust.dns.settings import DnsSettings
-from nodetrust.dns.sockets import DnsSockets
+from nodetrust.dns.transport.sockets import DnsSockets
 from nodetrust.dns.workers.messages import (
     MAX_BYTES,
     AddChallenge,

@@ -13,11 +13,11 @@ import dns.rdatatype
 import dns.rrset
 
 from nodetrust.dns.answer import Authority
-from nodetrust.dns.challenges import ChallengeTable
+from nodetrust.dns.challenges.table import ChallengeTable
 from nodetrust.dns.dnssec.apex import KEYS_TTL, with_keys
 from nodetrust.dns.dnssec.keys import ZoneKey, generate
 from nodetrust.dns.respond import respond
-from nodetrust.dns.zonefile import parse_zone
+from nodetrust.dns.zone.zonefile import parse_zone
 from tests.dns.example import ORIGIN, ZONE, authority
 
 NOW = 1_790_000_000.5

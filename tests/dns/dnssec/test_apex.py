@@ -10,7 +10,7 @@ from nodetrust.dns.dnssec.keys import create, generate
 from nodetrust.dns.errors import ZoneError, ZoneKeyError
 from nodetrust.dns.records import Type
 from nodetrust.dns.settings import DnsSettings
-from nodetrust.dns.zonefile import parse_zone
+from nodetrust.dns.zone.zonefile import parse_zone
 from nodetrust.settings import HostPort, ZoneName, build
 from tests.dns.dnssec.example import KEY
 from tests.dns.example import ORIGIN

@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.dns.answer import Identity
-from nodetrust.dns.challenges import Challenge, ChallengeTable
+from nodetrust.dns.challenges.table import Challenge, ChallengeTable
 from nodetrust.dns.dnssec.apex import with_keys
 from nodetrust.dns.dnssec.keys import generate
 from nodetrust.dns.records import parse_name
 from nodetrust.dns.respond import Responder, respond
 from nodetrust.dns.sources import Ip4Source
-from nodetrust.dns.zonefile import parse_zone
+from nodetrust.dns.zone.zonefile import parse_zone
+from tests.dns.challenges.test_table import VALUE
 from tests.dns.dnssec.example import (
     APEX,
     CO,
@@ -35,7 +36,6 @@ from tests.dns.dnssec.example import (
     unsigned_world,
 )
 from tests.dns.example import ORIGIN, PEER_LABEL, rows
-from tests.dns.test_challenges import VALUE
 
 WORLD = signed_world()
 UNSIGNED = unsigned_world()

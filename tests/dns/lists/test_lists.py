@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.dns.counters import Counters
 from nodetrust.dns.errors import ListError
 from nodetrust.dns.lists.denied import Lists, policy_with
 from nodetrust.dns.lists.files import POLL_SECONDS, ListFile, ListFiles
 from nodetrust.dns.lists.prefixes import PrefixSet
 from nodetrust.dns.lists.wire import read_list
+from nodetrust.dns.observe.counters import Counters
 from nodetrust.dns.respond import Responder
 from nodetrust.dns.sources import every_address
 from tests.dns.example import ask, authority, rows

@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.dns.challenges import Challenge
+from nodetrust.dns.challenges.table import Challenge
 from nodetrust.dns.dnssec.apex import with_keys
 from nodetrust.dns.dnssec.keys import generate
 from nodetrust.dns.workers.messages import (

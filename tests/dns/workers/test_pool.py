@@ -11,11 +11,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.dns.answering import Answering
 from nodetrust.dns.authority import read_zone
-from nodetrust.dns.challenges import ChallengeTable
-from nodetrust.dns.dns01 import ChallengesInMemory
-from nodetrust.dns.ports import DnsPort
+from nodetrust.dns.challenges.dns01 import ChallengesInMemory
+from nodetrust.dns.challenges.table import ChallengeTable
 from nodetrust.dns.settings import DnsSettings
-from nodetrust.dns.sockets import DnsSockets
+from nodetrust.dns.transport.ports import DnsPort
+from nodetrust.dns.transport.sockets import DnsSockets
 from nodetrust.dns.workers.messages import (
     AddChallenge,
     Counted,

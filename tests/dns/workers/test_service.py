@@ -12,15 +12,15 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from nodetrust.dns.challenges import Challenge
-from nodetrust.dns.dns01 import ChallengesInMemory
+from nodetrust.dns.challenges.dns01 import ChallengesInMemory
+from nodetrust.dns.challenges.table import Challenge
 from nodetrust.dns.records import parse_name
 from nodetrust.dns.service import DnsService
 from nodetrust.dns.settings import DnsSettings
 from nodetrust.dns.workers.pool import ChallengesInWorkers, Pool
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.settings import HostPort, ZoneName, build
-from tests.dns.test_fast import message, question
+from tests.dns.fast.test_path import message, question
 from tests.dns.test_service import deferred
 
 FQDN = "ip41-2-3-4.nt.test"

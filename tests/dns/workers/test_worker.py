@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.dns.authority import read_zone
 from nodetrust.dns.settings import DnsSettings
-from nodetrust.dns.udp import LINGER_SECONDS
+from nodetrust.dns.transport.udp import LINGER_SECONDS
 from nodetrust.dns.workers.messages import (
     AddChallenge,
     Counted,
@@ -24,11 +24,11 @@ from nodetrust.dns.workers.messages import (
     zone_image,
 )
 from nodetrust.dns.workers.worker import REPORT_SECONDS, Worker
-from nodetrust.dns.zonefile import parse_zone
+from nodetrust.dns.zone.zonefile import parse_zone
 from nodetrust.libp2p.framing import FrameDecoder
 from nodetrust.settings import HostPort, ZoneName, build, settings_to_bytes
 from tests.dns.example import ORIGIN, ZONE
-from tests.dns.test_fast import message, question
+from tests.dns.fast.test_path import message, question
 from tests.dns.workers.test_messages import CHALLENGE
 
 TXT_QUERY = message(question(b"_acme-challenge.ip41-2-3-4.nt.test", 16))

@@ -8,7 +8,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.dns.respond import Responder, respond
-from nodetrust.dns.tcp import DnsStream, DnsStreamFactory
+from nodetrust.dns.transport.tcp import DnsStream, DnsStreamFactory
 from tests.dns.example import authority
 from tests.dns.test_wire import QUESTION, packet
 

@@ -6,7 +6,7 @@ import socket
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.dns.errors import CannotBind
-from nodetrust.dns.sockets import TRIES, open_sockets
+from nodetrust.dns.transport.sockets import TRIES, open_sockets
 from nodetrust.settings import HostPort
 
 

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
-from nodetrust.dns.exchange import FLEETING, MAX_DATAGRAM_BYTES, learns_destination
 from nodetrust.dns.respond import Responder
+from nodetrust.dns.transport.exchange import FLEETING, MAX_DATAGRAM_BYTES, learns_destination
 from nodetrust.dns.wire import MAX_UDP_BYTES
 
 SLOTS = 64

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from nodetrust.dns.challenges import Challenge
+from nodetrust.dns.challenges.table import Challenge
 
 MAX_JOURNAL_BYTES = 256 * 1024 * 1024
 """A larger file is none of ours: twice what a full table takes."""

@@ -20,8 +20,8 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 from zope.interface import implementer
 
-from nodetrust.dns.counters import LATENCIES_US, Counters
 from nodetrust.dns.errors import CannotBind
+from nodetrust.dns.observe.counters import LATENCIES_US, Counters
 from nodetrust.settings import HostPort
 
 PATH = b"/metrics"

@@ -10,9 +10,9 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.dns.counters import Answered, Census, Counters
-from nodetrust.dns.metrics import DnsCollector
-from nodetrust.dns.querylog import QueryLog
+from nodetrust.dns.observe.counters import Answered, Census, Counters
+from nodetrust.dns.observe.metrics import DnsCollector
+from nodetrust.dns.observe.querylog import QueryLog
 from nodetrust.dns.respond import Responder
 from tests.dns.example import PEER_LABEL, authority
 

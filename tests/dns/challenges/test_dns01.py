@@ -6,8 +6,8 @@ from types import SimpleNamespace
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.dns.challenges import ChallengeTable
-from nodetrust.dns.dns01 import ChallengesInMemory, Dns01
+from nodetrust.dns.challenges.dns01 import ChallengesInMemory, Dns01
+from nodetrust.dns.challenges.table import ChallengeTable
 from nodetrust.dns.respond import Responder
 from nodetrust.libp2p.errors import StreamEnded
 from nodetrust.libp2p.keys import PrivateKey
@@ -20,8 +20,8 @@ from nodetrust.messages import (
     DNS01Request,
     DNS01Response,
 )
+from tests.dns.challenges.test_table import VALUE
 from tests.dns.example import ask, authority, rows
-from tests.dns.test_challenges import VALUE
 
 ADMIN = PrivateKey.from_seed(b"a" * 32).peer_id
 STRANGER = PrivateKey.from_seed(b"s" * 32).peer_id

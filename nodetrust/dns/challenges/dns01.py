@@ -13,7 +13,7 @@ from typing import Protocol
 from twisted.logger import Logger, LogLevel
 
 from nodetrust.dns.answer import answer
-from nodetrust.dns.challenges import Challenge, ChallengeTable, authorize, decide
+from nodetrust.dns.challenges.table import Challenge, ChallengeTable, authorize, decide
 from nodetrust.dns.errors import ChallengeRefused
 from nodetrust.dns.labels import CHALLENGE_LABEL
 from nodetrust.dns.records import CLASS_IN, Type, character_string

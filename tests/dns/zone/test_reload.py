@@ -16,11 +16,11 @@ from twisted.test.proto_helpers import EventLoggingObserver
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from nodetrust.dns.records import Type, parse_name
-from nodetrust.dns.reload import ZoneReload
 from nodetrust.dns.service import DnsService
 from nodetrust.dns.settings import DnsSettings
-from nodetrust.dns.zone import Zone
-from nodetrust.dns.zonefile import load_zone
+from nodetrust.dns.zone.reload import ZoneReload
+from nodetrust.dns.zone.zone import Zone
+from nodetrust.dns.zone.zonefile import load_zone
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.settings import HostPort, ZoneName, build
 from tests.dns.example import ORIGIN

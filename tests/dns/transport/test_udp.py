@@ -10,12 +10,12 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from nodetrust.dns import mmsg
-from nodetrust.dns.exchange import BATCH, Exchange, OneByOne
 from nodetrust.dns.respond import Responder
-from nodetrust.dns.udp import LINGER_SECONDS, UdpPort
+from nodetrust.dns.transport import mmsg
+from nodetrust.dns.transport.exchange import BATCH, Exchange, OneByOne
+from nodetrust.dns.transport.udp import LINGER_SECONDS, UdpPort
 from tests.dns.example import authority
-from tests.dns.test_fast import message, question
+from tests.dns.fast.test_path import message, question
 from tests.dns.test_wire import packet
 
 ANSWER_END = b"\1\2\3\4"

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.dns import zonefile
 from nodetrust.dns.errors import ZoneError
 from nodetrust.dns.records import RRset, Type, name_to_wire, parse_name
-from nodetrust.dns.zonefile import default_zone_text, load_zone, parse_zone, zone_to_text
+from nodetrust.dns.zone import zonefile
+from nodetrust.dns.zone.zonefile import default_zone_text, load_zone, parse_zone, zone_to_text
 from tests.dns import example
 
 ORIGIN = parse_name("nt.test")

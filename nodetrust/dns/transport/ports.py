@@ -8,9 +8,9 @@ from typing import Any
 from twisted.internet.defer import DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 
-from nodetrust.dns.sockets import DnsSockets
-from nodetrust.dns.tcp import DnsStreamFactory
-from nodetrust.dns.udp import UdpPort
+from nodetrust.dns.transport.sockets import DnsSockets
+from nodetrust.dns.transport.tcp import DnsStreamFactory
+from nodetrust.dns.transport.udp import UdpPort
 from nodetrust.settings import HostPort
 
 

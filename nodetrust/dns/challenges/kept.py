@@ -15,10 +15,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
-from nodetrust.dns.challenges import Challenge, ChallengeTable
-from nodetrust.dns.dns01 import Challenges
+from nodetrust.dns.challenges.dns01 import Challenges
+from nodetrust.dns.challenges.journal import Change, Journal, Now, boot_id, lasting
+from nodetrust.dns.challenges.table import Challenge, ChallengeTable
 from nodetrust.dns.errors import ChallengeRefused
-from nodetrust.dns.journal import Change, Journal, Now, boot_id, lasting
 from nodetrust.messages import E_OTHER
 
 JOURNAL_FILE = "challenges.journal"

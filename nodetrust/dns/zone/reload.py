@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from nodetrust.dns.errors import ZoneError
 from nodetrust.dns.records import name_to_text
-from nodetrust.dns.zone import Zone
+from nodetrust.dns.zone.zone import Zone
 
 _HALF_OF_ALL_SERIALS = 1 << 31
 

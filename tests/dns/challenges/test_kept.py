@@ -9,11 +9,11 @@ from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.dns.challenges import Challenge, ChallengeTable
-from nodetrust.dns.dns01 import ChallengesInMemory
+from nodetrust.dns.challenges.dns01 import ChallengesInMemory
+from nodetrust.dns.challenges.journal import COMPACT_BYTES, Change, Journal, Now, lasting
+from nodetrust.dns.challenges.kept import Clocks, Kept, restore
+from nodetrust.dns.challenges.table import Challenge, ChallengeTable
 from nodetrust.dns.errors import ChallengeRefused
-from nodetrust.dns.journal import COMPACT_BYTES, Change, Journal, Now, lasting
-from nodetrust.dns.kept import Clocks, Kept, restore
 from tests.dns.threads import ThreadlessClock
 
 LIFE = 600.0

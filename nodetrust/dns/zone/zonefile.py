@@ -19,10 +19,10 @@ import dns.rdatatype
 import dns.tokenizer
 import dns.zonefile
 
-from nodetrust.dns.caa import check_caa_rdata
 from nodetrust.dns.errors import ZoneError
 from nodetrust.dns.records import MAX_TTL, Name, Node, RRset, Type, is_within, name_from_wire, name_to_text
-from nodetrust.dns.zone import Zone
+from nodetrust.dns.zone.caa import check_caa_rdata
+from nodetrust.dns.zone.zone import Zone
 
 MAX_FILE_BYTES = 16 * 1024 * 1024
 """A zone of about a hundred thousand names; the names that we spell out of addresses need no line at all."""

@@ -17,8 +17,8 @@ from nodetrust.dns.fast.path import MAX_TAILS
 from nodetrust.dns.records import Name, Type, name_to_wire, parse_name
 from nodetrust.dns.respond import Responder, respond
 from nodetrust.dns.sources import PeerSource, Policy, every_address
-from nodetrust.dns.zone import Zone
-from nodetrust.dns.zonefile import parse_zone
+from nodetrust.dns.zone.zone import Zone
+from nodetrust.dns.zone.zonefile import parse_zone
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.names import label_for_packed_address, label_for_peer
 from tests.dns.example import ORIGIN, PEER_LABEL, authority

@@ -6,9 +6,9 @@ from ipaddress import ip_address
 
 from twisted.logger import Logger
 
-from nodetrust.dns.counters import Answered
 from nodetrust.dns.errors import BadQuery, NotAQuery
 from nodetrust.dns.limits.sources import unmapped
+from nodetrust.dns.observe.counters import Answered
 from nodetrust.dns.records import name_to_text
 from nodetrust.dns.wire import read_query
 

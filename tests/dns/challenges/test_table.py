@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.dns import challenges
-from nodetrust.dns.challenges import MAX_VALUES_PER_NAME, Challenge, ChallengeTable, authorize, decide
+from nodetrust.dns.challenges import table as challenges
+from nodetrust.dns.challenges.table import MAX_VALUES_PER_NAME, Challenge, ChallengeTable, authorize, decide
 from nodetrust.dns.errors import ChallengeRefused
 from nodetrust.dns.records import parse_name
 from nodetrust.libp2p.peer_id import PeerId

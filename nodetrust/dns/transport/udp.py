@@ -17,9 +17,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from nodetrust.dns import mmsg
-from nodetrust.dns.exchange import Exchange, OneByOne
 from nodetrust.dns.respond import Responder
+from nodetrust.dns.transport import mmsg
+from nodetrust.dns.transport.exchange import Exchange, OneByOne
 
 LINGER_SECONDS = 0.1
 """How long a port that was told to stop reads on: what was on its way when it stepped aside arrives meanwhile."""
