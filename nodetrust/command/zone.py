@@ -11,8 +11,8 @@ import click
 from nodetrust.dns.authority import read_zone
 from nodetrust.dns.records import parse_name
 from nodetrust.dns.settings import DnsSettings
-from nodetrust.dns.zone import Zone
-from nodetrust.dns.zonefile import load_zone, zone_to_text
+from nodetrust.dns.zone.zone import Zone
+from nodetrust.dns.zone.zonefile import load_zone, zone_to_text
 from nodetrust.errors import NodetrustError
 from nodetrust.names import check_zone
 from nodetrust.settings import build, read_file

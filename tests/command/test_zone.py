@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nodetrust.dns.zonefile import parse_zone
+from nodetrust.dns.zone.zonefile import parse_zone
 from tests.command.test_name import CommandCase
 from tests.dns.example import ORIGIN, ZONE
 
