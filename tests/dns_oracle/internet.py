@@ -66,7 +66,6 @@ class Internet:
 
     def start(self) -> None:
         """Make the namespace and start the three servers in it; raises AssertionError with what went wrong."""
-        self.folder.mkdir(parents=True)
         self._must("ip", "netns", "add", self._name)
         self._must("ip", "-n", self._name, "link", "set", "lo", "up")
         for address in itertools.chain(*ABOVE.values(), *OURS.values()):

@@ -8,6 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from twisted.trial.unittest import SynchronousTestCase
 
 from tests.dns_oracle.toolchain import PATH, find
 
@@ -56,6 +59,13 @@ many                 NS   ns-d{"d" * 50}.many
 signed               NS   ns.elsewhere.example.
 signed               DS   12345 13 2 {"ab" * 32}
 """
+
+
+def short_folder(case: SynchronousTestCase) -> Path:
+    """A new folder for a test's servers: a Unix socket's path has at most 107 bytes, and Trial's own may be longer."""
+    folder = TemporaryDirectory(prefix="nodetrust-")
+    case.addCleanup(folder.cleanup)
+    return Path(folder.name).resolve()
 
 
 def free_port() -> int:

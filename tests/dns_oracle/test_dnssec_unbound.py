@@ -15,7 +15,7 @@ from nodetrust.dns.dnssec.keys import ZoneKey, create, generate
 from nodetrust.dns.dnssec.records import ds_text
 from nodetrust.dns.records import parse_name
 from tests.dns.example import PEER_LABEL
-from tests.dns_oracle.servers import ZONE, ZONE_NAME, Child, free_port, spawn, start_ours
+from tests.dns_oracle.servers import ZONE, ZONE_NAME, Child, free_port, short_folder, spawn, start_ours
 from tests.dns_oracle.toolchain import find, require
 
 CHILD_ZONE = "@ 60 SOA ns h 1 7200 900 1209600 60\n@ 60 NS ns\nns 60 A 127.0.0.1\n"
@@ -105,8 +105,7 @@ class DnssecTests(TestCase):
     def setUp(self) -> None:
         """Keys and zone files, the three servers, and Unbound with our DS."""
         require("unbound", "delv")
-        self.folder = folder = Path(self.mktemp()).resolve()
-        folder.mkdir(parents=True)
+        self.folder = folder = short_folder(self)
         key = create(folder / "parent.key", parse_name(ZONE_NAME))
         signed_child = parse_name(f"signed.{ZONE_NAME}")
         child_key = create(folder / "child.key", signed_child)

@@ -12,7 +12,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.dns_oracle import exchange, table
 from tests.dns_oracle.rows import PACKETS
-from tests.dns_oracle.servers import ANCHORS, CHECKOUT, STARTERS, ZONE, Child, free_port, start_all, start_ours
+from tests.dns_oracle.servers import (
+    ANCHORS,
+    CHECKOUT,
+    STARTERS,
+    ZONE,
+    Child,
+    free_port,
+    short_folder,
+    start_all,
+    start_ours,
+)
 from tests.dns_oracle.summary import DROP, Malformed, summarise
 from tests.dns_oracle.toolchain import require
 
@@ -114,8 +124,7 @@ class PipelineTests(SynchronousTestCase):
             for index, (title, packet) in enumerate(PACKETS)
             if expected[title].tcp != DROP
         ]
-        folder = Path(self.mktemp()).resolve()
-        folder.mkdir(parents=True)
+        folder = short_folder(self)
         (folder / "zone").write_text(ZONE)
         ours = start_ours(folder, folder / "zone", free_port())
         self.addCleanup(ours.stop)

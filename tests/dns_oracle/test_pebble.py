@@ -23,7 +23,7 @@ from nodetrust.messages import DNS01_PROTOCOL, MAX_DNS01_RESPONSE_BYTES, OK, DNS
 from nodetrust.settings import HostPort, ZoneName
 from tests.dns.example import PEER_LABEL
 from tests.dns_oracle.names import CID
-from tests.dns_oracle.servers import ZONE, ZONE_NAME, free_port, spawn
+from tests.dns_oracle.servers import ZONE, ZONE_NAME, free_port, short_folder, spawn
 from tests.dns_oracle.toolchain import find, require
 from tests.interop.harness import InteropTestCase
 from tests.interop.pebble import Pebble
@@ -56,8 +56,7 @@ class PebbleTests(InteropTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.folder = Path(self.mktemp()).resolve()
-        self.folder.mkdir(parents=True)
+        self.folder = short_folder(self)
 
     async def serve(self) -> int:
         """Start our server and the peer that may set challenges; the port of DNS."""

@@ -7,7 +7,6 @@ import json
 import re
 import sys
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -15,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from nodetrust.dns.sources import NO_CHALLENGE_TTL
 from tests.dns_oracle.internet import ABOVE, OURS, RESOLVER, Internet
 from tests.dns_oracle.names import MISSING, NO_VALUE_YET, QUESTIONS, expected
-from tests.dns_oracle.servers import CHECKOUT, ZONE_NAME
+from tests.dns_oracle.servers import CHECKOUT, ZONE_NAME, short_folder
 from tests.dns_oracle.toolchain import require, require_root
 
 KEPT = CHECKOUT / "build" / "dns"
@@ -38,7 +37,7 @@ class InternetCase(SynchronousTestCase):
     def setUp(self) -> None:
         require("knotd", "keymgr", "kdig", "dig", "unbound", "zonemaster-cli", "dnsviz", "ip")
         require_root()
-        self.internet = Internet(Path(self.mktemp()), signed=self.signed)
+        self.internet = Internet(short_folder(self), signed=self.signed)
         self.addCleanup(self.internet.stop)
         self.internet.start()
 
