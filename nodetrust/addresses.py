@@ -1,4 +1,4 @@
-"""Which IP addresses are public: reachable from everywhere, and one machine's own. Pure.
+"""Which IP addresses are public: reachable from everywhere, and one machine's own. And a connection's address. Pure.
 
 The tables are IANA's special-purpose address registries, and the multicast and reserved space beside them:
 https://www.iana.org/assignments/iana-ipv4-special-registry, https://www.iana.org/assignments/iana-ipv6-special-registry.
@@ -7,8 +7,10 @@ the prefixes that stand for an IPv4 address behind a translator or tunnel.
 """
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TypeAlias
+
+from nodetrust.libp2p.multiaddr import Multiaddr
 
 IPAddress: TypeAlias = IPv4Address | IPv6Address
 
@@ -98,3 +100,9 @@ def normalise(address: IPAddress) -> IPAddress:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address
+
+
+def direct_ip(address: Multiaddr) -> IPAddress | None:
+    """The IP address of the peer that a connection's address is of, normalised; None for a name or a relayed one."""
+    text = address.get("ip4") or address.get("ip6")
+    return None if text is None or address.has("p2p-circuit") else normalise(ip_address(text))

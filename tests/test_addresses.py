@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.addresses import IPV4_SPECIAL, IPV6_SPECIAL, is_public, normalise, special_block
+from nodetrust.addresses import IPV4_SPECIAL, IPV6_SPECIAL, direct_ip, is_public, normalise, special_block
+from nodetrust.libp2p.keys import PrivateKey
+from nodetrust.libp2p.multiaddr import Multiaddr
 
 # Where we are stricter than the registry's column "globally reachable": no machine's own address.
 STRICTER = [
@@ -116,3 +118,19 @@ class AddressesTests(SynchronousTestCase):
         self.assertEqual(normalise(IPv6Address("::ffff:8.8.8.8")), IPv4Address("8.8.8.8"))
         for text in ("8.8.8.8", "2001:db8::1", "::8.8.8.8", "64:ff9b::808:808"):
             self.assertEqual(normalise(ip_address(text)), ip_address(text))
+
+    def test_where_a_connection_comes_from(self) -> None:
+        """The socket's address, whatever runs above it; an IPv4-mapped IPv6 address is the IPv4 address."""
+        for text, expected in (
+            ("/ip4/8.8.8.8/tcp/1", "8.8.8.8"),
+            ("/ip6/2606:4700::1111/tcp/1", "2606:4700::1111"),
+            ("/ip6/::ffff:8.8.8.8/tcp/1", "8.8.8.8"),
+            ("/ip4/8.8.8.8/tcp/1/tls/ws", "8.8.8.8"),
+        ):
+            self.assertEqual(str(direct_ip(Multiaddr.parse(text))), expected)
+
+    def test_no_address_of_its_own(self) -> None:
+        """A relay's address is not the peer's, and a name is no address."""
+        relay = PrivateKey.generate().peer_id
+        for text in (f"/ip4/8.8.8.8/tcp/1/p2p/{relay}/p2p-circuit", "/dns4/example.org/tcp/1"):
+            self.assertIsNone(direct_ip(Multiaddr.parse(text)))

@@ -3,6 +3,7 @@
 import socket
 import ssl
 from datetime import timedelta
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
-import nodetrust.client.obtain as obtaining
+import nodetrust.client.prove as proving
 from nodetrust.client.errors import IssuerUnreachable, NoProofs, Refused
 from nodetrust.client.service import ClientService
 from nodetrust.client.settings import ClientSettings
-from nodetrust.command.deployment import LOOPBACK, WSS, full_addresses
+from nodetrust.command.deployment import LOOPBACK, WSS, ZONE, full_addresses
 from nodetrust.issue.service import IssueService
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
@@ -25,7 +26,7 @@ from nodetrust.libp2p.message_stream import MessageStream
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.ping import PING_BYTES, ping
 from nodetrust.messages import E_OTHER, ISSUE_INFO_PROTOCOL, OK, PROOF_PROTOCOL, IssueInfo, ProofResponse
-from nodetrust.names import label_for_peer
+from nodetrust.names import label_for_peer, name_for_address
 from nodetrust.proofs import make_proof
 from nodetrust.service import dial_options
 from nodetrust.settings import SettingsError
@@ -87,6 +88,62 @@ class CertificateTests(ServersTestCase):
         self.assertEqual((after.chain, after.addresses), (before.chain, before.addresses))
         self.assertTrue(second.wss_addresses)
         self.assertEqual(servers.orders, 1)
+
+    async def test_a_restart_where_the_addresses_are_others(self) -> None:
+        """The issue server tells where the peer is now; a certificate that has that name already needs no order."""
+        servers = await self.start()
+        first = await self.client(servers)
+        await first.certified
+        await first.stop()
+        proven = servers.client_settings().state / "addresses.txt"
+        proven.write_text("192.0.2.7\n")
+        second = await self.client(servers)
+        self.assertEqual(second.wss_addresses, [])
+        while not second.wss_addresses:
+            await deferLater(reactor, 0.05)
+        self.assertEqual(second.wss_addresses[0].get("dns4"), LOOPBACK_NAME)
+        self.assertEqual(proven.read_text(), "127.0.0.1\n")
+        self.assertEqual(servers.orders, 1)
+
+    async def test_a_move(self) -> None:
+        """A client that the issue server sees at a new address has it proven, and gets a certificate for it."""
+        servers = await self.start()
+        first = await self.client(servers)
+        await first.certified
+        await first.stop()
+        issuer, proof = servers.issue.host, servers.proof.host
+        assert issuer is not None and proof is not None
+        at_six = await issuer.listen(Multiaddr.parse("/ip6/::1/tcp/0"))
+        there = await proof.listen(Multiaddr.parse("/ip6/::1/tcp/0"))
+        await servers.issue.stop()
+        servers.changes["issue"] = {"listen": (at_six,), "proof_servers": (there.with_peer_id(proof.peer_id),)}
+        servers.issue = IssueService(reactor, servers.issue_settings())
+        self.addCleanup(lambda: Deferred.fromCoroutine(servers.issue.stop()))
+        await servers.issue.start()
+        servers.changes["client"]["wss_listen"] = (Multiaddr.parse("/ip6/::1/tcp/0/tls/ws"),)
+        second = await self.client(servers)
+        while not second.wss_addresses:
+            await deferLater(reactor, 0.05)
+        assert second.current is not None
+        self.assertEqual(second.wss_addresses[0].get("dns6"), name_for_address(IPv6Address("::1"), ZONE))
+        self.assertIn(second.wss_addresses[0].get("dns6"), second.current.chain.names)
+        self.assertEqual(servers.orders, 2)
+
+    async def test_proves_both_families(self) -> None:
+        """A proof server with IPv4 and IPv6 gives a proof of each, over connections of which one is left."""
+        servers = await self.start(issue={})
+        proof = servers.proof.host
+        assert proof is not None
+        await proof.listen(Multiaddr.parse("/ip6/::1/tcp/0"))
+        await servers.issue.stop()
+        servers.issue = IssueService(reactor, servers.issue_settings())
+        self.addCleanup(lambda: Deferred.fromCoroutine(servers.issue.stop()))
+        await servers.issue.start()
+        client = await self.client(servers)
+        obtained = await client.certified
+        assert client.host is not None
+        self.assertEqual(set(obtained.addresses), {support.LOOPBACK, IPv6Address("::1")})
+        self.assertEqual(len(client.host.connections(proof.peer_id)), 1)
 
     async def test_a_stored_certificate_that_cannot_be_read(self) -> None:
         """It is replaced."""
@@ -161,7 +218,7 @@ class ProofServerTests(ServersTestCase):
 
     async def test_bad_proof_servers_are_left_out(self) -> None:
         """One good one among them is enough."""
-        self.patch(obtaining, "PROOF_SECONDS", 1.0)
+        self.patch(proving, "PROOF_SECONDS", 1.0)
         bad = await self.bad_servers()
         servers = await self.start(issue={"proof_servers": tuple(bad)})
         await servers.issue.stop()
@@ -175,7 +232,7 @@ class ProofServerTests(ServersTestCase):
 
     async def test_none_at_all_is_an_error(self) -> None:
         """It names each server's reason, in words that a terminal can show."""
-        self.patch(obtaining, "PROOF_SECONDS", 1.0)
+        self.patch(proving, "PROOF_SECONDS", 1.0)
         bad = await self.bad_servers()
         servers = await self.start(issue={"proof_servers": tuple(bad)})
         client = await self.client(servers)

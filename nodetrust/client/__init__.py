@@ -3,9 +3,11 @@
 In reading order:
 
 * `errors`: why there is no certificate
-* `obtain`: issue info, proofs in parallel, CSR, certificate; usable alone with any host
+* `prove`: issue info, and proofs in parallel: of each family, over new connections
+* `obtain`: CSR and certificate; usable alone with any host
 * `files`: a certificate and its key in a folder
-* `renewal`: when to ask for the next certificate (pure)
+* `renewal`: when to ask for the next certificate, or for new proofs (pure)
+* `upkeep`: the stored certificate, the next one in time, another after a move
 * `announced`: which addresses others are told (pure)
 * `service`: WSS with whatever certificate is the newest, and the announcements
 * `settings`, `options`: what a user may say, and `twistd nodetrust-client`

@@ -24,7 +24,7 @@ def wss_addresses(
     found = []
     for ip in proven:
         name = certified_name(ip, peer, names)
-        ports = {forwarded_port or int(one.get("tcp") or 0) for one in listening if _reaches(one, ip)}
+        ports = {forwarded_port or int(one.get("tcp") or 0) for one in listening if reaches(one, ip)}
         if name is not None:
             found += [Multiaddr.parse(f"/dns{ip.version}/{name}/tcp/{port}/tls/ws") for port in sorted(ports)]
     return [address.with_peer_id(peer) for address in found]
@@ -39,6 +39,6 @@ def certified_name(ip: IPAddress, peer: PeerId, names: Collection[str]) -> str |
     return own or below
 
 
-def _reaches(listening: Multiaddr, ip: IPAddress) -> bool:
+def reaches(listening: Multiaddr, ip: IPAddress) -> bool:
     """Whether a connection to `ip` can arrive there; a socket on `::` takes IPv4, too."""
     return listening.has(f"ip{ip.version}") or listening.get("ip6") == "::"

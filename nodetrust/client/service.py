@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from random import random
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
-from twisted.internet.task import LoopingCall, deferLater
-from twisted.internet.threads import deferToThreadPool
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from nodetrust.certificates import CRYPTO_NAMES, key_to_pem, make_key
-from nodetrust.client.announced import wss_addresses
-from nodetrust.client.errors import ObtainError
-from nodetrust.client.files import load, save
-from nodetrust.client.obtain import Obtained, obtain
-from nodetrust.client.renewal import seconds_to_renewal, seconds_to_retry
+from nodetrust.addresses import direct_ip
+from nodetrust.certificates import key_to_pem
+from nodetrust.client.announced import reaches, wss_addresses
+from nodetrust.client.obtain import Obtained
 from nodetrust.client.settings import ClientSettings
+from nodetrust.client.upkeep import Upkeep
 from nodetrust.discovery import TOPIC, encode_announcement, relay, start_pubsub
-from nodetrust.errors import NodetrustError
+from nodetrust.libp2p.connection import Connection
 from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.multiaddr import Multiaddr
@@ -30,8 +27,12 @@ from nodetrust.libp2p.pubsub import PubSub
 from nodetrust.libp2p.transports import CertificateStore
 from nodetrust.service import RoleService, dial_options, listen, listen_all, open_host
 
-RECONNECT_SECONDS = 30.0
-"""How often lost connections to the issue server and the bootstrap peers are dialled again."""
+RECONNECT_SECONDS = 10.0
+"""How often lost connections to the issue server and the bootstrap peers are dialled again.
+
+A client that has moved learns of it from the issue server, over a new connection: yamux gives the old one up within 40
+seconds, so that new proofs are asked for within a minute of the move.
+"""
 
 
 class ClientService(RoleService):
@@ -48,7 +49,6 @@ class ClientService(RoleService):
         super().__init__(reactor)
         self.settings = settings
         self.certificates = CertificateStore()
-        self.current: Obtained | None = None
         self.wss_addresses: list[Multiaddr] = []
         self.host: Host | None = None
         self.pubsub: PubSub | None = None
@@ -57,8 +57,13 @@ class ClientService(RoleService):
         self._plain_addresses: list[Multiaddr] = []
         self._wss_listening: list[Multiaddr] = []
         self._loops: list[LoopingCall] = []
-        self._renewing: Deferred[None] | None = None
-        self._stopped = False
+        self._upkeep: Upkeep | None = None
+        self._certifying: Deferred[None] | None = None
+
+    @property
+    def current(self) -> Obtained | None:
+        """The certificate that is served, if there is one yet."""
+        return None if self._upkeep is None else self._upkeep.current
 
     @property
     def certified(self) -> Deferred[Obtained]:
@@ -88,19 +93,21 @@ class ClientService(RoleService):
         host.announce(self._plain_addresses)
         self.pubsub = start_pubsub(host, self.reactor)
         relay(self.pubsub)
+        host.on_identified(self._identified)
         self._every(RECONNECT_SECONDS, lambda: self._keep_connected(host))
         self._every(settings.announce_seconds, self._announce)
-        self._renewing = Deferred.fromCoroutine(self._keep_certified(host))
-        self._renewing.addErrback(self._log_bug)
+        self._upkeep = Upkeep(self.reactor, settings, host, partial(self._use, host), self._tell)
+        self._certifying = Deferred.fromCoroutine(self._upkeep.run())
+        self._certifying.addErrback(self._log_bug)
 
     async def stop(self) -> None:
         """Stop announcing and renewing, and close every connection and listener."""
-        self._stopped = True  # cancelling does not reach a renewal that is itself calling us, by way of `certified`
         for loop in self._loops:
             if loop.running:
                 loop.stop()
-        if self._renewing is not None:
-            self._renewing.cancel()
+        if self._upkeep is not None and self._certifying is not None:
+            self._upkeep.stop()
+            self._certifying.cancel()
         for waiting in list(self._waiting):
             waiting.cancel()
         if self.pubsub is not None:
@@ -135,56 +142,20 @@ class ClientService(RoleService):
 
     # The certificate.
 
-    async def _keep_certified(self, host: Host) -> None:
-        await self._use_stored(host)
-        failures = 0
-        while not self._stopped:
-            if self.current is not None and failures == 0:
-                chain = self.current.chain
-                wait = seconds_to_renewal(chain.not_before, chain.not_after, self._now(), random())  # noqa: S311
-                await deferLater(self.reactor, wait)
-            try:
-                await self._renew(host)
-                failures = 0
-            except (NodetrustError, Libp2pError) as error:
-                failures += 1
-                wait = seconds_to_retry(failures, random(), error)  # noqa: S311
-                self.log.error(
-                    "no certificate: {reason}; trying again in {wait} s", reason=str(error), wait=round(wait)
-                )
-                self._tell(error)
-                if not self._stopped:
-                    await deferLater(self.reactor, wait)
-
-    async def _use_stored(self, host: Host) -> None:
-        try:
-            stored = load(self.settings.state)
-            if stored is not None and stored.chain.not_after > self._now():
-                self._use(host, stored)
-        except (ObtainError, Libp2pError) as error:
-            self.log.warn("the stored certificate is not used: {reason}", reason=str(error))
-
-    async def _renew(self, host: Host) -> None:
-        settings = self.settings
-        crypto = CRYPTO_NAMES[settings.crypto]
-        key = await deferToThreadPool(self.reactor, self.reactor.getThreadPool(), make_key, crypto)
-        obtained = await obtain(
-            host,
-            settings.issuer,
-            key,
-            crypto,
-            clock=self.reactor,
-            names=settings.names,
-            progress=lambda step: self.log.info("{step}", step=step),
-        )
-        await deferToThreadPool(self.reactor, self.reactor.getThreadPool(), save, settings.state, obtained)
-        self._use(host, obtained)
+    def _identified(self, connection: Connection) -> None:
+        """The issue server says where it sees us: not where our certificate says, if we have moved."""
+        identify = connection.remote_identify
+        if identify is None or identify.observed_address is None or self._upkeep is None:
+            return
+        ip = direct_ip(identify.observed_address)
+        trusted = connection.outbound and connection.remote_peer == self.settings.issuer[0].peer_id
+        if trusted and ip is not None and any(reaches(one, ip) for one in self._wss_listening):
+            self._upkeep.seen_at(ip)
 
     def _use(self, host: Host, obtained: Obtained) -> None:
         """Serve new connections with this certificate, and announce it; open connections keep theirs."""
         chain = obtained.chain
         self.certificates.set(chain.names, key_to_pem(obtained.key), chain.full_pem)
-        self.current = obtained
         self.wss_addresses = wss_addresses(
             obtained.addresses, chain.names, host.peer_id, self._wss_listening, self.settings.wss_port or None
         )
@@ -210,6 +181,3 @@ class ClientService(RoleService):
     def _announce(self) -> None:
         if self.pubsub is not None and self.wss_addresses:
             self.pubsub.publish(TOPIC, encode_announcement(self.wss_addresses))
-
-    def _now(self) -> datetime:
-        return datetime.fromtimestamp(self.reactor.seconds(), UTC)

@@ -119,16 +119,19 @@ class Host:
 
     # Connections.
 
-    async def connect(self, addresses: Sequence[Multiaddr], peer_id: PeerId | None = None) -> Connection:
+    async def connect(
+        self, addresses: Sequence[Multiaddr], peer_id: PeerId | None = None, *, anew: bool = False
+    ) -> Connection:
         """A connection to the peer: a live one, else the first that one of the addresses leads to.
 
         Without `peer_id` the `/p2p` of the addresses says who is expected; if they have none, anybody is welcome.
-        Several callers for one peer share a dial. Raises DialError.
+        Several callers for one peer share a dial, unless `anew` asks for a connection that has just been made over one
+        of these addresses. Raises DialError.
         """
         self._check_running()
         expected = _expected_peer(addresses, peer_id)
-        if expected is None:
-            return await self._start_dial(addresses, None).result()
+        if expected is None or (anew and expected != self.peer_id):
+            return await self._start_dial(addresses, expected, shared=False).result()
         if expected == self.peer_id:
             raise DialError("won't dial ourselves")
         while True:
@@ -253,12 +256,14 @@ class Host:
         if isinstance(result, Failure) and not result.check(Libp2pError) and self._running:
             self.log.failure("A task of the host failed", result)
 
-    def _start_dial(self, addresses: Sequence[Multiaddr], expected: PeerId | None) -> _SharedDial:
-        shared = _SharedDial(frozenset(addresses))
-        if expected is not None:
-            self._dials[expected] = shared
-        self._begin(self._dial_shared(shared, addresses, expected))
-        return shared
+    def _start_dial(
+        self, addresses: Sequence[Multiaddr], expected: PeerId | None, *, shared: bool = True
+    ) -> _SharedDial:
+        dial = _SharedDial(frozenset(addresses))
+        if shared and expected is not None:
+            self._dials[expected] = dial
+        self._begin(self._dial_shared(dial, addresses, expected))
+        return dial
 
     async def _dial_shared(self, shared: _SharedDial, addresses: Sequence[Multiaddr], expected: PeerId | None) -> None:
         outcome: Connection | Exception
@@ -268,7 +273,7 @@ class Host:
             outcome = reason
         except CancelledError:
             outcome = ConnectionClosed("the host was stopped while it dialed")
-        if expected is not None:
+        if expected is not None and self._dials.get(expected) is shared:
             del self._dials[expected]
         shared.over(outcome)
 

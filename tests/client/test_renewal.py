@@ -1,6 +1,7 @@
 """When a client asks for the next certificate."""
 
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,8 +13,10 @@ from nodetrust.client.renewal import (
     FIRST_RETRY_SECONDS,
     LAST_RETRY_SECONDS,
     MIN_WAIT_SECONDS,
+    REPROOF_SECONDS,
     SPREAD,
     seconds_to_renewal,
+    seconds_to_reproof,
     seconds_to_retry,
 )
 from nodetrust.messages import E_OTHER, E_RATE_LIMIT
@@ -61,3 +64,23 @@ class RetryTests(SynchronousTestCase):
         """Who says when to come back is not asked earlier."""
         self.assertGreaterEqual(seconds_to_retry(1, 0.0, Refused("", E_RATE_LIMIT, 86400)), 86400)
         self.assertEqual(seconds_to_retry(1, 0.0, Refused("", E_RATE_LIMIT, 1)), FIRST_RETRY_SECONDS)
+
+
+class ReproofTests(SynchronousTestCase):
+    """A proven address of 192.0.2.1, and an issue server that sees the peer somewhere."""
+
+    PROVEN = (ip_address("192.0.2.1"), ip_address("2001:db8::1"))
+
+    def test_not_while_we_are_where_we_were(self):
+        """Seen at a proven address, or nowhere yet: there is nothing to prove."""
+        for seen_at in (None, *self.PROVEN):
+            self.assertIsNone(seconds_to_reproof(seen_at, self.PROVEN, None))
+
+    def test_at_once_after_a_move(self):
+        """The first time without a wait, and later too if that was long ago."""
+        for since_last in (None, REPROOF_SECONDS, 10 * REPROOF_SECONDS):
+            self.assertEqual(seconds_to_reproof(ip_address("192.0.2.2"), self.PROVEN, since_last), 0.0)
+
+    def test_not_over_and_over(self):
+        """An address that nobody proves is asked about every REPROOF_SECONDS at most."""
+        self.assertEqual(seconds_to_reproof(ip_address("192.0.2.2"), self.PROVEN, 1.0), REPROOF_SECONDS - 1)

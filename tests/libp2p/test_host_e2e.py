@@ -217,6 +217,13 @@ class DialTests(HostCase):
         await self.until(listener.connections)
         self.assertEqual(1, len(listener.connections()))
 
+    async def test_anew(self) -> None:
+        """Who asks for a new connection gets one beside the live one."""
+        dialer, listener, connection = await self.pair()
+        again = await dialer.connect(listener.addresses(), listener.peer_id, anew=True)
+        self.assertEqual([connection, again], dialer.connections())
+        await self.assertPingable(again)
+
     async def test_closing_connection(self) -> None:
         """A connection that is being closed is not given out any more."""
         dialer, listener, connection = await self.pair()

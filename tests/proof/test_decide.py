@@ -5,28 +5,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.messages import E_NOT_AUTHORIZED, E_OTHER, OK, InvalidMessage, Proof, ProofRequest
-from nodetrust.proof.decide import NoProof, answer, observed_ip, read_request
+from nodetrust.proof.decide import NoProof, answer, read_request
 from nodetrust.proofs import check_proof
 
 NOW_MS = 1_700_000_000_000
-
-
-class ObservedAddressTests(SynchronousTestCase):
-    def test_takes_the_socket_address(self):
-        """The address is that of the connection; an IPv4-mapped IPv6 address is the IPv4 address."""
-        for text, expected in (
-            ("/ip4/8.8.8.8/tcp/1", "8.8.8.8"),
-            ("/ip6/2606:4700::1111/tcp/1", "2606:4700::1111"),
-            ("/ip6/::ffff:8.8.8.8/tcp/1", "8.8.8.8"),
-            ("/ip4/8.8.8.8/tcp/1/tls/ws", "8.8.8.8"),
-        ):
-            self.assertEqual(str(observed_ip(Multiaddr.parse(text))), expected)
-
-    def test_refuses_relayed_connections(self):
-        """A relay's address is not the peer's."""
-        relay = PrivateKey.generate().peer_id
-        for text in (f"/ip4/8.8.8.8/tcp/1/p2p/{relay}/p2p-circuit", "/dns4/example.org/tcp/1"):
-            self.assertRaises(NoProof, observed_ip, Multiaddr.parse(text))
 
 
 class AnswerTests(SynchronousTestCase):

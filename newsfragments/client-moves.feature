@@ -1,0 +1,1 @@
+A client that restarts at another address, or moves there, has it proven and announces it within a minute; it takes another certificate only if the names do not fit. Proof servers that have IPv4 and IPv6 addresses are asked over both, so that both can be certified.

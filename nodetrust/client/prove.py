@@ -1,0 +1,223 @@
+"""The first half of the way to a certificate: what the issue server wants, and proofs of where this peer is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from twisted.internet.defer import Deferred, FirstError, TimeoutError, gatherResults
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from nodetrust.client.errors import IssuerUnreachable, NoProofs, ObtainError
+from nodetrust.errors import NodetrustError
+from nodetrust.libp2p.connection import Connection
+from nodetrust.libp2p.errors import Libp2pError
+from nodetrust.libp2p.host import Host
+from nodetrust.libp2p.message_stream import MessageStream
+from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.libp2p.peer_id import PeerId
+from nodetrust.messages import (
+    ISSUE_INFO_PROTOCOL,
+    MAX_ISSUE_INFO_BYTES,
+    MAX_PROOF_RESPONSE_BYTES,
+    OK,
+    PROOF_PROTOCOL,
+    PROOF_PROTOCOL_NONCE,
+    Error,
+    IssueInfo,
+    ProofRequest,
+    ProofResponse,
+    ProofServer,
+    ProofWrapper,
+    parse,
+)
+from nodetrust.names import IPAddress, check_zone
+from nodetrust.proofs import Proven, check_proof
+
+INFO_SECONDS = 15.0
+"""For the issue info: it needs no work."""
+
+PROOF_SECONDS = 15.0
+"""For one proof; a slower one is left out."""
+
+MAX_PROOF_SERVERS = 16
+"""Of an issue info; more are not asked. Each gives two proofs at most, and an issue server takes 32."""
+
+MAX_TEXT_CHARACTERS = 500
+"""Of what a server says to people."""
+
+_FAMILY_OF_NAME = {"ip4": "4", "dns4": "4", "ip6": "6", "dns6": "6"}
+
+log = Logger()
+
+Progress = Callable[[str], None]
+"""Is told each step, in words for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proofs:
+    """What an issue server needs to be told, and what it said it gives."""
+
+    zone: str
+    cryptos: frozenset[int]
+    """The key algorithms that it offers; empty if it did not say."""
+    wrappers: tuple[ProofWrapper, ...]
+    addresses: tuple[IPAddress, ...]
+    """Those that the proofs are for, each once."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Purpose:
+    """Whom a proof is for: the issue server, and the nonce that it gave (empty, if it is of 2018)."""
+
+    issuer: PeerId
+    nonce: bytes
+
+    def to_request(self) -> ProofRequest:
+        return ProofRequest(issuer=self.issuer.multihash, nonce=self.nonce or None)
+
+
+def peer_of(issuer: Sequence[Multiaddr]) -> PeerId:
+    """The peer ID of an issue server; raises `ObtainError` if its address has none."""
+    issuer_id = issuer[0].peer_id
+    if issuer_id is None:
+        raise ObtainError(f"the issue server's address has no /p2p/PEER-ID: {issuer[0]}")
+    return issuer_id
+
+
+async def prove(
+    host: Host, issuer: Sequence[Multiaddr], *, clock: IReactorTime, progress: Progress = lambda step: None
+) -> Proofs:
+    """Proofs for the issue server at `issuer`, which carries /p2p, from the proof servers that it names.
+
+    Each proof server is dialled anew, over IPv4 and over IPv6 if it has both: it proves the address that a connection
+    comes from, and an old connection may come from an old address. Raises `ObtainError`.
+    """
+    issuer_id = peer_of(issuer)
+    info = await _ask_info(host, issuer, issuer_id)
+    progress(f"the issue server gives names in {info.domain} and trusts {len(info.proofs)} proof server(s)")
+    found = await _gather(host, clock, info, _Purpose(issuer_id, info.nonce))
+    addresses = sorted({address for _, proof in found for address in proof.addresses}, key=str)
+    progress(f"{len(found)} proof(s) for {', '.join(map(str, addresses))}")
+    wrappers = tuple(wrapper for wrapper, _ in found)
+    return Proofs(info.domain, frozenset(info.cryptos), wrappers, tuple(addresses))
+
+
+async def _ask_info(host: Host, issuer: Sequence[Multiaddr], issuer_id: PeerId) -> IssueInfo:
+    try:
+        await host.connect(issuer, issuer_id)
+        stream = await host.open_messages(issuer_id, [ISSUE_INFO_PROTOCOL], MAX_ISSUE_INFO_BYTES, INFO_SECONDS)
+        try:
+            info = parse(IssueInfo, await stream.read())
+        finally:
+            stream.close()
+        info.domain = check_zone(info.domain)
+        return info
+    except (Libp2pError, NodetrustError) as error:
+        raise IssuerUnreachable(f"the issue server {issuer_id} gave no information: {error}") from error
+
+
+async def _gather(
+    host: Host, clock: IReactorTime, info: IssueInfo, purpose: _Purpose
+) -> list[tuple[ProofWrapper, Proven]]:
+    """Every proof that can be had; a proof server that fails is ignored, none at all is an error."""
+    tries = [
+        Deferred.fromCoroutine(_try_proof(host, clock, server, addresses, purpose))
+        for server in list(info.proofs)[:MAX_PROOF_SERVERS]
+        for addresses in by_family(_readable_addresses(server))
+    ]
+    try:
+        found = await gatherResults(tries, consumeErrors=True)
+    except FirstError as first:  # cancelled, or a bug
+        first.subFailure.raiseException()
+    proofs = [one for one in found if not isinstance(one, str)]
+    if not proofs:
+        reasons = [one for one in found if isinstance(one, str)]
+        raise NoProofs("; ".join(["no proof server gave a proof", *reasons]))
+    return proofs
+
+
+def _readable_addresses(server: ProofServer) -> list[Multiaddr]:
+    """Those of a kind that we know: a newer server may list others beside them."""
+    addresses = []
+    for address in server.addrs:
+        with suppress(Libp2pError):
+            addresses.append(Multiaddr.from_bytes(address))
+    return addresses
+
+
+def by_family(addresses: Sequence[Multiaddr]) -> list[list[Multiaddr]]:
+    """The addresses over which IPv4 is spoken, and those for IPv6; a name for both stands in both. Never empty."""
+    families: dict[str, list[Multiaddr]] = {}
+    for address in addresses:
+        first, *rest = address.components
+        layers = [(part.name, part.value) for part in rest]
+        names = (first.name,) if first.name != "dns" else ("dns4", "dns6")
+        for name in names:
+            family = _FAMILY_OF_NAME.get(name, "")
+            families.setdefault(family, []).append(Multiaddr.of((name, first.value), *layers))
+    return list(families.values()) or [[]]
+
+
+async def _try_proof(
+    host: Host, clock: IReactorTime, server: ProofServer, addresses: list[Multiaddr], purpose: _Purpose
+) -> tuple[ProofWrapper, Proven] | str:
+    """The proof, or why there is none."""
+    asking = Deferred.fromCoroutine(_ask_proof(host, clock, server, addresses, purpose))
+    try:
+        return await asking.addTimeout(PROOF_SECONDS, clock)
+    except TimeoutError:
+        reason = f"no answer within {PROOF_SECONDS:g} seconds"
+    except (Libp2pError, NodetrustError) as error:
+        reason = str(error)
+    reason = f"{readable(server.display)}: {reason}"
+    log.info("no proof from {reason}", reason=reason)
+    return reason
+
+
+async def _ask_proof(
+    host: Host, clock: IReactorTime, server: ProofServer, addresses: list[Multiaddr], purpose: _Purpose
+) -> tuple[ProofWrapper, Proven]:
+    """A proof server's word, checked as the issue server will check it: there, one bad proof spoils the request."""
+    server_id = PeerId(server.id)
+    connection = await host.connect(addresses, server_id, anew=True)
+    try:
+        response = await _read_proof(connection, clock, purpose)
+    finally:
+        if len(host.connections(server_id)) > 1:
+            connection.close()  # one is kept: announcements travel over it
+    if response.error != OK:
+        raise NoProofs(readable(response.message) or f"error {error_name(response.error)}")
+    proven = check_proof(
+        response.proof,
+        trusted={server_id: connection.remote_key},
+        peer_id=host.peer_id,
+        now_ms=int(clock.seconds() * 1000),
+        issuer=purpose.issuer,
+        nonces=[purpose.nonce],
+    )
+    return response.proof, proven
+
+
+async def _read_proof(connection: Connection, clock: IReactorTime, purpose: _Purpose) -> ProofResponse:
+    below = await connection.open_stream([PROOF_PROTOCOL_NONCE, PROOF_PROTOCOL])
+    stream = MessageStream(MAX_PROOF_RESPONSE_BYTES, clock, PROOF_SECONDS)
+    below.attach(stream)
+    try:
+        if below.protocol_id == PROOF_PROTOCOL_NONCE:
+            stream.write(purpose.to_request().SerializeToString())
+        return parse(ProofResponse, await stream.read())
+    finally:
+        stream.close()
+
+
+def error_name(code: int) -> str:
+    """The name of an error number, or the number of one that we do not know."""
+    return Error.Name(code) if code in Error.values() else str(code)
+
+
+def readable(text: str) -> str:
+    """What a server says, fit for a terminal and a log: printable, and not endless."""
+    return "".join(character if character.isprintable() else " " for character in text[:MAX_TEXT_CHARACTERS])
