@@ -6,12 +6,12 @@ import base64
 import binascii
 import os
 import stat
-import tempfile
 from pathlib import Path
 
 from twisted.logger import Logger
 
 from nodetrust.errors import NodetrustError
+from nodetrust.files import create_file
 from nodetrust.libp2p.errors import InvalidKey
 from nodetrust.libp2p.keys import KeyType, PrivateKey
 
@@ -58,32 +58,9 @@ def load_or_create(path: Path | str, type: KeyType = KeyType.ED25519) -> Private
     path = Path(path)
     if not path.exists():
         try:
-            _create(path, PrivateKey.generate(type))
+            create_file(path, base64.b64encode(PrivateKey.generate(type).to_protobuf()) + b"\n")
+        except FileExistsError:
+            pass  # another process was faster
         except OSError as error:
             raise KeyFileError(f"the key file {path} can not be written: {error.strerror}") from None
     return load(path)
-
-
-def _create(path: Path, key: PrivateKey) -> None:
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(base64.b64encode(key.to_protobuf()) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(temporary, path)  # unlike rename, never over a key that another process just made
-        except FileExistsError:
-            return
-    finally:
-        os.unlink(temporary)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring the new name itself to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

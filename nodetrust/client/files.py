@@ -13,6 +13,7 @@ from pathlib import Path
 from nodetrust.certificates import CertificateKey, Chain, InvalidCertificate, key_from_pem, key_to_pem
 from nodetrust.client.errors import ObtainError
 from nodetrust.client.obtain import Obtained
+from nodetrust.files import replace_file
 
 KEY_FILE = "key.pem"
 FULL_CHAIN_FILE = "fullchain.pem"
@@ -32,7 +33,7 @@ def save(folder: Path, obtained: Obtained) -> None:
     make_folder(folder)
     for name, (content, mode) in contents.items():
         try:
-            _replace(folder / name, content, mode)
+            replace_file(folder / name, content, mode)
         except OSError as error:
             raise ObtainError(f"{folder / name}: cannot be written: {error.strerror}") from error
 
@@ -81,14 +82,3 @@ def _read(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise ObtainError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def _replace(path: Path, content: bytes, mode: int) -> None:
-    temporary = path.with_name(f".{path.name}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -10,7 +10,6 @@ setting the wall clock changes nothing; after a boot only the wall clock knows h
 from __future__ import annotations
 
 import os
-import tempfile
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from nodetrust.dns.challenges.table import Challenge
+from nodetrust.files import replace_file
 
 MAX_JOURNAL_BYTES = 256 * 1024 * 1024
 """A larger file is none of ours: twice what a full table takes."""
@@ -106,7 +106,7 @@ class Journal:
         """Rewrite the file without what is past; it stays as it is when that fails."""
         lines = b"".join(_line(change) for change in self.read() if change.left(now) > 0)
         with suppress(OSError):
-            _replace(self._path, lines)
+            replace_file(self._path, lines)
             self.close()
             self._bytes = len(lines)
         self._compacted_bytes = self._bytes
@@ -177,26 +177,3 @@ def _whole_bytes(path: Path) -> int:
 def _write_whole(descriptor: int, data: bytes) -> None:
     while data:
         data = data[os.write(descriptor, data) :]
-
-
-def _replace(path: Path, content: bytes) -> None:
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)  # or a crash may bring the old file back, without what is appended to the new one
-    except OSError:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from twisted.logger import Logger
 from nodetrust.dns.dnssec.records import dnskey_rdata, dnskey_text, ds_text, key_tag
 from nodetrust.dns.errors import ZoneKeyError
 from nodetrust.dns.records import Name
+from nodetrust.files import create_file
 
 MAX_FILE_BYTES = 8 * 1024
 """A key has about 240 characters."""
@@ -86,7 +86,7 @@ def create(path: Path, zone: Name) -> ZoneKey:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     try:
-        _write_new(path, pem)
+        create_file(path, pem)
         path.with_name(path.name + TEXT_SUFFIX).write_text(public_text(key, zone), "ascii")
     except FileExistsError:
         raise ZoneKeyError(f"{path}: exists already; a key is never overwritten") from None
@@ -98,16 +98,3 @@ def create(path: Path, zone: Name) -> ZoneKey:
 def public_text(key: ZoneKey, zone: Name) -> str:
     """The records that publish a key: its DNSKEY, and the DS that the parent zone needs."""
     return f"{dnskey_text(zone, key.dnskey)}\n{ds_text(zone, key.dnskey)}\n"
-
-
-def _write_new(path: Path, content: bytes) -> None:
-    """On the disk before it has its name, which nobody else has taken: link, unlike rename, never overwrites."""
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(temporary, path)
-    finally:
-        os.unlink(temporary)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 from twisted.logger import Logger
@@ -13,6 +12,7 @@ from nodetrust.dns.limits.gate import Gate
 from nodetrust.dns.limits.rates import EXEMPT, RateLimiter
 from nodetrust.dns.lists.prefixes import read_network
 from nodetrust.dns.settings import DnsSettings
+from nodetrust.files import replace_file
 
 ROOT_FILE = "cookie.key"
 """In the state folder. Name servers of one zone that share an address share its content, too."""
@@ -37,7 +37,8 @@ def load_or_create_root(path: Path) -> bytes:
     if root is not None:
         return root
     try:
-        _create(path, os.urandom(ROOT_BYTES))
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        replace_file(path, os.urandom(ROOT_BYTES).hex().encode() + b"\n")
     except OSError as error:
         _log.warn("{path} cannot be written: {reason}", path=str(path), reason=error.strerror)
     return _load(path) or os.urandom(ROOT_BYTES)
@@ -49,15 +50,3 @@ def _load(path: Path) -> bytes | None:
     except (OSError, ValueError):
         return None
     return root if len(root) == ROOT_BYTES else None
-
-
-def _create(path: Path, root: bytes) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
-    try:
-        with open(descriptor, "w", encoding="ascii") as file:
-            file.write(root.hex() + "\n")
-        os.replace(temporary, path)
-    except OSError:
-        os.unlink(temporary)
-        raise

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+
+from nodetrust.files import replace_file
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -53,18 +53,5 @@ def keep(feed: Feed, content: bytes, version: Version) -> None:
     """
     feed.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     feed.version_path.unlink(missing_ok=True)
-    _replace(feed.path, content)
-    _replace(feed.version_path, msgspec.json.encode(version))
-
-
-def _replace(path: Path, content: bytes) -> None:
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError:
-        os.unlink(temporary)
-        raise
+    replace_file(feed.path, content)
+    replace_file(feed.version_path, msgspec.json.encode(version))

@@ -1,0 +1,46 @@
+"""Files that are there whole and on the disk, or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def replace_file(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Put `content` in the place of whatever `path` was. Raises OSError, and then leaves `path` as it was."""
+    with _on_the_disk(path, content, mode) as temporary:
+        os.replace(temporary, path)
+
+
+def create_file(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Make `path` with `content`. Raises FileExistsError if there is one, also if another process just made it."""
+    with _on_the_disk(path, content, mode) as temporary:
+        os.link(temporary, path)  # unlike a rename, never over another's
+
+
+@contextmanager
+def _on_the_disk(path: Path, content: bytes, mode: int) -> Iterator[str]:
+    """The name of a file beside `path` with the content; what the caller makes of it is brought to the disk, too."""
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
+    try:
+        with open(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        yield temporary
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring the new name itself to the disk: a crash may else bring the old file back."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
