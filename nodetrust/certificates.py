@@ -10,6 +10,7 @@ from typing import Self
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -146,6 +147,6 @@ class Chain:
         return self.not_before <= now and self.not_after - now > (self.not_after - self.not_before) / 3
 
 
-def public_key_der(key: object) -> bytes:
-    """SubjectPublicKeyInfo of a `cryptography` public key."""
-    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined, no-any-return]
+def public_key_der(key: CertificatePublicKeyTypes) -> bytes:
+    """SubjectPublicKeyInfo."""
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

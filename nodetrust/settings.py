@@ -6,9 +6,8 @@ A role describes its settings as a frozen `msgspec.Struct`; each field has a typ
         listen: Annotated[tuple[Multiaddr, ...], described("where to listen for libp2p")] = (...)
 
 `options_for(ProofSettings, "nodetrust-proof", ...)` makes the `twisted.python.usage.Options` from it. The key
-`some_key` of the file is the option `--some-key`; an option wins over the file; an option for a list may be given
-several times.
-"""
+`some_key` of the file is the option `--some-key` (what is on by default: `--no-some-key`); an option wins over the
+file; an option for a list may be given several times."""
 
 from __future__ import annotations
 
@@ -133,7 +132,7 @@ def _with_peer_ids(kind: Any, value: object) -> object:
     return value
 
 
-def _convert(kind: Any, value: object, key: str, place: str, strict: bool) -> object:
+def _convert(kind: Any, value: object, key: str, place: str, strict: bool) -> Any:
     try:
         return msgspec.convert(_with_peer_ids(kind, value), kind, dec_hook=_read_special, strict=strict)
     except (msgspec.ValidationError, ValueError) as error:
@@ -219,7 +218,7 @@ class RoleOptions(usage.Options):
     settings: Settings
 
     def __init__(self) -> None:
-        self._given: dict[str, object] = {}
+        self._given: dict[str, Any] = {}
         usage.Options.__init__(self)
 
     def opt_config(self, path: str) -> None:
@@ -241,23 +240,28 @@ class RoleOptions(usage.Options):
 
     def take(self, key: str, kind: Any, text: str) -> None:
         """Keep what an option gave; one for a list adds to what it gave before."""
+        option = key.replace("_", "-")
         try:
-            if get_origin(_bare(kind)[0]) is tuple:
-                before = self._given.get(key, ())
-                added = _convert(kind, [text], key, "--", strict=False)
-                self._given[key] = (*before, *added)  # type: ignore[misc]  # both are tuples by the test above
+            bare = _bare(kind)[0]
+            if get_origin(bare) is tuple:
+                added = _convert(get_args(bare)[0], text, option, "--", strict=False)
+                self._given[key] = (*self._given.get(key, ()), added)
             else:
-                self._given[key] = _convert(kind, text, key.replace("_", "-"), "--", strict=False)
+                self._given[key] = _convert(kind, text, option, "--", strict=False)
         except SettingsError as error:
             raise SystemExit(f"{self.command}: {error}") from None
 
 
 def options_for(kind: type[Settings], command: str, synopsis: str) -> type[RoleOptions]:
-    """The `usage.Options` class of a role: an `opt_` method for each setting, and `--config`."""
+    """The `usage.Options` class of a role: an `opt_` method for each setting, and `--config`.
+
+    What is on unless the file says otherwise is turned off with `--no-` before its name.
+    """
     body: dict[str, Any] = {"kind": kind, "command": command, "__doc__": synopsis, "longdesc": synopsis}
     hints = get_type_hints(kind, include_extras=True)
     for field in fields(kind):
-        body[f"opt_{field.name}"] = _option(field, hints[field.name])
+        name = f"no_{field.name}" if field.default is True else field.name
+        body[f"opt_{name}"] = _option(field, hints[field.name])
     return type("Options", (RoleOptions,), body)
 
 
@@ -269,8 +273,7 @@ def _option(field: FieldInfo, kind: Any) -> Any:
         def flag(self: RoleOptions) -> None:
             self.take(key, kind, "false" if field.default is True else "true")
 
-        opposite = " (this turns it off)" if field.default is True else ""
-        flag.__doc__ = text + opposite
+        flag.__doc__ = f"do not {text}" if field.default is True else text
         return flag
 
     def option(self: RoleOptions, value: str) -> None:

@@ -15,6 +15,7 @@ class Example(Settings, frozen=True, kw_only=True):
     listen: Annotated[tuple[HostPort, ...], described("where to listen")] = (HostPort("127.0.0.1", 53),)
     ttl: Annotated[int, described("the TTL", ge=0, le=100)] = 60
     strict: Annotated[bool, described("be strict")] = False
+    polite: Annotated[bool, described("be polite")] = True
     which: Annotated[Literal["all", "some"], described("which ones")] = "all"
     admins: Annotated[tuple[PeerId, ...], described("who may")] = ()
 
@@ -79,7 +80,7 @@ class FileTests(SynchronousTestCase):
         self.assertIn("which: expected one of all, some, got 'none'", self.refusal('which = "none"'))
         self.assertIn("zone: ", self.refusal('zone = "a..b"'))
         self.assertIn(
-            "colour: no such setting; there are admins, listen, strict, ttl, which, zone",
+            "colour: no such setting; there are admins, listen, polite, strict, ttl, which, zone",
             self.refusal('colour = "red"'),
         )
         self.assertIn("expected a TOML file", self.refusal("zone = "))
@@ -112,6 +113,18 @@ class OptionTests(SynchronousTestCase):
         """The line names the command, the option and what was expected."""
         ended = self.assertRaises(SystemExit, self.parse, "--zone", "a.example", "--ttl", "many")
         self.assertEqual(ended.code, "example: --ttl: expected int, got str")
+
+    def test_one_of_several_that_is_wrong(self):
+        """The line names the option as it was written."""
+        ended = self.assertRaises(SystemExit, self.parse, "--zone", "a.example", "--listen", "[::1]:1", "--listen", "x")
+        self.assertEqual(ended.code, "example: --listen: expected HOST:PORT or [IPV6]:PORT, got 'x'")
+
+    def test_what_is_on_is_turned_off_by_name(self):
+        """An option never does the opposite of what it is called."""
+        self.assertIs(self.parse("--zone", "a.example").polite, True)
+        self.assertIs(self.parse("--zone", "a.example", "--no-polite").polite, False)
+        self.assertIn("do not be polite", Options().getUsage())
+        self.assertNotIn("--polite", Options().getUsage())
 
     def test_a_missing_setting_is_named(self):
         """A setting without default must be given, and the line says how."""

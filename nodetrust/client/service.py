@@ -165,6 +165,13 @@ class ClientService(RoleService):
             names=", ".join(sorted(chain.names)),
             until=chain.not_after.isoformat(),
         )
+        for address in self.wss_addresses:
+            self.log.info("WSS at {address}", address=str(address))
+        if not self.wss_addresses:
+            self.log.warn(
+                "nobody can dial WSS: wss_listen has nothing for {proven}",
+                proven=", ".join(map(str, obtained.addresses)),
+            )
         self._announce()
         self._tell(obtained)
 

@@ -25,14 +25,20 @@ class ClientSettings(PeerSettings, frozen=True, kw_only=True):
         tuple[Multiaddr, ...], described("a multiaddr to serve WSS on, once there is a certificate")
     ] = (Multiaddr.parse("/ip4/0.0.0.0/tcp/4443/tls/ws"),)
     wss_port: Annotated[
-        int, described("the port under which others reach WSS, where it differs (port forwarding)", ge=0, le=65535)
+        int,
+        described(
+            "the port under which others reach WSS, where it is another (port forwarding); 0: it is not", ge=0, le=65535
+        ),
     ] = 0
     bootstrap: Annotated[
         tuple[Multiaddr, ...], described("a peer to connect to at the start, with its /p2p peer ID")
     ] = ()
     names: Annotated[
         Literal["addresses", "peer", "both"],
-        described("which names to ask for: of the proven addresses, of the peer and below, or both"),
+        described(
+            "which names to ask for: of the proven addresses, of the peer and below, or both; the issue server "
+            "must give them"
+        ),
     ] = "addresses"
     crypto: Annotated[CryptoName, described("the algorithm of the certificate's key")] = "ecdsa-p256"
     announce_seconds: Annotated[float, described("how often to announce the WSS addresses", ge=1, le=3600)] = 5.0

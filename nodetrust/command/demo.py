@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import click
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 
@@ -37,9 +36,10 @@ class TooSlow(NodetrustError):
 @click.option("--json", "as_json", is_flag=True, help="When everything runs, print one line of JSON that says where.")
 @click.option("-v", "--verbose", is_flag=True, help="Log what happens to stderr.")
 def demo(once: bool, as_json: bool, verbose: bool) -> None:
-    """Run all of nodetrust on loopback: a CA, the three servers, a client that gets a certificate, and a visitor.
+    """Show all of nodetrust at work on this machine.
 
-    Needs no domain and no internet, and keeps nothing. Ends with Ctrl-C.
+    Runs a CA, the three servers, a client that gets a certificate, and a visitor that dials it, on loopback. Needs no
+    domain and no internet, and keeps nothing. Ends with Ctrl-C.
     """
     console = Console(stderr=as_json, highlight=False)
 
@@ -73,7 +73,10 @@ async def _show(reactor: Any, console: Console, deployment: Deployment) -> None:
 
     with console.status("starting"):
         obtained = await _in_time(reactor, deployment.start(step))
-    console.print(_certificate_rows(obtained))
+    for line in _certificate_lines(obtained):
+        console.print(line, soft_wrap=True)
+    for address in deployment.client.wss_addresses:
+        step(f"WSS at {address}")
     with console.status("a second peer looks for the client"):
         visit = await _in_time(reactor, deployment.visit())
     step(f"a second peer heard of {visit.address} over pubsub")
@@ -87,17 +90,15 @@ async def _in_time(reactor: Any, work: Coroutine[Any, Any, T]) -> T:
         raise TooSlow(f"this took more than {DEMO_SECONDS:g} seconds; -v shows what went on") from None
 
 
-def _certificate_rows(obtained: Obtained) -> Table:
-    leaf = obtained.chain.leaf
-    rows = Table.grid("what", "value", padding=(0, 2, 0, 2))
-    rows.columns[0].style = "dim"
-    rows.columns[1].overflow = "fold"
-    rows.add_row("names", "\n".join(sorted(obtained.chain.names)))
-    rows.add_row("issuer", leaf.issuer.rfc4514_string())
-    rows.add_row("serial", f"{leaf.serial_number:x}")
-    rows.add_row("from", f"{obtained.chain.not_before:%Y-%m-%d %H:%M} UTC")
-    rows.add_row("until", f"{obtained.chain.not_after:%Y-%m-%d %H:%M} UTC")
-    return rows
+def _certificate_lines(obtained: Obtained) -> list[Text]:
+    chain = obtained.chain
+    rows = {
+        "issuer": chain.leaf.issuer.rfc4514_string(),
+        "serial": f"{chain.leaf.serial_number:x}",
+        "from": f"{chain.not_before:%Y-%m-%d %H:%M} UTC",
+        "until": f"{chain.not_after:%Y-%m-%d %H:%M} UTC",
+    }
+    return [Text.assemble((f"    {what:8}", "dim"), value) for what, value in rows.items()]
 
 
 async def _until_stopped() -> None:

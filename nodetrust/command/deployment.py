@@ -70,7 +70,7 @@ class Deployment:
 
     async def start_servers(self, step: Step) -> None:
         """Start the CA and the three servers."""
-        issuer = self._identity("issue")
+        issuer = load_identity(self.folder / "issue").peer_id
         self.dns = await self._run(DnsService(self.reactor, self.dns_settings(issuer)))
         self.dns_place = HostPort.parse(self.dns.places[0])
         step(f"DNS server for {ZONE} on {self.dns_place}, UDP and TCP")
@@ -87,11 +87,9 @@ class Deployment:
     async def start_client(self, step: Step) -> Obtained:
         """Start the client, after the servers; returns when it serves WSS."""
         self.client = await self._run(ClientService(self.reactor, self.client_settings()))
-        step(f"client {self.client.host.peer_id}; it asks for proofs, then for a certificate")  # type: ignore[union-attr]
+        step(f"client {self._client_peer()}; it asks for proofs, then for a certificate")
         obtained = await self.client.certified
         step(f"certificate for {', '.join(sorted(obtained.chain.names))}")
-        for address in self.client.wss_addresses:
-            step(f"WSS at {address}")
         return obtained
 
     async def stop(self) -> None:
@@ -104,10 +102,11 @@ class Deployment:
         options = dial_options(self.reactor, self.dns_place, self.ca.root_pem_path)
         host = Host(self.reactor, PrivateKey.generate(), **options)
         pubsub = start_pubsub(host, self.reactor)
+        client = self._client_peer()
         heard: Deferred[list[Multiaddr]] = Deferred()
 
         def found(peer: PeerId, addresses: list[Multiaddr]) -> None:
-            if peer == self.client.host.peer_id and not heard.called:  # type: ignore[union-attr]
+            if peer == client and not heard.called:
                 heard.callback(addresses)
 
         watch(pubsub, found)
@@ -138,8 +137,8 @@ class Deployment:
         await role.start()
         return role
 
-    def _identity(self, role: str) -> PeerId:
-        return load_identity(self.folder / role).peer_id
+    def _client_peer(self) -> PeerId:
+        return load_identity(self.client.settings.state).peer_id
 
     def dns_settings(self, issuer: PeerId) -> DnsSettings:
         """The DNS server's settings; the issue server may set challenges."""

@@ -36,9 +36,9 @@ _zone = click.option("--zone", callback=_read_zone, required=True, help="The zon
 
 @click.group(cls=_NewUnlessSaid)
 def dnssec() -> None:
-    """Make and show the keys with which a DNS server signs its answers (DNSSEC).
+    """Make and show the keys of zones (DNSSEC).
 
-    Without a subcommand: new.
+    With them a DNS server signs its answers. Without a subcommand: new.
     """
 
 
@@ -46,10 +46,11 @@ def dnssec() -> None:
 @_file
 @_zone
 def new(file: Path, zone: Name) -> None:
-    """Make a new ECDSA P-256 key in FILE, which must not exist yet, and print its DNSKEY and DS records.
+    """Make a key and print its records.
 
-    Give FILE to the server as dnssec_key. When it answers with signatures, have the parent zone publish the DS record;
-    parents that read CDS or CDNSKEY records find them by themselves. The records stand in FILE.txt, too.
+    An ECDSA P-256 key in FILE, which must not exist yet; its records are DNSKEY and DS. Give FILE to the server as
+    dnssec_key. When it answers with signatures, have the parent zone publish the DS record; parents that read CDS or
+    CDNSKEY records find them by themselves. The records stand in FILE.txt, too.
     """
     try:
         made = create(file, zone)
@@ -63,7 +64,10 @@ def new(file: Path, zone: Name) -> None:
 @_file
 @_zone
 def show(file: Path, zone: Name) -> None:
-    """Print the DNSKEY and DS records of the key in FILE; never the key itself."""
+    """Print the records of a key.
+
+    Those are DNSKEY and DS; never the key itself.
+    """
     try:
         found = load(file)
     except NodetrustError as error:

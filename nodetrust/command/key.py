@@ -18,10 +18,11 @@ TYPES = {"ed25519": KeyType.ED25519, "secp256k1": KeyType.SECP256K1, "ecdsa": Ke
 
 @click.group()
 def key() -> None:
-    """Make and show private keys: those of libp2p peers, and with dnssec those of a zone.
+    """Make and show keys of peers and zones.
 
-    A key file holds the base64 of a libp2p PrivateKey, as Kubo's configuration does. The servers make theirs by
-    themselves, as peer.key in their state folder.
+    The private keys of libp2p peers, and with dnssec those with which a zone is signed. A peer's key file holds the
+    base64 of a libp2p PrivateKey, as Kubo's configuration does. The servers make theirs by themselves, as peer.key in
+    their state folder.
     """
 
 
@@ -30,9 +31,14 @@ key.add_command(dnssec)
 
 @key.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--type", "kind", type=click.Choice(list(TYPES)), default="ed25519", show_default=True)
+@click.option(
+    "--type", "kind", type=click.Choice(list(TYPES)), default="ed25519", show_default=True, help="The kind of key."
+)
 def new(file: Path, kind: str) -> None:
-    """Make a new key in FILE, which must not exist yet, and show its peer ID."""
+    """Make a key and show its peer ID.
+
+    FILE must not exist yet: no key is ever overwritten.
+    """
     if file.exists():
         raise click.ClickException(f"{file}: exists already; a key is never overwritten")
     try:
@@ -45,7 +51,10 @@ def new(file: Path, kind: str) -> None:
 @key.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def show(file: Path) -> None:
-    """Show the peer ID of the key in FILE, in all its forms; never the key itself."""
+    """Show the peer ID of a key.
+
+    In all its forms; never the key itself.
+    """
     try:
         found = load(file)
     except (NodetrustError, Libp2pError) as error:

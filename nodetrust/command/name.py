@@ -20,9 +20,14 @@ from nodetrust.names import (
 
 @click.command()
 @click.argument("what", metavar="ADDRESS-OR-PEER-OR-LABEL")
-@click.option("--zone", required=True, help="The zone in which names are given, such as ip.example.org.")
+@click.option(
+    "--zone", metavar="NAME", required=True, help="The zone in which names are given, such as ip.example.org."
+)
 def name(what: str, zone: str) -> None:
-    """Show the name of an IP address or a peer ID, or what a label or a whole name stands for."""
+    """Turn addresses and peers into names, and back.
+
+    Shows the name of an IP address or a peer ID, or what a label or a whole name stands for.
+    """
     try:
         click.echo(translate(what, check_zone(zone)))
     except InvalidName as error:

@@ -79,15 +79,17 @@ class _HostPortType(click.ParamType[HostPort]):
     type=click.Choice(["addresses", "peer", "both"]),
     default="addresses",
     show_default=True,
-    help="Names of the proven addresses, of the peer and everything below it, or both.",
+    help="Names of the proven addresses, of the peer and everything below it, or both; the issue server says which it "
+    "gives.",
 )
 @click.option("--nameserver", type=_HostPortType(), help="A DNS server to ask in place of the system's.")
 @click.option("-v", "--verbose", is_flag=True, help="Log what happens to stderr.")
 def obtain(out: Path, verbose: bool, **options: Any) -> None:
-    """Obtain a certificate for the addresses under which the proof servers see this machine.
+    """Obtain a certificate into a folder.
 
-    Writes cert.pem, chain.pem, fullchain.pem and key.pem (mode 0600), and addresses.txt. With the key of an earlier run
-    the issue server hands out the same certificate while it is fresh.
+    It is for the addresses under which the proof servers see this machine. Writes cert.pem, chain.pem, fullchain.pem
+    and key.pem (mode 0600), and addresses.txt. With the key of an earlier run the issue server hands out the same
+    certificate while it is fresh.
 
     Exit status: 0 done, 2 a wrong option, 3 the issue server is out of reach, 4 no proof server gave a proof, 5 the
     issue server refused, 1 anything else.

@@ -20,7 +20,7 @@ from nodetrust.settings import build, read_file
 
 @click.group()
 def zone() -> None:
-    """Check and show the records that a DNS server has from its zone file.
+    """Check and show a DNS server's zone file.
 
     The names that spell addresses and peer IDs are not among them: the server makes those up as they are asked for.
     """
@@ -41,7 +41,10 @@ def _which_zone(command: Callable[..., None]) -> Callable[..., None]:
 @zone.command()
 @_which_zone
 def check(file: Path | None, name: str | None, config: Path | None) -> None:
-    """Say whether a DNS server would take this zone file at SIGHUP, or which line it would refuse."""
+    """Check that a DNS server would take it.
+
+    At its start or at SIGHUP; else say which line it would refuse.
+    """
     found = _read(file, name, config)
     click.echo(f"serial {found.serial}, {len(found.nodes)} names")
 
@@ -49,7 +52,10 @@ def check(file: Path | None, name: str | None, config: Path | None) -> None:
 @zone.command()
 @_which_zone
 def export(file: Path | None, name: str | None, config: Path | None) -> None:
-    """Print the zone as a plain zone file, one record a line, for other name servers and checking tools."""
+    """Print all its records, one a line.
+
+    As a plain zone file, for other name servers and checking tools.
+    """
     click.echo(zone_to_text(_read(file, name, config)), nl=False)
 
 
