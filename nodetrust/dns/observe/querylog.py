@@ -30,9 +30,7 @@ class QueryLog:
                 transport="UDP" if answered.udp else "TCP",
                 name=name,
                 type=type_,
-                outcome="no answer"
-                if response is None
-                else f"rcode {response[3] & _RCODE_MASK}, {len(response)} bytes",
+                outcome=_outcome(response),
             )
 
 

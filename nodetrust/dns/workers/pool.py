@@ -57,13 +57,25 @@ class Seat:
         """Start a worker when the reactor runs: until then the process may have rights that are not for workers."""
         self._next = self._pool.reactor.callLater(self._delay_seconds, self._fill)
 
+    def fill_no_more(self) -> None:
+        """Start no other worker here."""
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+
     def _fill(self) -> None:
         """It takes over from the parent when it is ready."""
         pool = self._pool
         self._next = None
         self._started_at = pool.reactor.seconds()
-        self.worker = worker = WorkerProcess(pool.reactor, pool.count, self._ended)
-        pool.spawn(worker, self._sockets)
+        worker = WorkerProcess(pool.reactor, pool.count, self._ended)
+        try:
+            pool.spawn(worker, self._sockets)
+        except OSError as error:  # no memory, processes or descriptors left, which may pass
+            self.log.error("a DNS worker cannot be started: {reason}", reason=error.strerror)
+            self._fill_again()
+            return
+        self.worker = worker
         ready = worker.order(pool.start_order(self._sockets))
         ready.addCallback(lambda _: self._ready(worker))
 
@@ -74,9 +86,6 @@ class Seat:
 
     async def close(self) -> None:
         """Let go of the sockets; nobody answers on them any more."""
-        if self._next is not None:
-            self._next.cancel()
-            self._next = None
         self._release()
         for one in self._sockets:
             one.close()
@@ -96,10 +105,12 @@ class Seat:
         if self._pool.is_stopping:
             return
         self.stand_in()
-        pool = self._pool
-        if pool.reactor.seconds() - self._started_at >= LONG_LIFE_SECONDS:
+        if self._pool.reactor.seconds() - self._started_at >= LONG_LIFE_SECONDS:
             self._delay_seconds = 0.0
         self.log.warn("DNS worker {pid} is replaced in {delay} s", pid=worker.pid, delay=self._delay_seconds)
+        self._fill_again()
+
+    def _fill_again(self) -> None:
         self.fill_soon()
         self._delay_seconds = min(max(FIRST_DELAY_SECONDS, 2 * self._delay_seconds), MAX_DELAY_SECONDS)
 
@@ -172,6 +183,8 @@ class Pool:
     async def stop(self) -> None:
         """Let every worker answer what has arrived, and end; then close the sockets."""
         self.is_stopping = True
+        for seat in self._seats:
+            seat.fill_no_more()
         workers = list(self.workers())
         overdue = [self.reactor.callLater(STOP_SECONDS, worker.kill) for worker in workers]
         await DeferredList([worker.stop() for worker in workers])

@@ -74,7 +74,8 @@ class WorkerProcess(ProcessProtocol):
         self._last_number += 1
         self._undone[self._last_number] = done
         self.transport.write(encode(Numbered(self._last_number, order)))
-        self._expect()
+        if len(self._undone) == 1:  # else an older one has the deadline, which new orders do not put off
+            self._expect()
         return done
 
     def stop(self) -> Deferred[None]:

@@ -1,5 +1,6 @@
 """The pool, with processes that are only pretended and sockets that are real but unused."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -101,12 +102,15 @@ class PoolTests(SynchronousTestCase):
         self.stand_ins: list[FakePort] = []
         self.patch(self.answering, "stand_in_on", self.stand_in)
         self.processes: list[FakeProcess] = []
+        self.refusal: OSError | None = None
         self.pool = Pool(self.reactor, self.settings, self.answering, seconds, self.spawn)
         self.challenges = ChallengesInWorkers(ChallengesInMemory(self.table, seconds), self.pool)
         self.pool.start()
         self.addCleanup(self.stop)
 
     def spawn(self, worker: WorkerProcess, sockets: list[DnsSockets]) -> None:
+        if self.refusal is not None:
+            raise self.refusal
         self.processes.append(FakeProcess(worker))
 
     def stand_in(self, sockets: DnsSockets) -> DnsPort:
@@ -186,6 +190,37 @@ class PoolTests(SynchronousTestCase):
         self.processes[-1].die()
         self.reactor.advance(0)
         self.assertEqual(len(self.processes), count + 1)
+
+    def test_cannot_be_started(self) -> None:
+        """Where the system has no process to give, the parent goes on answering, and asks again later."""
+        self.refusal = OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        self.reactor.advance(0)
+        self.assertEqual([port.released for port in self.stand_ins], [False, False])
+        self.successResultOf(Deferred.fromCoroutine(self.challenges.add(CHALLENGE)))
+        self.refusal = None
+        self.reactor.advance(FIRST_DELAY_SECONDS)
+        for process in self.processes:
+            process.do()
+        self.assertEqual([port.released for port in self.stand_ins], [True, True])
+
+    def test_hung_while_orders_come(self) -> None:
+        """New orders do not put off the end of a worker that does not carry out the first."""
+        first, second = self.started()
+        for _ in range(2):
+            self.pool.tell_all(AddChallenge(CHALLENGE))
+            first.do()
+            self.reactor.advance(ORDER_SECONDS / 2)
+        self.assertEqual((first.signals, len(second.signals)), ([], 1))
+
+    def test_none_is_started_while_all_stop(self) -> None:
+        """A worker that was to be replaced is not, when the server stops meanwhile."""
+        first, second = self.started()
+        first.die()
+        stopped = Deferred.fromCoroutine(self.pool.stop())
+        self.reactor.advance(FIRST_DELAY_SECONDS)
+        second.die()
+        self.successResultOf(stopped)
+        self.assertEqual(len(self.processes), 2)
 
     def test_disobedient(self) -> None:
         """A worker that does not do as it is told, or talks nonsense, is killed."""
