@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import Literal, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -34,7 +34,9 @@ RSA_EXPONENT = 65537
 MAX_CHAIN_CERTIFICATES = 8
 """Of a chain that is read; Let's Encrypt's have two or three."""
 
-CRYPTO_NAMES = {"ecdsa-p256": ECDSA_P256, "ecdsa-p384": ECDSA_P384, "rsa": RSA}
+CryptoName = Literal["ecdsa-p256", "ecdsa-p384", "rsa"]
+
+CRYPTO_NAMES: dict[CryptoName, int] = {"ecdsa-p256": ECDSA_P256, "ecdsa-p384": ECDSA_P384, "rsa": RSA}
 """How settings and messages for people write the algorithms, best first."""
 
 

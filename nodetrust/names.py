@@ -19,8 +19,9 @@ from __future__ import annotations
 import functools
 import re
 import socket
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from nodetrust.errors import NodetrustError
 from nodetrust.libp2p.basex import BASE36_LETTERS_FIRST
@@ -28,6 +29,9 @@ from nodetrust.libp2p.errors import InvalidBase, InvalidPeerId
 from nodetrust.libp2p.peer_id import PeerId
 
 IPAddress: TypeAlias = IPv4Address | IPv6Address
+
+NameChoice: TypeAlias = Literal["addresses", "peer", "both"]
+"""Each proven address's name and the peer's own; the peer's own and everything below it; or both."""
 
 IPV4_PREFIX = "ip4"
 IPV6_PREFIX = "ip6"
@@ -156,6 +160,19 @@ def wildcard_for_peer(peer_id: PeerId, zone: str) -> str:
     :raise InvalidName: it would be longer than a name may be.
     """
     return _below(zone, "*." + label_for_peer(peer_id))
+
+
+def certificate_names(peer_id: PeerId, addresses: Iterable[IPAddress], zone: str, which: NameChoice) -> frozenset[str]:
+    """The names of a peer that has proven *addresses*, as a certificate may carry them.
+
+    :raise InvalidName: one would be longer than a name may be.
+    """
+    names = {name_for_peer(peer_id, zone)}
+    if which in {"addresses", "both"}:
+        names |= {name_for_address(address, zone) for address in addresses}
+    if which in {"peer", "both"}:
+        names.add(wildcard_for_peer(peer_id, zone))
+    return frozenset(names)
 
 
 def check_zone(zone: str) -> str:

@@ -12,6 +12,7 @@ from nodetrust.names import (
     InvalidName,
     address_from_label,
     autotls_label_for_address,
+    certificate_names,
     check_certificate_name,
     check_zone,
     label_for_address,
@@ -256,6 +257,15 @@ class NameTests(SynchronousTestCase):
         self.assertEqual(name_for_address(address, ZONE), f"ip41-2-3-4.{ZONE}")
         self.assertEqual(name_for_peer(PEER, ZONE), f"{peer_label}.{ZONE}")
         self.assertEqual(wildcard_for_peer(PEER, ZONE), f"*.{peer_label}.{ZONE}")
+
+    def test_names_of_a_certificate(self) -> None:
+        """The peer's own name always; its addresses' and what is below it as chosen."""
+        address = ip_address("192.0.2.1")
+        own, wildcard = name_for_peer(PEER, ZONE), wildcard_for_peer(PEER, ZONE)
+        of_address = name_for_address(address, ZONE)
+        self.assertEqual(certificate_names(PEER, [address], ZONE, "addresses"), {own, of_address})
+        self.assertEqual(certificate_names(PEER, [address], ZONE, "peer"), {own, wildcard})
+        self.assertEqual(certificate_names(PEER, [address], ZONE, "both"), {own, of_address, wildcard})
 
     def test_too_long(self) -> None:
         """Below a very long zone there is no room for a name."""

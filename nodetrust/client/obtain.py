@@ -24,7 +24,7 @@ from nodetrust.messages import (
     IssueResponse,
     parse,
 )
-from nodetrust.names import IPAddress, name_for_address, name_for_peer, wildcard_for_peer
+from nodetrust.names import IPAddress, NameChoice, certificate_names
 
 ISSUE_SECONDS = 330.0
 """For the certificate: an order may take five minutes, and its failure should still arrive."""
@@ -47,12 +47,12 @@ async def obtain(
     crypto: int,
     *,
     clock: IReactorTime,
-    names: str = "addresses",
+    names: NameChoice = "addresses",
     progress: Progress = lambda step: None,
 ) -> Obtained:
     """Obtain a certificate for `key` (of algorithm `crypto`) from the issue server at `issuer`, which carries /p2p.
 
-    `names` as for `wanted_names`. Raises `ObtainError`.
+    Raises `ObtainError`.
     """
     proofs = await prove(host, issuer, clock=clock, progress=progress)
     return await obtain_with(proofs, host, issuer, key, crypto, names=names, progress=progress)
@@ -65,13 +65,13 @@ async def obtain_with(
     key: CertificateKey,
     crypto: int,
     *,
-    names: str = "addresses",
+    names: NameChoice = "addresses",
     progress: Progress = lambda step: None,
 ) -> Obtained:
     """The same with proofs that are there already, and not used before. Raises `ObtainError`."""
     if proofs.cryptos and crypto not in proofs.cryptos:
         raise Refused("the issue server does not offer the key's algorithm", E_NO_MATCHING_CRYPTO, None)
-    wanted = wanted_names(host.peer_id, proofs, names)
+    wanted = sorted(certificate_names(host.peer_id, proofs.addresses, proofs.zone, names))
     request = IssueRequest(
         proofs=proofs.wrappers,
         supportedCryptos=[crypto],  # type: ignore[list-item]  # an int is an enum here
@@ -80,20 +80,6 @@ async def obtain_with(
     progress(f"asking for a certificate for {', '.join(wanted)}")
     response = await _ask_certificate(host, issuer, peer_of(issuer), request)
     return Obtained(_checked(response, key, wanted), key, proofs.addresses, response.fromCache)
-
-
-def wanted_names(peer: PeerId, proofs: Proofs, names: str) -> list[str]:
-    """The names to ask for, sorted.
-
-    `names` says which: `addresses` (each proven address, and the peer's own), `peer` (the peer's own and everything
-    below it), or `both`.
-    """
-    wanted = {name_for_peer(peer, proofs.zone)}
-    if names in ("addresses", "both"):
-        wanted |= {name_for_address(address, proofs.zone) for address in proofs.addresses}
-    if names in ("peer", "both"):
-        wanted.add(wildcard_for_peer(peer, proofs.zone))
-    return sorted(wanted)
 
 
 async def _ask_certificate(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
+from nodetrust.certificates import CryptoName
 from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.names import NameChoice
 from nodetrust.settings import HostPort, PeerSettings, SettingsError, described
-
-CryptoName = Literal["ecdsa-p256", "ecdsa-p384", "rsa"]
 
 
 class ClientSettings(PeerSettings, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ class ClientSettings(PeerSettings, frozen=True, kw_only=True):
         tuple[Multiaddr, ...], described("a peer to connect to at the start, with its /p2p peer ID")
     ] = ()
     names: Annotated[
-        Literal["addresses", "peer", "both"],
+        NameChoice,
         described(
             "which names to ask for: of the proven addresses, of the peer and below, or both; the issue server "
             "must give them"

@@ -16,14 +16,14 @@ from twisted.logger import Logger
 from nodetrust.certificates import CRYPTO_NAMES, make_key
 from nodetrust.client.errors import ObtainError
 from nodetrust.client.files import load, save
-from nodetrust.client.obtain import Obtained, obtain_with, wanted_names
+from nodetrust.client.obtain import Obtained, obtain_with
 from nodetrust.client.prove import Proofs, prove
 from nodetrust.client.renewal import seconds_to_renewal, seconds_to_reproof, seconds_to_retry
 from nodetrust.client.settings import ClientSettings
 from nodetrust.errors import NodetrustError
 from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.host import Host
-from nodetrust.names import IPAddress
+from nodetrust.names import IPAddress, certificate_names
 
 
 class Upkeep:
@@ -128,9 +128,10 @@ class Upkeep:
         """Prove that we are at `address`; take another certificate only if that is so, and the names do not fit."""
         proofs = await self._prove()
         current = self.current
+        names = certificate_names(self._host.peer_id, proofs.addresses, proofs.zone, self._settings.names)
         if current is None or address not in proofs.addresses:
             self.log.info("the issue server sees this peer at {address}, but nobody proves that", address=str(address))
-        elif current.chain.names.issuperset(wanted_names(self._host.peer_id, proofs, self._settings.names)):
+        elif current.chain.names >= names:
             await self._keep(replace(current, addresses=proofs.addresses))
         else:
             await self._order(proofs)

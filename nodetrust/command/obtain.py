@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 from rich.console import Console
 
-from nodetrust.certificates import CRYPTO_NAMES, CertificateKey, key_crypto, make_key
+from nodetrust.certificates import CRYPTO_NAMES, CertificateKey, CryptoName, key_crypto, make_key
 from nodetrust.client.errors import IssuerUnreachable, NoProofs, Refused
 from nodetrust.client.files import load_key, make_folder, save
 from nodetrust.client.obtain import Obtained
@@ -19,6 +19,7 @@ from nodetrust.keyfile import load_or_create
 from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.names import NameChoice
 from nodetrust.service import AGENT_VERSION, KEY_FILE, dial_options
 from nodetrust.settings import HostPort
 
@@ -76,7 +77,7 @@ class _HostPortType(click.ParamType[HostPort]):
 @click.option("--new-key", is_flag=True, help="Make a new key even if the folder has one.")
 @click.option(
     "--names",
-    type=click.Choice(["addresses", "peer", "both"]),
+    type=click.Choice(get_args(NameChoice)),
     default="addresses",
     show_default=True,
     help="Names of the proven addresses, of the peer and everything below it, or both; the issue server says which it "
@@ -118,9 +119,9 @@ async def _obtain(
     *,
     issuers: tuple[Multiaddr, ...],
     peer_key: Path | None,
-    crypto: str,
+    crypto: CryptoName,
     new_key: bool,
-    names: str,
+    names: NameChoice,
     nameserver: HostPort | None,
 ) -> Obtained:
     make_folder(out)

@@ -14,10 +14,10 @@ from nodetrust.messages import E_INVALID_PROOF, E_NOT_AUTHORIZED, IssueRequest
 from nodetrust.names import (
     InvalidName,
     IPAddress,
+    NameChoice,
+    certificate_names,
     check_certificate_name,
-    name_for_address,
     name_for_peer,
-    wildcard_for_peer,
 )
 from nodetrust.proofs import InvalidProof, check_proof
 
@@ -38,8 +38,7 @@ class Policy:
     """Whose proofs are trusted."""
     cryptos: Sequence[int]
     """Offered key algorithms, best first."""
-    names: str
-    """`addresses`, `peer` or `both`."""
+    names: NameChoice
     allow_private: bool
     require_nonce: bool
 
@@ -67,7 +66,7 @@ def decide(
     `Refusal`: one bad proof refuses the whole request.
     """
     addresses, used = _proven(request, peer, nonces, now_ms, policy)
-    allowed = _allowed_names(peer, addresses, policy)
+    allowed = certificate_names(peer, addresses, policy.zone, policy.names)
     offered = common_cryptos(policy.cryptos, request.supportedCryptos)
     csr = read_csr(request.csr, offered) if request.csr else None
     names = _ordered_names(allowed, csr)
@@ -104,15 +103,6 @@ def _proven(
         if not (policy.allow_private or is_public(address)):
             raise Refusal(E_INVALID_PROOF, f"{address} is not a public address: it gets no certificate")
     return addresses, frozenset(used)
-
-
-def _allowed_names(peer: PeerId, addresses: set[IPAddress], policy: Policy) -> frozenset[str]:
-    names = {name_for_peer(peer, policy.zone)}
-    if policy.names in ("addresses", "both"):
-        names |= {name_for_address(address, policy.zone) for address in addresses}
-    if policy.names in ("peer", "both"):
-        names.add(wildcard_for_peer(peer, policy.zone))
-    return frozenset(names)
 
 
 def _ordered_names(allowed: frozenset[str], csr: CertificateRequest | None) -> tuple[str, ...]:

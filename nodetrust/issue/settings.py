@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from nodetrust.certificates import CRYPTO_NAMES
+from nodetrust.certificates import CRYPTO_NAMES, CryptoName
 from nodetrust.libp2p.keys import PublicKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
+from nodetrust.names import NameChoice
 from nodetrust.settings import PeerSettings, SettingsError, ZoneName, described
 
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
-
-CryptoName = Literal["ecdsa-p256", "ecdsa-p384", "rsa"]
 
 
 class IssueSettings(PeerSettings, frozen=True, kw_only=True):
@@ -43,7 +42,7 @@ class IssueSettings(PeerSettings, frozen=True, kw_only=True):
     )
     contact: Annotated[tuple[str, ...], described("an e-mail address for the CA's account")] = ()
     names: Annotated[
-        Literal["addresses", "peer", "both"],
+        NameChoice,
         described(
             "which names a certificate may carry: those of the proven addresses and the peer's own (addresses), the "
             "peer's own and everything below it (peer), or both"

@@ -1,6 +1,6 @@
 """When a certificate is renewed and when proofs are asked for anew, by a clock."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -16,13 +16,14 @@ from twisted.trial.unittest import SynchronousTestCase
 import nodetrust.client.upkeep as upkeep_module
 from nodetrust.certificates import Chain
 from nodetrust.client.errors import NoProofs
-from nodetrust.client.obtain import Obtained, wanted_names
+from nodetrust.client.obtain import Obtained
 from nodetrust.client.prove import Proofs
 from nodetrust.client.renewal import FIRST_REDIAL_SECONDS, REPROOF_SECONDS, SPREAD
 from nodetrust.client.settings import ClientSettings
 from nodetrust.client.upkeep import Upkeep
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.names import NameChoice, certificate_names
 
 PEER = PrivateKey.generate().peer_id
 LIFE = timedelta(days=90)
@@ -46,7 +47,7 @@ class ClockWithPool(Clock):
         call(*args)
 
 
-def certificate(key: Any, names: list[str], now: datetime) -> Chain:
+def certificate(key: Any, names: Iterable[str], now: datetime) -> Chain:
     """A self-signed one, which is all that is looked at here."""
     leaf = (
         x509.CertificateBuilder()
@@ -75,7 +76,7 @@ class UpkeepTests(SynchronousTestCase):
         self.patch(upkeep_module, "obtain_with", self.obtain_with)
         self.begin()
 
-    def begin(self, names: str = "addresses") -> None:
+    def begin(self, names: NameChoice = "addresses") -> None:
         settings = ClientSettings(
             issuer=(Multiaddr.parse(f"/ip4/192.0.2.9/tcp/1/p2p/{PEER}"),), state=Path(self.mktemp()), names=names
         )
@@ -93,7 +94,7 @@ class UpkeepTests(SynchronousTestCase):
         self, proofs: Proofs, host: Any, issuer: Any, key: Any, crypto: int, **options: Any
     ) -> Obtained:
         self.orders += 1
-        names = wanted_names(PEER, proofs, options["names"])
+        names = certificate_names(PEER, proofs.addresses, proofs.zone, options["names"])
         now = datetime.fromtimestamp(self.clock.seconds(), UTC)
         return Obtained(certificate(key, names, now), key, proofs.addresses, from_cache=False)
 
