@@ -48,5 +48,9 @@ class ChallengeRefused(DnsError):
         self.error = error
 
 
+class RequestUnreadable(ChallengeRefused):
+    """What stands where a request should be is none: nothing that follows it is worth reading."""
+
+
 class CannotBind(DnsError):
     """An address that the DNS server cannot listen on."""

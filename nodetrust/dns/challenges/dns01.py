@@ -14,7 +14,7 @@ from twisted.logger import Logger, LogLevel
 
 from nodetrust.dns.answer import answer
 from nodetrust.dns.challenges.table import Challenge, ChallengeTable, authorize, decide
-from nodetrust.dns.errors import ChallengeRefused
+from nodetrust.dns.errors import ChallengeRefused, RequestUnreadable
 from nodetrust.dns.labels import CHALLENGE_LABEL
 from nodetrust.dns.records import CLASS_IN, Type, character_string
 from nodetrust.dns.respond import Responder
@@ -75,14 +75,14 @@ class Dns01:
                 message = await stream.read()
             except StreamEnded:
                 break
-            response = await self.respond(caller, message)
+            response, goes_on = await self.respond(caller, message)
             stream.write(response.SerializeToString())
-            if response.error == E_NOT_AUTHORIZED:
+            if not goes_on:
                 break
         stream.close()
 
-    async def respond(self, caller: PeerId, message: bytes) -> DNS01Response:
-        """The response to one request."""
+    async def respond(self, caller: PeerId, message: bytes) -> tuple[DNS01Response, bool]:
+        """The response to one request, and whether another may follow it."""
         try:
             await self._obey(caller, message)
         except ChallengeRefused as error:
@@ -92,15 +92,16 @@ class Dns01:
                 LogLevel.debug if error.error == E_NOT_AUTHORIZED else LogLevel.warn
             )  # strangers do not fill the log
             self.log.emit(level, "refused a challenge of {caller}: {reason}", caller=str(caller), reason=reason)
-            return DNS01Response(error=error.error, message=reason)
-        return DNS01Response(error=OK)
+            goes_on = error.error != E_NOT_AUTHORIZED and not isinstance(error, RequestUnreadable)
+            return DNS01Response(error=error.error, message=reason), goes_on
+        return DNS01Response(error=OK), True
 
     async def _obey(self, caller: PeerId, message: bytes) -> None:
         authorize(caller, self._admins)  # before a stranger's message is read
         try:
             request = parse(DNS01Request, message)
         except InvalidMessage as error:
-            raise ChallengeRefused(E_OTHER, str(error)) from None
+            raise RequestUnreadable(E_OTHER, str(error)) from None
         challenge = decide(self._responder.authority.zone.origin, request.fqdn, request.value)
         if request.remove:
             await self._challenges.remove(challenge)

@@ -102,11 +102,19 @@ class Dns01Tests(SynchronousTestCase):
         self.assertEqual(self.values(), [])
 
     def test_messages_that_do_not_parse(self) -> None:
-        """An admin's message that is none is E_OTHER, and the next one counts."""
+        """An admin's message that is none is E_OTHER, and the end of the stream: what follows it is not read."""
         good = DNS01Request(fqdn=FQDN, value=VALUE).SerializeToString()
-        garbage = [b"", b"\xff", b"\x0a\x05ab", good[:-2], DNS01Request(fqdn="\0" * 1900, value="").SerializeToString()]
-        responses, _ = self.talk(ADMIN, *garbage, good)
-        self.assertEqual([response.error for response in responses], [E_OTHER] * len(garbage) + [OK])
+        for message in (b"", b"\xff", b"\x0a\x05ab", good[:-2]):
+            responses, stream = self.talk(ADMIN, message, good)
+            self.assertEqual([response.error for response in responses], [E_OTHER])
+            self.assertEqual(len(stream.messages), 1)
+        self.assertEqual(self.values(), [])
+
+    def test_names_that_are_none(self) -> None:
+        """A request for what is no name is E_OTHER, and the next one counts."""
+        good = DNS01Request(fqdn=FQDN, value=VALUE).SerializeToString()
+        responses, _ = self.talk(ADMIN, DNS01Request(fqdn="\0" * 1900, value="").SerializeToString(), good)
+        self.assertEqual([response.error for response in responses], [E_OTHER, OK])
 
     def test_what_the_zone_file_hides(self) -> None:
         """A challenge that the zone file's own records would hide is refused and not kept."""
