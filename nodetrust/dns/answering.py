@@ -9,9 +9,7 @@ from typing import Any
 from nodetrust.dns.authority import POLICIES, build_authority
 from nodetrust.dns.challenges.table import ChallengeTable
 from nodetrust.dns.limits.build import build_gate
-from nodetrust.dns.lists.build import list_files
-from nodetrust.dns.lists.denied import Lists, policy_with
-from nodetrust.dns.lists.files import ListFiles
+from nodetrust.dns.lists.denied import NO_LISTS, Lists, policy_with
 from nodetrust.dns.observe.counters import Census
 from nodetrust.dns.observe.querylog import QueryLog
 from nodetrust.dns.respond import Responder
@@ -23,25 +21,33 @@ from nodetrust.dns.zone.zone import Zone
 
 
 class Answering:
-    """Answers on the sockets that it is given."""
+    """Answers on the sockets that it is given. What it answers from comes in from outside and reads no file, so that a
+    worker can always be started."""
 
     def __init__(
-        self, reactor: Any, settings: DnsSettings, zone: Zone, table: ChallengeTable, seconds: Callable[[], float]
+        self,
+        reactor: Any,
+        settings: DnsSettings,
+        zone: Zone,
+        table: ChallengeTable,
+        seconds: Callable[[], float],
+        *,
+        cookie_root: bytes,
+        lists: Lists = NO_LISTS,
     ) -> None:
         self._reactor = reactor
         self._settings = settings
         self._zone = zone
         self.table = table
-        self._files = ListFiles(reactor, list_files(settings), self._replace_lists)
-        self.lists = self._files.load()
+        self.cookie_root = cookie_root
+        self.lists = lists
         """The prefixes that are denied and allowed now."""
-        self.responder = Responder(build_authority(settings, zone, table), seconds, build_gate(settings))
+        self.responder = Responder(build_authority(settings, zone, table), seconds, build_gate(settings, cookie_root))
         if settings.log_queries:
             self.responder.observers = (QueryLog(),)
         if settings.metrics_listen is not None:
             self.responder.observers += (Census(self.responder.counters),)
-        self._replace_lists(self.lists)
-        self._files.start()
+        self.replace_lists(lists)
         limit = min(settings.max_tcp_connections, _half_of_all_descriptors())
         self.factory = DnsStreamFactory(self.responder, reactor, limit, settings.max_tcp_per_client)
         self.ports: list[DnsPort] = []
@@ -52,7 +58,8 @@ class Answering:
         policy = policy_with(self.lists, POLICIES[self._settings.addresses], self.responder.counters)
         self.responder.authority = build_authority(self._settings, zone, self.table, policy)
 
-    def _replace_lists(self, lists: Lists) -> None:
+    def replace_lists(self, lists: Lists) -> None:
+        """Answer by other lists of prefixes, which were checked."""
         self.lists = lists
         self.replace_zone(self._zone)
 
@@ -66,7 +73,6 @@ class Answering:
 
     async def close(self) -> None:
         """Answer what has arrived, then close the ports and every connection."""
-        self._files.stop()
         ports, self.ports = self.ports, []
         for port in ports:
             await port.close()

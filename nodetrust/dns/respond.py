@@ -106,7 +106,7 @@ class Responder:
         begin = self.seconds()
         response = self._short_path(packet)
         if response is None:
-            response = self._respond_in_full(packet, self.gate.caller(source), udp=False)
+            response = self._respond_in_full(packet, self.gate.unlimited(source), udp=False)
         else:
             self.counters.answered += 1
         if self.observers:
@@ -132,7 +132,7 @@ class Responder:
         if missed:
             for index, response in enumerate(responses):
                 if response is None:
-                    caller = self.gate.caller(sources[index])
+                    caller = self.gate.caller(sources[index], Decision.ANSWER)
                     responses[index] = self._respond_in_full(packets[index], caller, udp=True)
         return responses
 

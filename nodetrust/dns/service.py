@@ -14,6 +14,10 @@ from nodetrust.dns.challenges.dns01 import IDLE_SECONDS, Challenges, ChallengesI
 from nodetrust.dns.challenges.journal import Journal
 from nodetrust.dns.challenges.kept import JOURNAL_FILE, Clocks, Kept, restore
 from nodetrust.dns.challenges.table import ChallengeTable
+from nodetrust.dns.limits.build import ROOT_FILE, load_or_create_root
+from nodetrust.dns.lists.build import list_files
+from nodetrust.dns.lists.denied import Lists
+from nodetrust.dns.lists.files import ListFiles
 from nodetrust.dns.settings import DnsSettings
 from nodetrust.dns.surroundings import Surroundings
 from nodetrust.dns.transport.sockets import open_sockets
@@ -42,6 +46,7 @@ class DnsService(RoleService):
         self._answering: Answering | None = None
         self._pool: Pool | None = None
         self._reload: ZoneReload | None = None
+        self._lists: ListFiles | None = None
         self._journal: Journal | None = None
         self._surroundings: Surroundings | None = None
 
@@ -60,7 +65,11 @@ class DnsService(RoleService):
         self._journal = journal = Journal(settings.state / JOURNAL_FILE)
         restore(journal, table, clocks)
         zone = read_zone(settings)
-        self._answering = answering = Answering(self.reactor, settings, zone, table, self.seconds)
+        self._lists = ListFiles(self.reactor, list_files(settings), self._replace_lists)
+        cookie_root = load_or_create_root(settings.state / ROOT_FILE) if settings.cookies else b""
+        self._answering = answering = Answering(
+            self.reactor, settings, zone, table, self.seconds, cookie_root=cookie_root, lists=self._lists.load()
+        )
         challenges: Challenges = ChallengesInMemory(table, self.seconds)
         put_in_force: Callable[[Zone], None] = answering.replace_zone
         if settings.workers > 1:
@@ -74,6 +83,7 @@ class DnsService(RoleService):
         challenges = Kept(self.reactor, challenges, journal, table.life_seconds, clocks)
         self._reload = ZoneReload(self.reactor, lambda: read_zone(settings), zone, put_in_force)
         self._reload.start()
+        self._lists.start()
         self.log.info(
             "nodetrust-dns answers for {zone} on {places}, UDP and TCP",
             zone=settings.zone,
@@ -86,10 +96,17 @@ class DnsService(RoleService):
         host.handle_messages(DNS01_PROTOCOL, dns01.serve, MAX_DNS01_REQUEST_BYTES, IDLE_SECONDS)
         await listen_all(host, settings, self.log, "nodetrust-dns")
 
+    def _replace_lists(self, lists: Lists) -> None:
+        answers = self._pool or self._answering
+        if answers is not None:
+            answers.replace_lists(lists)
+
     async def stop(self) -> None:
         """Close the ports, then every connection."""
         if self._reload is not None:
             self._reload.stop()
+        if self._lists is not None:
+            self._lists.stop()
         if self._surroundings is not None:
             await self._surroundings.stop()
         if self._pool is not None:

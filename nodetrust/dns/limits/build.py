@@ -20,16 +20,17 @@ ROOT_FILE = "cookie.key"
 _log = Logger()
 
 
-def build_gate(settings: DnsSettings) -> Gate:
-    """The limits that the settings describe. Makes the root of the cookies' secrets if there is none yet."""
+def build_gate(settings: DnsSettings, cookie_root: bytes) -> Gate:
+    """The limits that the settings describe, for one of the `workers`: a source's ports spread over all of them, so
+    each has its share of the rate. All have the same `cookie_root`, and take each other's cookies."""
     exempt = (*EXEMPT, *map(read_network, settings.rate_limit_exempt))
-    limiter = RateLimiter(settings.rate_limit, settings.rate_limit_slip, exempt) if settings.rate_limit else None
-    cookies = Cookies(rotating_secrets(load_or_create_root(settings.state / ROOT_FILE))) if settings.cookies else None
-    return Gate(limiter, cookies)
+    rate = -(-settings.rate_limit // settings.workers)
+    limiter = RateLimiter(rate, settings.rate_limit_slip, exempt) if rate else None
+    return Gate(limiter, Cookies(rotating_secrets(cookie_root)) if settings.cookies else None)
 
 
 def load_or_create_root(path: Path) -> bytes:
-    """The root from its file (in hexadecimal), which is made if it is missing or holds something else.
+    """The root of the cookies' secrets from its file (in hexadecimal), made if it is missing or holds something else.
 
     Where it cannot be kept, the cookies end with the process: clients get others.
     """

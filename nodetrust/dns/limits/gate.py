@@ -19,15 +19,18 @@ MAX_AMPLIFICATION = 2.5
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks one query. Without `cookies`, the server has none and ignores those of others."""
+    """Who asks one query. Without `cookies`, the server has none and ignores those of others. `limiter` has counted the
+    query, if there is one."""
 
     source: bytes = b""
     decision: Decision = Decision.ANSWER
     cookies: Cookies | None = None
     wall_seconds: Callable[[], float] = time.time
+    limiter: RateLimiter | None = None
 
     def judge(self, query: Query) -> tuple[Decision, tuple[EdnsOption, ...]]:
-        """The decision now that the query can be read (a valid cookie lifts any limit), and the options to answer with.
+        """The decision now that the query can be read, and the options to answer with: a valid cookie lifts any limit,
+        and its query is counted for none.
 
         Raises BadQuery for what cannot be a cookie. Of several, the first one is it (RFC 7873 §5.2).
         """
@@ -40,7 +43,11 @@ class Caller:
             raise BadQuery(Rcode.FORMERR)
         now = self.wall_seconds()
         source = unmapped(self.source)
-        decision = Decision.ANSWER if self.cookies.is_valid(data, source, now) else self.decision
+        decision = self.decision
+        if self.cookies.is_valid(data, source, now):
+            if self.limiter is not None:
+                self.limiter.give_back(source, decision)
+            decision = Decision.ANSWER
         return decision, ((COOKIE, self.cookies.renew(data, source, now)),)
 
 
@@ -67,6 +74,10 @@ class Gate:
             return [Decision.ANSWER] * len(sources)
         return self._limiter.decide_all(sources, now)
 
-    def caller(self, source: bytes, decision: Decision = Decision.ANSWER) -> Caller:
-        """Who asks, for the full path."""
-        return Caller(source, decision, self._cookies, self._wall_seconds)
+    def caller(self, source: bytes, decision: Decision) -> Caller:
+        """Who asks over UDP, for the full path."""
+        return Caller(source, decision, self._cookies, self._wall_seconds, self._limiter)
+
+    def unlimited(self, source: bytes) -> Caller:
+        """Who asks over TCP, which nothing counts."""
+        return Caller(source, Decision.ANSWER, self._cookies, self._wall_seconds)

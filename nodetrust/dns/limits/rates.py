@@ -113,6 +113,18 @@ class RateLimiter:
                 decisions.append(_ANSWER)
         return decisions
 
+    def give_back(self, source: bytes, decision: Decision) -> None:
+        """Undo the counting of a query that got `decision`: its source is not forged, so its prefix pays nothing."""
+        source = unmapped(source)
+        if source in self._known_exempt:
+            return
+        key = source[:3] if len(source) == IPV4_BYTES else source[:4]
+        if self._counts.get(key):
+            self._counts[key] -= 1
+        if decision is Decision.BRIEF:
+            for level, place in self._places(source):
+                level.full_at[place] -= level.seconds_each
+
     def _next_second(self, now: float) -> None:
         """Who was loud stays on the ladder for this second too; a flood that pauses begins with an allowance again."""
         recent = self._counts if now < self._counts_end + _QUIET_SECONDS else {}
@@ -127,16 +139,20 @@ class RateLimiter:
             if len(self._known_exempt) < _MAX_KNOWN_EXEMPT:
                 self._known_exempt.add(source)
             return Decision.ANSWER
-        address = int.from_bytes(source, "big")
-        places = []
-        for level in self._ladders[len(source)]:
-            prefix = (address >> level.shift).to_bytes(16, "big")
-            places.append((level, hash(prefix) % self._slots))  # of octets Python's hash is keyed, of numbers it is not
+        places = self._places(source)
         if any(level.full_at[place] - now > _BURST_SECONDS for level, place in places):
             return self._limit()
         for level, place in places:
             level.full_at[place] = max(level.full_at[place], now) + level.seconds_each
         return Decision.BRIEF
+
+    def _places(self, source: bytes) -> list[tuple[_Level, int]]:
+        address = int.from_bytes(source, "big")
+        places = []
+        for level in self._ladders[len(source)]:
+            prefix = (address >> level.shift).to_bytes(16, "big")
+            places.append((level, hash(prefix) % self._slots))  # of octets Python's hash is keyed, of numbers it is not
+        return places
 
     def _limit(self) -> Decision:
         if not self._slip:

@@ -16,7 +16,7 @@ def feeds(settings: DnsSettings) -> tuple[Feed, ...]:
 
 
 def list_files(settings: DnsSettings) -> tuple[ListFile, ...]:
-    """All lists, those that feeds leave among them; every process reads them."""
+    """All lists, those that feeds leave among them; one process reads them for all."""
     return (
         *(ListFile(path) for path in settings.deny),
         *(ListFile(path, allows=True) for path in settings.allow),

@@ -29,6 +29,9 @@ class Lists:
         return address in self.denied and address not in self.allowed
 
 
+NO_LISTS = Lists(PrefixSet(), PrefixSet())
+
+
 def _plain(packed: bytes) -> bytes:
     """The IPv4 address that an IPv6 address leads to by itself, mapped or translated; else the address as it is."""
     return packed[len(_CARRIERS[0]) :] if packed.startswith(_CARRIERS) else packed

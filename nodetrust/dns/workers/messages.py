@@ -6,6 +6,7 @@ An order is done when the worker answers by it. Each message is msgpack behind i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import ip_network
 from typing import Any, TypeAlias
 
 import msgspec
@@ -19,6 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
 from nodetrust.dns.challenges.table import Challenge
 from nodetrust.dns.dnssec.keys import ZoneKey
 from nodetrust.dns.dnssec.sign import Signer
+from nodetrust.dns.lists.denied import Lists
+from nodetrust.dns.lists.prefixes import PrefixSet
 from nodetrust.dns.records import Name, Node
 from nodetrust.dns.zone.zone import Zone
 from nodetrust.libp2p.framing import encode_frame
@@ -35,6 +38,13 @@ class ZoneImage(msgspec.Struct, frozen=True):
     keys: list[bytes]
 
 
+class ListsImage(msgspec.Struct, frozen=True):
+    """Lists of prefixes as they are sent: addresses, and how many bits of each are the prefix."""
+
+    denied: list[tuple[bytes, int]]
+    allowed: list[tuple[bytes, int]]
+
+
 class Start(msgspec.Struct, frozen=True, tag=True):
     """The first order: answer. Of each place, UDP and TCP sockets are descriptors `first_descriptor` and so on."""
 
@@ -44,6 +54,8 @@ class Start(msgspec.Struct, frozen=True, tag=True):
     """With the seconds that each has left, the one that ends first in front."""
     places: list[str]
     first_descriptor: int
+    cookie_root: bytes
+    lists: ListsImage
 
 
 class AddChallenge(msgspec.Struct, frozen=True, tag=True):
@@ -64,11 +76,17 @@ class ReplaceZone(msgspec.Struct, frozen=True, tag=True):
     zone: ZoneImage
 
 
+class ReplaceLists(msgspec.Struct, frozen=True, tag=True):
+    """Answer by other lists of prefixes, which were checked."""
+
+    lists: ListsImage
+
+
 class Stop(msgspec.Struct, frozen=True, tag=True):
     """Answer what has arrived, and end."""
 
 
-Order: TypeAlias = Start | AddChallenge | RemoveChallenge | ReplaceZone | Stop
+Order: TypeAlias = Start | AddChallenge | RemoveChallenge | ReplaceZone | ReplaceLists | Stop
 
 
 class Numbered(msgspec.Struct, frozen=True, array_like=True):
@@ -126,3 +144,17 @@ def zone_from_image(image: ZoneImage) -> Zone:
     """The zone that was sent."""
     keys = [ZoneKey(load_der_private_key(key, None)) for key in image.keys]  # type: ignore[arg-type]  # our own P-256
     return Zone(image.origin, dict(image.nodes), Signer(image.origin, keys) if keys else None)
+
+
+def lists_image(lists: Lists) -> ListsImage:
+    """Lists, to be sent."""
+    return ListsImage(_pairs(lists.denied), _pairs(lists.allowed))
+
+
+def lists_from_image(image: ListsImage) -> Lists:
+    """The lists that were sent."""
+    return Lists(PrefixSet(map(ip_network, image.denied)), PrefixSet(map(ip_network, image.allowed)))
+
+
+def _pairs(prefixes: PrefixSet) -> list[tuple[bytes, int]]:
+    return [(network.network_address.packed, network.prefixlen) for network in prefixes.networks]

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from nodetrust.dns.answering import Answering
 from nodetrust.dns.challenges.dns01 import Challenges
 from nodetrust.dns.challenges.table import Challenge
+from nodetrust.dns.lists.denied import Lists
 from nodetrust.dns.settings import DnsSettings
 from nodetrust.dns.transport.ports import DnsPort
 from nodetrust.dns.transport.sockets import DnsSockets, open_sockets
@@ -19,8 +20,10 @@ from nodetrust.dns.workers.messages import (
     AddChallenge,
     Order,
     RemoveChallenge,
+    ReplaceLists,
     ReplaceZone,
     Start,
+    lists_image,
     zone_image,
 )
 from nodetrust.dns.workers.process import FIRST_DESCRIPTOR, WorkerProcess
@@ -159,6 +162,8 @@ class Pool:
             list(self.answering.table.snapshot(self._seconds())),
             [str(one.place) for one in sockets],
             FIRST_DESCRIPTOR,
+            self.answering.cookie_root,
+            lists_image(self.answering.lists),
         )
 
     def tell_all(self, order: Order) -> Deferred[Any]:
@@ -169,6 +174,11 @@ class Pool:
         """Answer from another zone."""
         self.answering.replace_zone(zone)
         self.tell_all(ReplaceZone(zone_image(zone)))
+
+    def replace_lists(self, lists: Lists) -> None:
+        """Answer by other lists of prefixes, in every process at once."""
+        self.answering.replace_lists(lists)
+        self.tell_all(ReplaceLists(lists_image(lists)))
 
     def workers(self) -> Iterator[WorkerProcess]:
         """Those that run."""

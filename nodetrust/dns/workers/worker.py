@@ -25,12 +25,14 @@ from nodetrust.dns.workers.messages import (
     Done,
     Order,
     RemoveChallenge,
+    ReplaceLists,
     ReplaceZone,
     Report,
     Start,
     Stop,
     decode_order,
     encode,
+    lists_from_image,
     zone_from_image,
 )
 from nodetrust.libp2p.framing import FrameDecoder
@@ -82,6 +84,8 @@ class Worker(Protocol):
                 self._answering.table.remove(challenge)
             case ReplaceZone(zone):
                 self._answering.replace_zone(zone_from_image(zone))
+            case ReplaceLists(lists):
+                self._answering.replace_lists(lists_from_image(lists))
 
     def _start(self, order: Start) -> None:
         settings = settings_from_bytes(DnsSettings, order.settings)
@@ -89,7 +93,10 @@ class Worker(Protocol):
         now = self._seconds()
         for challenge, left in order.challenges:
             table.restore(challenge, left, now)
-        answering = Answering(self._reactor, settings, zone_from_image(order.zone), table, self._seconds)
+        zone, lists = zone_from_image(order.zone), lists_from_image(order.lists)
+        answering = Answering(
+            self._reactor, settings, zone, table, self._seconds, cookie_root=order.cookie_root, lists=lists
+        )
         descriptor = order.first_descriptor
         for place in order.places:
             udp, tcp = (socket.socket(fileno=number) for number in (descriptor, descriptor + 1))

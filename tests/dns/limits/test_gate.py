@@ -1,5 +1,7 @@
 """The limits in front of whole queries: what comes out on the wire."""
 
+from pathlib import Path
+
 import dns.edns
 import dns.flags
 import dns.message
@@ -7,10 +9,13 @@ import dns.rcode
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from nodetrust.dns.limits.build import build_gate
 from nodetrust.dns.limits.cookies import Cookies
 from nodetrust.dns.limits.gate import MAX_AMPLIFICATION, Gate
-from nodetrust.dns.limits.rates import RateLimiter
+from nodetrust.dns.limits.rates import Decision, RateLimiter
 from nodetrust.dns.respond import Responder
+from nodetrust.dns.settings import DnsSettings
+from nodetrust.settings import ZoneName, build
 from tests.dns.example import authority
 
 SOURCE = b"\xc0\0\2\1"
@@ -84,6 +89,28 @@ class GateTests(SynchronousTestCase):
         self.assertFalse(self.ask().answer)
         self.wall += 3601
         self.assertFalse(self.ask(cookie=cookie).answer)
+
+    def test_a_cookie_costs_the_neighbours_nothing(self) -> None:
+        """However much is asked with a valid cookie, quietly or not, everything is left for those without."""
+        cookie = self.cookie_of(self.ask(cookie=CLIENT))
+        self.clock.advance(60)
+        for _ in range(200):
+            self.assertTrue(self.ask(cookie=cookie).answer)
+        self.assertEqual([bool(self.ask().answer) for _ in range(RATE + BURST)], [True] * (RATE + BURST))
+        for _ in range(200):
+            self.assertTrue(self.ask(cookie=cookie).answer)
+        self.assertFalse(self.ask().answer)
+        self.clock.advance(1.01 / RATE)
+        self.ask(cookie=cookie)
+        self.assertTrue(self.ask().answer)
+
+    def test_workers_share_the_rate(self) -> None:
+        """Each of N processes gives a source an N-th, since its ports lead it to all of them; none gives nothing."""
+        for workers, share in ((1, RATE), (2, 3), (3, 2), (64, 1)):
+            values = {"zone": ZoneName.parse("nt.test"), "state": Path(self.mktemp())}
+            settings = build(DnsSettings, {**values, "rate_limit": RATE, "workers": workers})
+            decisions = build_gate(settings, bytes(32)).decide_all([SOURCE] * 1000, 100.0)
+            self.assertEqual(decisions.count(Decision.ANSWER), share)
 
     def test_cookies_are_given(self) -> None:
         """Who asks with a cookie gets one, over TCP too, with any answer; others get none."""

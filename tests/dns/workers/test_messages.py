@@ -5,19 +5,23 @@ from twisted.trial.unittest import SynchronousTestCase
 from nodetrust.dns.challenges.table import Challenge
 from nodetrust.dns.dnssec.apex import with_keys
 from nodetrust.dns.dnssec.keys import generate
+from nodetrust.dns.lists.denied import NO_LISTS
 from nodetrust.dns.workers.messages import (
     MAX_BYTES,
     AddChallenge,
     Counted,
     Done,
+    ListsImage,
     Numbered,
     RemoveChallenge,
+    ReplaceLists,
     ReplaceZone,
     Start,
     Stop,
     decode_order,
     decode_report,
     encode,
+    lists_image,
     zone_from_image,
     zone_image,
 )
@@ -34,8 +38,9 @@ class MessagesTests(SynchronousTestCase):
         """Every order and report comes back, whatever the pieces it arrives in."""
         zone = authority().zone
         image = zone_image(zone)
-        start = Start(b"settings", image, [(CHALLENGE, 1.5)], ["127.0.0.1:53"], 3)
-        orders = (start, AddChallenge(CHALLENGE), RemoveChallenge(CHALLENGE), ReplaceZone(image), Stop())
+        start = Start(b"settings", image, [(CHALLENGE, 1.5)], ["127.0.0.1:53"], 3, bytes(32), lists_image(NO_LISTS))
+        lists = ReplaceLists(ListsImage([(bytes(4), 8)], [(bytes(16), 128)]))
+        orders = (start, AddChallenge(CHALLENGE), RemoveChallenge(CHALLENGE), ReplaceZone(image), lists, Stop())
         sent = [Numbered(number, order) for number, order in enumerate(orders)]
         frames = FrameDecoder(MAX_BYTES)
         data = b"".join(map(encode, sent))

@@ -1,6 +1,7 @@
 """The pool, with processes that are only pretended and sockets that are real but unused."""
 
 import errno
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from nodetrust.dns.answering import Answering
 from nodetrust.dns.authority import read_zone
 from nodetrust.dns.challenges.dns01 import ChallengesInMemory
 from nodetrust.dns.challenges.table import ChallengeTable
+from nodetrust.dns.lists.denied import NO_LISTS, Lists
+from nodetrust.dns.lists.prefixes import PrefixSet
 from nodetrust.dns.settings import DnsSettings
 from nodetrust.dns.transport.ports import DnsPort
 from nodetrust.dns.transport.sockets import DnsSockets
@@ -22,11 +25,14 @@ from nodetrust.dns.workers.messages import (
     Counted,
     Done,
     Numbered,
+    ReplaceLists,
     ReplaceZone,
     Start,
     Stop,
     decode_order,
     encode,
+    lists_from_image,
+    lists_image,
     zone_from_image,
 )
 from nodetrust.dns.workers.pool import (
@@ -41,6 +47,8 @@ from nodetrust.dns.workers.process import ORDER_SECONDS, WorkerProcess
 from nodetrust.libp2p.framing import FrameDecoder
 from nodetrust.settings import HostPort, ZoneName, build, settings_from_bytes
 from tests.dns.workers.test_messages import CHALLENGE
+
+ROOT = bytes(range(32))
 
 
 class FakeProcess:
@@ -98,7 +106,9 @@ class PoolTests(SynchronousTestCase):
         )
         seconds = self.reactor.seconds
         self.table = ChallengeTable(self.settings.challenge_seconds)
-        self.answering = Answering(self.reactor, self.settings, read_zone(self.settings), self.table, seconds)
+        self.answering = Answering(
+            self.reactor, self.settings, read_zone(self.settings), self.table, seconds, cookie_root=ROOT
+        )
         self.stand_ins: list[FakePort] = []
         self.patch(self.answering, "stand_in_on", self.stand_in)
         self.processes: list[FakeProcess] = []
@@ -142,6 +152,7 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual(settings_from_bytes(DnsSettings, start.settings), self.settings)
         self.assertEqual(zone_from_image(start.zone), self.answering.responder.authority.zone)
         self.assertEqual(start.challenges, [(CHALLENGE, self.settings.challenge_seconds - 1)])
+        self.assertEqual((start.cookie_root, start.lists), (ROOT, lists_image(NO_LISTS)))
         self.assertEqual(start.places, [str(place) for place in self.pool.places])
         self.assertEqual([port.released for port in self.stand_ins], [True, False])
         second.do()
@@ -190,6 +201,19 @@ class PoolTests(SynchronousTestCase):
         self.processes[-1].die()
         self.reactor.advance(0)
         self.assertEqual(len(self.processes), count + 1)
+
+    def test_lists(self) -> None:
+        """A changed list is in force here and in every worker at once; one that starts later has it from the start."""
+        first, second = self.started()
+        lists = Lists(PrefixSet([ip_network("192.0.2.0/24")]), PrefixSet([ip_network("2001:db8::/32")]))
+        self.pool.replace_lists(lists)
+        self.assertEqual(self.answering.lists, lists)
+        self.assertEqual([first.do(), second.do()], [[ReplaceLists(lists_image(lists))]] * 2)
+        first.die()
+        self.reactor.advance(0)
+        (start,) = self.processes[2].do()
+        self.assertEqual(lists_from_image(start.lists).denied.networks, lists.denied.networks)
+        self.assertEqual(lists_from_image(start.lists).allowed.networks, lists.allowed.networks)
 
     def test_cannot_be_started(self) -> None:
         """Where the system has no process to give, the parent goes on answering, and asks again later."""

@@ -1,11 +1,14 @@
 """The worker, on a pipe and a reactor of the test's."""
 
+from ipaddress import ip_network
 from pathlib import Path
 
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.dns.authority import read_zone
+from nodetrust.dns.lists.denied import NO_LISTS, Lists
+from nodetrust.dns.lists.prefixes import PrefixSet
 from nodetrust.dns.settings import DnsSettings
 from nodetrust.dns.transport.udp import LINGER_SECONDS
 from nodetrust.dns.workers.messages import (
@@ -15,12 +18,14 @@ from nodetrust.dns.workers.messages import (
     Numbered,
     Order,
     RemoveChallenge,
+    ReplaceLists,
     ReplaceZone,
     Report,
     Start,
     Stop,
     decode_report,
     encode,
+    lists_image,
     zone_image,
 )
 from nodetrust.dns.workers.worker import REPORT_SECONDS, Worker
@@ -76,7 +81,9 @@ class WorkerTests(SynchronousTestCase):
     def start(self) -> None:
         """Without sockets: those are the operating system's."""
         image = zone_image(read_zone(self.settings))
-        self.order(Start(settings_to_bytes(self.settings), image, [(CHALLENGE, 5.0)], [], 3))
+        self.order(
+            Start(settings_to_bytes(self.settings), image, [(CHALLENGE, 5.0)], [], 3, bytes(32), lists_image(NO_LISTS))
+        )
         self.addCleanup(self.worker.finish)
 
     def ask(self, query: bytes) -> bytes:
@@ -102,6 +109,18 @@ class WorkerTests(SynchronousTestCase):
         self.assertFalse(self.ask(www).endswith(b"\xc0\x00\x02\x02"))
         self.order(ReplaceZone(zone_image(parse_zone(ZONE, ORIGIN, "test.zone"))))
         self.assertTrue(self.ask(www).endswith(b"\xc0\x00\x02\x02"))
+
+    def test_lists(self) -> None:
+        """What the parent has read is in force when the order is done, on the short path as on the full one."""
+        self.start()
+        queries = [message(question(name, 1)) for name in (b"ip41-2-3-4.nt.test", b"ip41-2-3-4.below.nt.test")]
+        address = b"\x01\x02\x03\x04"
+        self.assertEqual([address in self.ask(query) for query in queries], [True, True])
+        denied = Lists(PrefixSet([ip_network("1.2.0.0/16"), ip_network("2001:db8::/32")]), PrefixSet())
+        self.order(ReplaceLists(lists_image(denied)))
+        self.assertEqual([address in self.ask(query) for query in queries], [False, False])
+        self.order(ReplaceLists(lists_image(Lists(denied.denied, PrefixSet([ip_network("1.2.3.0/24")])))))
+        self.assertEqual([address in self.ask(query) for query in queries], [True, True])
 
     def test_counts(self) -> None:
         """It reports by how much its counters have grown, and nothing when they have not."""
