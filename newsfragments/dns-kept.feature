@@ -1,1 +1,1 @@
-ACME challenges outlive kill -9: each is on the disk before the issue server hears OK. A full disk refuses new ones and nothing else.
+ACME challenges outlive kill -9: each is on the disk before the issue server hears OK. A full disk refuses new ones and nothing else. While one server takes over from another with `--share-port`, each answers within a quarter of a second what was set at the other.

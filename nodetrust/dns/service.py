@@ -47,6 +47,7 @@ class DnsService(RoleService):
         self._pool: Pool | None = None
         self._reload: ZoneReload | None = None
         self._lists: ListFiles | None = None
+        self._kept: Kept | None = None
         self._journal: Journal | None = None
         self._surroundings: Surroundings | None = None
 
@@ -80,7 +81,9 @@ class DnsService(RoleService):
         else:
             for place in settings.listen_dns:
                 answering.answer_on(open_sockets(place, shared=settings.share_port))
-        challenges = Kept(self.reactor, challenges, journal, table.life_seconds, clocks)
+        self._kept = challenges = Kept(self.reactor, challenges, journal, table, clocks)
+        if settings.share_port:
+            self._kept.start_following()
         self._reload = ZoneReload(self.reactor, lambda: read_zone(settings), zone, put_in_force)
         self._reload.start()
         self._lists.start()
@@ -107,6 +110,8 @@ class DnsService(RoleService):
             self._reload.stop()
         if self._lists is not None:
             self._lists.stop()
+        if self._kept is not None:
+            self._kept.stop()
         if self._surroundings is not None:
             await self._surroundings.stop()
         if self._pool is not None:

@@ -76,20 +76,32 @@ class Journal:
         self._descriptor: int | None = None
         self._bytes = 0
         self._compacted_bytes = 0
+        self._news_file = 0
+        self._news_at = 0
 
     def read(self) -> list[Change]:
         """The challenges that are set, as far as the file can be read; each as it was last set."""
-        found: dict[Challenge, Change] = {}
-        for change in _changes(self._path):
-            found.pop(change.challenge, None)
-            if change.wall_end:
-                found[change.challenge] = change
-        return list(found.values())
+        return [change for change in _last(_changes(_content(self._path))) if change.wall_end]
+
+    def news(self) -> list[Change]:
+        """What was written since the last call, by whichever server: the last change of each challenge."""
+        try:
+            with self._path.open("rb") as file:
+                number = os.fstat(file.fileno()).st_ino
+                if number != self._news_file:
+                    self._news_file, self._news_at = number, 0
+                file.seek(self._news_at)
+                content = file.read(MAX_JOURNAL_BYTES)
+        except OSError:
+            return []
+        self._news_at += content.rfind(b"\n") + 1
+        return _last(_changes(content))
 
     def append(self, changes: Sequence[Change]) -> None:
         """Bring changes to the disk, all or none."""
         descriptor = self._open()
         lines = b"".join(map(_line, changes))
+        self._bytes = os.fstat(descriptor).st_size  # another server may have written behind us: that is not to be cut
         try:
             _write_whole(descriptor, lines)
             os.fdatasync(descriptor)
@@ -150,10 +162,19 @@ def _line(change: Change) -> bytes:
     return b"%08x %b\n" % (zlib.crc32(text), text)
 
 
-def _changes(path: Path) -> list[Change]:
+def _last(changes: Sequence[Change]) -> list[Change]:
+    """The last change of each challenge, in the order of these."""
+    found: dict[Challenge, Change] = {}
+    for change in changes:
+        found.pop(change.challenge, None)
+        found[change.challenge] = change
+    return list(found.values())
+
+
+def _changes(content: bytes) -> list[Change]:
     """What the whole lines of a file say; a line that is damaged is left out."""
     changes = []
-    for line in _content(path).split(b"\n")[:-1]:
+    for line in content.split(b"\n")[:-1]:
         checksum, _, text = line.partition(b" ")
         if checksum == b"%08x" % zlib.crc32(text):
             with suppress(msgspec.DecodeError):

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
@@ -23,6 +24,9 @@ from nodetrust.messages import E_OTHER
 
 JOURNAL_FILE = "challenges.journal"
 """In the state folder."""
+
+FOLLOW_SECONDS = 0.25
+"""How soon a challenge that was set at one of two servers is answered by the other: sooner than a CA comes to look."""
 
 
 class Clocks:
@@ -48,7 +52,8 @@ def restore(journal: Journal, table: ChallengeTable, clocks: Clocks) -> None:
     now = clocks.now()
     journal.compact(now)
     restored = 0
-    for left, challenge in sorted((change.left(now), change.challenge) for change in journal.read()):
+    in_force = (change for change in journal.news() if change.wall_end)
+    for left, challenge in sorted((change.left(now), change.challenge) for change in in_force):
         with suppress(ChallengeRefused):  # a table of another size, once
             table.restore(challenge, min(left, table.life_seconds), now.monotonic)
             restored += 1
@@ -57,22 +62,49 @@ def restore(journal: Journal, table: ChallengeTable, clocks: Clocks) -> None:
 
 
 class Kept:
-    """`Challenges` that are kept on the disk, and answered by `inner`, for `life_seconds` each.
+    """`Challenges` that are kept on the disk, and answered by `inner` from `table`, for its life each.
 
     What is asked for while the disk is at work goes there together.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, inner: Challenges, journal: Journal, life_seconds: float, clocks: Clocks) -> None:
+    def __init__(
+        self, reactor: Any, inner: Challenges, journal: Journal, table: ChallengeTable, clocks: Clocks
+    ) -> None:
         self._reactor = reactor
         self._inner = inner
         self._journal = journal
-        self._life_seconds = life_seconds
+        self._life_seconds = table.life_seconds
+        self._has = table.__contains__
         self._clocks = clocks
         self._waiting: list[tuple[Change, Deferred[None]]] = []
         self._is_writing = False
         self._is_failing = False
+        self._following = LoopingCall(self.follow)
+        self._following.clock = reactor
+
+    def start_following(self) -> None:
+        """From now on, answer also what another server on the same address writes into the same journal."""
+        following = self._following.start(FOLLOW_SECONDS)
+        following.addErrback(lambda failure: self.log.failure("the journal is not followed any more", failure=failure))
+
+    def stop(self) -> None:
+        """Follow no more."""
+        if self._following.running:
+            self._following.stop()
+
+    def follow(self) -> Deferred[None]:
+        """Answer what the journal says by now; our own changes come by again, and change nothing."""
+        return Deferred.fromCoroutine(self._follow())
+
+    async def _follow(self) -> None:
+        for change in await self._in_thread(self._journal.news):
+            if not change.wall_end:
+                await self._inner.remove(change.challenge)
+            elif change.left(self._clocks.now()) > 0 and not self._has(change.challenge):
+                with suppress(ChallengeRefused):
+                    await self._inner.add(change.challenge)
 
     async def add(self, challenge: Challenge) -> None:
         """On the disk first: an OK that a crash could take back is worth nothing. Raises ChallengeRefused."""

@@ -86,6 +86,9 @@ class ChallengeTable:
     def __len__(self) -> int:
         return len(self._by_end)
 
+    def __contains__(self, challenge: Challenge) -> bool:
+        return challenge in self._by_end
+
     def add(self, challenge: Challenge, now: float) -> None:
         """Put a value beside the others of its name, or begin its life again.
 

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.dns.challenges.dns01 import ChallengesInMemory
 from nodetrust.dns.challenges.journal import COMPACT_BYTES, Change, Journal, Now, lasting
-from nodetrust.dns.challenges.kept import Clocks, Kept, restore
+from nodetrust.dns.challenges.kept import FOLLOW_SECONDS, Clocks, Kept, restore
 from nodetrust.dns.challenges.table import Challenge, ChallengeTable
 from nodetrust.dns.errors import ChallengeRefused
 from tests.dns.threads import ThreadlessClock
@@ -40,7 +40,7 @@ class KeptTests(SynchronousTestCase):
         self.addCleanup(self.journal.close)
         restore(self.journal, self.table, clocks)
         inner = ChallengesInMemory(self.table, self.reactor.seconds)
-        self.kept = Kept(self.reactor, inner, self.journal, LIFE, clocks)
+        self.kept = Kept(self.reactor, inner, self.journal, self.table, clocks)
 
     def add(self, number: int) -> Deferred[None]:
         return Deferred.fromCoroutine(self.kept.add(challenge(number)))
@@ -68,6 +68,26 @@ class KeptTests(SynchronousTestCase):
         self.assertEqual(self.in_force(), [1, 3])
         self.advance(2)
         self.assertEqual(self.in_force(), [])
+
+    def test_two_servers(self) -> None:
+        """While one takes over from the other, what is set or removed at either is so at both."""
+        self.successResultOf(self.add(1))
+        old, old_table = self.kept, self.table
+        old.start_following()
+        self.addCleanup(old.stop)
+        self.start()
+        self.kept.start_following()
+        self.addCleanup(self.kept.stop)
+        self.successResultOf(Deferred.fromCoroutine(old.add(challenge(2))))
+        self.successResultOf(self.add(3))
+        self.advance(FOLLOW_SECONDS)
+        self.assertEqual(self.in_force(), [1, 2, 3])
+        self.assertEqual(len(old_table), 3)
+        self.successResultOf(self.remove(1))
+        self.successResultOf(Deferred.fromCoroutine(old.remove(challenge(3))))
+        self.advance(FOLLOW_SECONDS)
+        self.assertEqual(self.in_force(), [2])
+        self.assertEqual(len(old_table), 1)
 
     def test_a_second_life(self) -> None:
         """A value that is set again lives from then on, after a crash too."""
@@ -227,6 +247,18 @@ class JournalTests(SynchronousTestCase):
         for garbage in (b"", b"\n\n\n", os.urandom(1000), b"00000000 []\n", b'8d29ae1c "x"\n'):
             self.path.write_bytes(garbage)
             self.assertEqual(self.journal().read(), [])
+
+    def test_a_full_disk_spares_what_another_wrote(self) -> None:
+        """What cannot be written is cut away again, and nothing of another server's that stands before it."""
+        first, second = Journal(self.path), Journal(self.path)
+        self.addCleanup(first.close)
+        self.addCleanup(second.close)
+        now = Now(0.0, 0.0)
+        first.append([lasting(challenge(1), LIFE, now)])
+        second.append([lasting(challenge(2), LIFE, now)])
+        with patch("os.fdatasync", side_effect=OSError(errno.ENOSPC, "full")):
+            self.assertRaises(OSError, first.append, [lasting(challenge(3), LIFE, now)])
+        self.assertEqual([change.challenge for change in first.read()], [challenge(1), challenge(2)])
 
     def test_rewritten_by_another(self) -> None:
         """A file that another process has rewritten, or that is gone, is opened anew."""
