@@ -7,14 +7,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import (
-    FilteringLogObserver,
-    LogLevel,
-    LogLevelFilterPredicate,
-    globalLogBeginner,
-    textFileLogObserver,
-)
+from twisted.logger import LogLevel, globalLogBeginner
 from twisted.python.failure import Failure
+
+from nodetrust.logs import from_level
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C, as shells have it."""
@@ -28,7 +24,8 @@ def run(work: Work, *, verbose: bool) -> None:
     from twisted.internet import reactor as global_reactor  # noqa: PLC0415  # importing it installs it
 
     reactor: Any = global_reactor
-    _log_to_stderr(LogLevel.info if verbose else LogLevel.warn)
+    observer = from_level(LogLevel.info if verbose else LogLevel.warn, sys.stderr)
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     statuses: list[int] = []
     running: list[Deferred[None]] = []
 
@@ -60,8 +57,3 @@ def run(work: Work, *, verbose: bool) -> None:
     reactor.addSystemEventTrigger("before", "shutdown", stop)
     reactor.run()
     sys.exit(statuses[0] if statuses else 1)
-
-
-def _log_to_stderr(level: Any) -> None:
-    observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [LogLevelFilterPredicate(level)])
-    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
