@@ -93,8 +93,8 @@ class DnsSettings(PeerSettings, frozen=True, kw_only=True):
     rate_limit: Annotated[
         int,
         described(
-            "answers a second over UDP for one address, and more for the prefixes around it; who asks more is sent to "
-            "TCP. A DNS cookie exempts. 0 turns it off",
+            "answers a second over UDP for one address, by all workers together, and more for the prefixes around it; "
+            "who asks more is sent to TCP. A DNS cookie exempts. 0 turns it off",
             ge=0,
         ),
     ] = DEFAULT_RATE

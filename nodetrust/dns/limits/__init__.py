@@ -8,4 +8,6 @@ In reading order:
 * `sources`: addresses as octets (pure)
 * `rates`: the ladder of prefixes, and the decision: answer, answer briefly, say "over TCP", or say nothing (pure)
 * `cookies`: the server's half of a DNS cookie, made and checked (pure)
+* `gate`: both, in front of one query
+* `build`: from the settings to a gate, and the file with the root of the cookies' secrets
 """

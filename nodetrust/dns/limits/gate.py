@@ -14,7 +14,12 @@ from nodetrust.dns.records import Rcode
 from nodetrust.dns.wire import COOKIE, EdnsOption, Query
 
 MAX_AMPLIFICATION = 2.5
-"""How many times as large as its query a brief answer may be: whoever asks under another's name gains little."""
+"""How many times as large as its query a brief answer may be: whoever asks under another's name gains little.
+
+Quiet neighbourhoods (no more queries a second than one address's rate) get whole answers, of at most 1232 octets: what
+could be reflected at one of them is 250 kB a second by default, and to bound that as well would send every resolver
+to TCP for each signed denial.
+"""
 
 
 @dataclass(frozen=True, slots=True)

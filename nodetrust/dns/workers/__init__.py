@@ -2,7 +2,8 @@
 
 The parent binds an address once for each worker (SO_REUSEPORT: Linux spreads the queries) and hands the sockets down,
 so that a worker needs no rights of its own, and what arrives while one is replaced waits for the next. The parent
-itself serves libp2p; it tells the workers what to answer, over their standard input and output, in frames of msgpack.
+itself serves libp2p and reads all files (so that a worker can always be started); it tells the workers what to answer,
+over their standard input and output, in frames of msgpack.
 
 In reading order:
 
