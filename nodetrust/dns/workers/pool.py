@@ -83,9 +83,9 @@ class Seat:
         ready.addCallback(lambda _: self._ready(worker))
 
     def stand_in(self) -> None:
-        """Let the parent answer here."""
-        if not self._stand_ins:
-            self._stand_ins = [self._pool.answering.stand_in_on(one) for one in self._sockets]
+        """Let the parent answer here. Raises OSError, having done what it could, where no descriptors are left."""
+        for one in self._sockets[len(self._stand_ins) :]:
+            self._stand_ins.append(self._pool.answering.stand_in_on(one))
 
     async def close(self) -> None:
         """Let go of the sockets; nobody answers on them any more."""
@@ -107,7 +107,10 @@ class Seat:
         self.worker = None
         if self._pool.is_stopping:
             return
-        self.stand_in()
+        try:
+            self.stand_in()
+        except OSError as error:  # what arrives waits for the next worker
+            self.log.error("nobody stands in for a DNS worker: {reason}", reason=error.strerror)
         if self._pool.reactor.seconds() - self._started_at >= LONG_LIFE_SECONDS:
             self._delay_seconds = 0.0
         self.log.warn("DNS worker {pid} is replaced in {delay} s", pid=worker.pid, delay=self._delay_seconds)

@@ -227,6 +227,21 @@ class PoolTests(SynchronousTestCase):
             process.do()
         self.assertEqual([port.released for port in self.stand_ins], [True, True])
 
+    def test_nobody_can_stand_in(self) -> None:
+        """Where the parent has no descriptors left, a worker that dies is replaced all the same, and no order hangs."""
+        first, second = self.started()
+
+        def fail(sockets: DnsSockets) -> DnsPort:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        self.patch(self.answering, "stand_in_on", fail)
+        added = Deferred.fromCoroutine(self.challenges.add(CHALLENGE))
+        first.do()
+        second.die()
+        self.successResultOf(added)
+        self.reactor.advance(0)
+        self.assertEqual(len(self.processes), 3)
+
     def test_hung_while_orders_come(self) -> None:
         """New orders do not put off the end of a worker that does not carry out the first."""
         first, second = self.started()
