@@ -1,13 +1,10 @@
-"""A DNS server in trouble: killed, out of descriptors, out of disk, on a network that takes nothing.
+"""A DNS server in trouble: killed, out of descriptors, out of disk.
 
 Whatever else fails, queries over UDP are answered. Linux alone has what makes the trouble here.
 """
 
 import resource
-import shutil
 import socket
-import subprocess
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -122,26 +119,3 @@ class FaultTests(TestCase):
         query = dns.message.make_query(NAME, "A")
         response = dns.query.tcp(query, server.place[0], timeout=5, port=server.place[1])
         self.assertEqual(len(response.answer), 1)
-
-    async def test_network_that_takes_nothing(self) -> None:
-        """Of answers that the system refuses to send, every other one here, none is a traceback; the others arrive."""
-        server = await self.start()
-        strace = await deferToThread(self._inject, server, "sendto,sendmsg,sendmmsg:error=ENOBUFS:when=1+2")
-        answers = [await deferToThread(server.ask, NAME, "A", 0.3) for _ in range(20)]
-        strace.terminate()
-        await deferToThread(strace.wait)
-        self.assertEqual(len([answer for answer in answers if answer is not None]), 10)
-        self.assertEqual([line for line in server.lines if "Traceback" in line], [])
-        self.assertIsNotNone(await deferToThread(server.ask, NAME))
-
-    def _inject(self, server: ServerProcess, fault: str) -> "subprocess.Popen[str]":
-        if shutil.which("strace") is None:
-            raise SkipTest("strace is not installed")
-        command = ["strace", "-f", "-p", str(server.process.pid), "-e", f"inject={fault}"]
-        strace = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        assert strace.stderr is not None
-        line = strace.stderr.readline()
-        if "attached" not in line:
-            raise SkipTest(f"strace may not attach here: {line.strip()}")
-        threading.Thread(target=strace.stderr.read, daemon=True).start()
-        return strace

@@ -28,6 +28,7 @@ PROGRAMS = {
     "zonemaster-cli": "zonemaster-cli",
     "dnsperf": "dnsperf",
     "ip": "iproute2",
+    "strace": "strace",
     "pebble": "pebble",
 }
 """The program, and the Debian packages that bring it."""
