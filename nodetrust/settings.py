@@ -200,6 +200,12 @@ def _bare(kind: Any) -> tuple[Any, str]:
     return kind, ""
 
 
+def _is_tables(kind: Any) -> bool:
+    """Whether a setting is a list of tables, which only a file can hold."""
+    element = next(iter(get_args(kind)), None)
+    return isinstance(element, type) and issubclass(element, Settings)
+
+
 def _shown_default(field: FieldInfo) -> str:
     if field.required:
         return " [required]"
@@ -255,11 +261,14 @@ class RoleOptions(usage.Options):
 def options_for(kind: type[Settings], command: str, synopsis: str) -> type[RoleOptions]:
     """The `usage.Options` class of a role: an `opt_` method for each setting, and `--config`.
 
-    What is on unless the file says otherwise is turned off with `--no-` before its name.
+    What is on unless the file says otherwise is turned off with `--no-` before its name. A list of tables (a tuple of
+    `Settings`) has no option: it stands in the file alone.
     """
     body: dict[str, Any] = {"kind": kind, "command": command, "__doc__": synopsis, "longdesc": synopsis}
     hints = get_type_hints(kind, include_extras=True)
     for field in fields(kind):
+        if _is_tables(_bare(hints[field.name])[0]):
+            continue
         name = f"no_{field.name}" if field.default is True else field.name
         body[f"opt_{name}"] = _option(field, hints[field.name])
     return type("Options", (RoleOptions,), body)

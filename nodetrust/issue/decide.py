@@ -50,6 +50,8 @@ class Order:
     peer: PeerId
     names: tuple[str, ...]
     """Sorted, lower case."""
+    addresses: tuple[IPAddress, ...]
+    """Those that were proven, sorted."""
     crypto: int
     csr: CertificateRequest | None
     """None for a client of 2018, for which the server makes the key."""
@@ -71,7 +73,8 @@ def decide(
     csr = read_csr(request.csr, offered) if request.csr else None
     names = _ordered_names(allowed, csr)
     crypto = offered[0] if csr is None else csr.crypto
-    return Order(peer, names, crypto, csr, name_for_peer(peer, policy.zone)), used
+    proven = tuple(sorted(addresses, key=lambda ip: (ip.version, int(ip))))
+    return Order(peer, names, proven, crypto, csr, name_for_peer(peer, policy.zone)), used
 
 
 def _proven(

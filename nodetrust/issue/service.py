@@ -64,7 +64,7 @@ def policy_of(settings: IssueSettings, issuer: PeerId) -> Policy:
     return Policy(
         zone=settings.zone,
         issuer=issuer,
-        proof_keys=settings.proof_keys,
+        proof_keys=settings.proof_keys_of_servers,
         cryptos=settings.crypto_numbers,
         names=settings.names,
         allow_private=settings.allow_private,

@@ -3,16 +3,68 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from nodetrust.certificates import CRYPTO_NAMES, CryptoName
 from nodetrust.libp2p.keys import PublicKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.names import NameChoice
-from nodetrust.settings import PeerSettings, SettingsError, ZoneName, described
+from nodetrust.settings import HostPort, PeerSettings, Settings, SettingsError, ZoneName, described
 
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+
+LETS_ENCRYPT_LIMITS = {
+    "certificates_per_week": 50,
+    "same_names_per_week": 5,
+    "orders_per_3_hours": 300,
+    "failures_per_hour": 5,
+}
+"""<https://letsencrypt.org/docs/rate-limits/>, as of August 2026."""
+
+ChallengeType = Literal["dns-01", "dns-persist-01"]
+
+
+class CaSettings(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One CA; of several, the first that is not down, out of quota or refusing is asked.
+
+    A limit that is not given is Let's Encrypt's where the directory is theirs, else none; 0 is none.
+    """
+
+    directory: Annotated[str, described("the URL of the CA's ACME directory")]
+    root_file: Annotated[
+        Path | None, described("PEM file with the root of the CA's own HTTPS, where the system does not know it")
+    ] = None
+    profile: Annotated[str, described("the certificate profile to order, where the CA has several")] = ""
+    chain: Annotated[
+        str, described("the common name of the issuer whose chain to take, where the CA offers several")
+    ] = ""
+    challenge: Annotated[
+        ChallengeType,
+        described(
+            "dns-persist-01 needs the CA's account in the DNS servers' `persist`; where it is not offered, dns-01"
+        ),
+    ] = "dns-01"
+    eab_kid: Annotated[str, described("the key ID of the external account binding, where the CA asks for one")] = ""
+    eab_key_file: Annotated[Path | None, described("the file with its HMAC key, base64url as the CA gave it")] = None
+    certificates_per_week: Annotated[int | None, described("certificates for new names", ge=0)] = None
+    same_names_per_week: Annotated[int | None, described("certificates for the very same names", ge=0)] = None
+    orders_per_3_hours: Annotated[int | None, described("orders of our account", ge=0)] = None
+    failures_per_hour: Annotated[int | None, described("failed validations of one name", ge=0)] = None
+
+    def check(self) -> None:
+        """What must hold between settings."""
+        if bool(self.eab_kid) != (self.eab_key_file is not None):
+            raise SettingsError(f"ca: {self.directory}: expected eab_kid and eab_key_file together")
+
+    def limit(self, name: str) -> int:
+        """One of `LETS_ENCRYPT_LIMITS`, as it is here; 0 is no limit."""
+        given: int | None = getattr(self, name)
+        if given is not None:
+            return given
+        host = urlsplit(self.directory).hostname or ""
+        return LETS_ENCRYPT_LIMITS[name] if host.endswith(".letsencrypt.org") else 0
 
 
 class IssueSettings(PeerSettings, frozen=True, kw_only=True):
@@ -32,7 +84,13 @@ class IssueSettings(PeerSettings, frozen=True, kw_only=True):
     listen: Annotated[tuple[Multiaddr, ...], described("a multiaddr to listen on for libp2p")] = (
         Multiaddr.parse("/ip4/0.0.0.0/tcp/8959"),
     )
-    acme_directory: Annotated[str, described("the URL of the CA's ACME directory")] = LETS_ENCRYPT
+    ca: Annotated[
+        tuple[CaSettings, ...],
+        described("a table [[ca]] for each CA, best first, with directory, root_file, profile, limits and more"),
+    ] = ()
+    acme_directory: Annotated[str, described("the URL of the CA's ACME directory, where there is no table [[ca]]")] = (
+        LETS_ENCRYPT
+    )
     acme_ca_file: Annotated[
         Path | None, described("PEM file with the root of the CA's own HTTPS, where the system does not know it")
     ] = None
@@ -57,6 +115,53 @@ class IssueSettings(PeerSettings, frozen=True, kw_only=True):
     allow_private: Annotated[
         bool, described("also give names of loopback and private addresses; no public CA signs them: for tests")
     ] = False
+    quorum: Annotated[int, described("how many proof servers must vouch for an address", ge=1, le=16)] = 1
+    proof_keys: Annotated[
+        Path | None,
+        described(
+            "a file with further keys whose proofs are trusted, one a line: the peer ID of the proof server, a space, "
+            "the ID of the key; read again when it changes"
+        ),
+    ] = None
+    dns_confirmations: Annotated[
+        int, described("how many DNS servers must have a challenge before the CA is told; 0 is all", ge=0)
+    ] = 0
+    max_open_orders: Annotated[int, described("orders with the CA at one time; further ones wait", ge=1)] = 100
+    max_waiting_orders: Annotated[
+        int, described("orders that wait for their turn; further ones are told to come back", ge=0)
+    ] = 10_000
+    orders_per_peer: Annotated[int, described("new certificates for one peer in a week; 0 is no limit", ge=0)] = 10
+    orders_per_address: Annotated[
+        int, described("new certificates for one IPv4 address or IPv6 /64 in a week; 0 is no limit", ge=0)
+    ] = 20
+    orders_per_48: Annotated[int, described("new certificates for one IPv6 /48 in a week; 0 is no limit", ge=0)] = 50
+    renewal_share: Annotated[
+        int, described("the percentage of each of the CA's limits that is for renewals alone", ge=0, le=100)
+    ] = 50
+    deny: Annotated[
+        tuple[Path, ...],
+        described("a file with prefixes and peer IDs that get nothing, one a line; read again when it changes"),
+    ] = ()
+    allow: Annotated[
+        tuple[Path, ...], described("a file with prefixes and peer IDs that are served whatever a denylist says")
+    ] = ()
+    deny_feeds: Annotated[
+        tuple[str, ...], described("the https URL of a denylist of others, which is fetched on a timer and kept")
+    ] = ()
+    feed_seconds: Annotated[int, described("how often feeds are fetched", ge=60)] = 3600
+    own_names: Annotated[
+        tuple[str, ...],
+        described(
+            "a name of this server itself, for which it gets a certificate; a name of the zone that is no peer's must "
+            "be among the DNS servers' `challenge_names`"
+        ),
+    ] = ()
+    wss_listen: Annotated[
+        tuple[Multiaddr, ...], described("a multiaddr to serve libp2p over WSS on, with the certificate of own_names")
+    ] = ()
+    https_listen: Annotated[
+        tuple[HostPort, ...], described("an address for HTTPS with the certificate of own_names, such as 0.0.0.0:443")
+    ] = ()
     require_nonce: Annotated[
         bool, described("refuse proofs that were not made for this server and visit; shuts out clients of 2018")
     ] = False
@@ -72,18 +177,45 @@ class IssueSettings(PeerSettings, frozen=True, kw_only=True):
                         f"{key}: expected a multiaddr that ends in /p2p/PEER-ID, of an Ed25519 or secp256k1 key, "
                         f"got {address}"
                     )
+        for ca in self.ca:
+            ca.check()
+        if len({ca.directory for ca in self.cas}) < len(self.cas):
+            raise SettingsError("ca: expected another directory in each table")
+        if (self.wss_listen or self.https_listen) and not self.own_names:
+            raise SettingsError("own_names: expected a name for the certificate of wss_listen and https_listen")
+        if self.dns_confirmations > len(self.dns_ids):
+            raise SettingsError(f"dns_confirmations: expected at most {len(self.dns_ids)}, as many as DNS servers")
+        if self.quorum > len(self.proof_ids):
+            raise SettingsError(f"quorum: expected at most {len(self.proof_ids)}, as many as proof servers")
         if not self.cryptos:
             raise SettingsError(f"cryptos: expected at least one of {', '.join(CRYPTO_NAMES)}")
         if not self.agree_to_terms:
             raise SettingsError(
-                f"agree_to_terms: expected true: read the terms of service of {self.acme_directory}, and agree to them"
+                "agree_to_terms: expected true: read the terms of service of "
+                f"{' and '.join(ca.directory for ca in self.cas)}, and agree to them"
             )
 
     @property
-    def proof_keys(self) -> dict[PeerId, PublicKey]:
-        """The keys whose proofs are trusted: those of the proof servers."""
-        peers = [address.peer_id for address in self.proof_servers]
-        return {peer: key for peer in peers if peer is not None and (key := PublicKey.from_peer_id(peer)) is not None}
+    def cas(self) -> tuple[CaSettings, ...]:
+        """All CAs, best first."""
+        if self.ca:
+            return self.ca
+        return (CaSettings(directory=self.acme_directory, root_file=self.acme_ca_file, profile=self.acme_profile),)
+
+    @property
+    def proof_ids(self) -> frozenset[PeerId]:
+        """The proof servers."""
+        return frozenset(one.peer_id for one in self.proof_servers if one.peer_id is not None)
+
+    @property
+    def dns_ids(self) -> frozenset[PeerId]:
+        """The DNS servers."""
+        return frozenset(one.peer_id for one in self.dns_servers if one.peer_id is not None)
+
+    @property
+    def proof_keys_of_servers(self) -> dict[PeerId, PublicKey]:
+        """The proof servers' own keys."""
+        return {peer: key for peer in self.proof_ids if (key := PublicKey.from_peer_id(peer)) is not None}
 
     @property
     def crypto_numbers(self) -> tuple[int, ...]:

@@ -97,16 +97,18 @@ class ProofResponse(_message.Message):
     def __init__(self, error: _Optional[_Union[Error, str]] = ..., proof: _Optional[_Union[ProofWrapper, _Mapping]] = ..., message: _Optional[str] = ...) -> None: ...
 
 class IssueInfo(_message.Message):
-    __slots__ = ("domain", "proofs", "cryptos", "nonce")
+    __slots__ = ("domain", "proofs", "cryptos", "nonce", "renewAt")
     DOMAIN_FIELD_NUMBER: _ClassVar[int]
     PROOFS_FIELD_NUMBER: _ClassVar[int]
     CRYPTOS_FIELD_NUMBER: _ClassVar[int]
     NONCE_FIELD_NUMBER: _ClassVar[int]
+    RENEWAT_FIELD_NUMBER: _ClassVar[int]
     domain: str
     proofs: _containers.RepeatedCompositeFieldContainer[ProofServer]
     cryptos: _containers.RepeatedScalarFieldContainer[Crypto]
     nonce: bytes
-    def __init__(self, domain: _Optional[str] = ..., proofs: _Optional[_Iterable[_Union[ProofServer, _Mapping]]] = ..., cryptos: _Optional[_Iterable[_Union[Crypto, str]]] = ..., nonce: _Optional[bytes] = ...) -> None: ...
+    renewAt: int
+    def __init__(self, domain: _Optional[str] = ..., proofs: _Optional[_Iterable[_Union[ProofServer, _Mapping]]] = ..., cryptos: _Optional[_Iterable[_Union[Crypto, str]]] = ..., nonce: _Optional[bytes] = ..., renewAt: _Optional[int] = ...) -> None: ...
 
 class IssueRequest(_message.Message):
     __slots__ = ("proofs", "supportedCryptos", "csr")
@@ -119,7 +121,7 @@ class IssueRequest(_message.Message):
     def __init__(self, proofs: _Optional[_Iterable[_Union[ProofWrapper, _Mapping]]] = ..., supportedCryptos: _Optional[_Iterable[_Union[Crypto, str]]] = ..., csr: _Optional[bytes] = ...) -> None: ...
 
 class IssueResponse(_message.Message):
-    __slots__ = ("error", "cert", "chain", "ca", "key", "cn", "altnames", "validity", "fromCache", "cryptoType", "message", "retryAfter")
+    __slots__ = ("error", "cert", "chain", "ca", "key", "cn", "altnames", "validity", "fromCache", "cryptoType", "message", "retryAfter", "renewAt")
     ERROR_FIELD_NUMBER: _ClassVar[int]
     CERT_FIELD_NUMBER: _ClassVar[int]
     CHAIN_FIELD_NUMBER: _ClassVar[int]
@@ -132,6 +134,7 @@ class IssueResponse(_message.Message):
     CRYPTOTYPE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     RETRYAFTER_FIELD_NUMBER: _ClassVar[int]
+    RENEWAT_FIELD_NUMBER: _ClassVar[int]
     error: Error
     cert: bytes
     chain: bytes
@@ -144,7 +147,8 @@ class IssueResponse(_message.Message):
     cryptoType: Crypto
     message: str
     retryAfter: int
-    def __init__(self, error: _Optional[_Union[Error, str]] = ..., cert: _Optional[bytes] = ..., chain: _Optional[bytes] = ..., ca: _Optional[bytes] = ..., key: _Optional[bytes] = ..., cn: _Optional[str] = ..., altnames: _Optional[_Iterable[str]] = ..., validity: _Optional[int] = ..., fromCache: bool = ..., cryptoType: _Optional[_Union[Crypto, str]] = ..., message: _Optional[str] = ..., retryAfter: _Optional[int] = ...) -> None: ...
+    renewAt: int
+    def __init__(self, error: _Optional[_Union[Error, str]] = ..., cert: _Optional[bytes] = ..., chain: _Optional[bytes] = ..., ca: _Optional[bytes] = ..., key: _Optional[bytes] = ..., cn: _Optional[str] = ..., altnames: _Optional[_Iterable[str]] = ..., validity: _Optional[int] = ..., fromCache: bool = ..., cryptoType: _Optional[_Union[Crypto, str]] = ..., message: _Optional[str] = ..., retryAfter: _Optional[int] = ..., renewAt: _Optional[int] = ...) -> None: ...
 
 class DNS01Request(_message.Message):
     __slots__ = ("fqdn", "value", "remove")
