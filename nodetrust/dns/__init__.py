@@ -16,7 +16,7 @@ In reading order:
 * `dnssec/`: answers signed while they are asked for, where there is a key
 * `fast/`: the short path, plain queries answered from tables (pure)
 * `limits/`: rate limits by prefix, and DNS cookies (pure)
-* `lists/`: denylists and allowlists of prefixes, files and feeds
+* `denied`: addresses that are not answered because a list denies them
 * `observe/`: what is counted, shown to Prometheus, and logged if asked for
 * `respond`: bytes of a query to bytes of its answer
 * `resolvers`: the same sources as `twisted.names` resolvers, for any Twisted name server

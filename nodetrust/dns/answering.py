@@ -8,8 +8,8 @@ from typing import Any
 
 from nodetrust.dns.authority import POLICIES, build_authority
 from nodetrust.dns.challenges.table import ChallengeTable
+from nodetrust.dns.denied import policy_with
 from nodetrust.dns.limits.build import build_gate
-from nodetrust.dns.lists.denied import NO_LISTS, Lists, policy_with
 from nodetrust.dns.observe.counters import Census
 from nodetrust.dns.observe.querylog import QueryLog
 from nodetrust.dns.respond import Responder
@@ -18,6 +18,7 @@ from nodetrust.dns.transport.ports import DnsPort, answer_on
 from nodetrust.dns.transport.sockets import DnsSockets
 from nodetrust.dns.transport.tcp import DnsStreamFactory
 from nodetrust.dns.zone.zone import Zone
+from nodetrust.lists.lists import NO_LISTS, Lists
 
 
 class Answering:

@@ -36,10 +36,6 @@ class ZoneKeyError(ZoneError):
     """A DNSSEC key that cannot be read, written or used; the text names its file."""
 
 
-class ListError(DnsError):
-    """A list of prefixes that is refused or cannot be fetched; the text begins with the list's name, and its line."""
-
-
 class ChallengeRefused(DnsError):
     """A challenge that this server will not publish; `error` is the number that goes into the DNS01Response."""
 

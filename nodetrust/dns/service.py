@@ -15,9 +15,6 @@ from nodetrust.dns.challenges.journal import Journal
 from nodetrust.dns.challenges.kept import JOURNAL_FILE, Clocks, Kept, restore
 from nodetrust.dns.challenges.table import ChallengeTable
 from nodetrust.dns.limits.build import ROOT_FILE, load_or_create_root
-from nodetrust.dns.lists.build import list_files
-from nodetrust.dns.lists.denied import Lists
-from nodetrust.dns.lists.files import ListFiles
 from nodetrust.dns.settings import DnsSettings
 from nodetrust.dns.surroundings import Surroundings
 from nodetrust.dns.transport.sockets import open_sockets
@@ -25,6 +22,9 @@ from nodetrust.dns.workers.pool import ChallengesInWorkers, Pool
 from nodetrust.dns.zone.reload import ZoneReload
 from nodetrust.dns.zone.zone import Zone
 from nodetrust.libp2p.host import Host
+from nodetrust.lists.build import list_files
+from nodetrust.lists.files import ListFiles
+from nodetrust.lists.lists import Lists
 from nodetrust.messages import DNS01_PROTOCOL, MAX_DNS01_REQUEST_BYTES
 from nodetrust.service import RoleService, listen_all, open_host
 

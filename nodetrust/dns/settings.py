@@ -9,20 +9,18 @@ from typing import Annotated, Literal
 from nodetrust.dns.challenges.table import DEFAULT_LIFE_SECONDS, MAX_LIFE_SECONDS
 from nodetrust.dns.errors import ZoneError
 from nodetrust.dns.limits.rates import DEFAULT_RATE, DEFAULT_SLIP
-from nodetrust.dns.lists.prefixes import read_network
 from nodetrust.dns.records import MAX_TTL
 from nodetrust.dns.sources import DEFAULT_TTL
 from nodetrust.dns.transport.tcp import DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_PER_CLIENT
 from nodetrust.dns.zone.caa import check_caa_value
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
+from nodetrust.lists.build import DEFAULT_FEED_SECONDS, check_feeds
+from nodetrust.lists.prefixes import read_network
 from nodetrust.settings import HostPort, PeerSettings, SettingsError, ZoneName, described
 
 MAX_STRING_BYTES = 255
 """RFC 1035 §3.3: of a character-string."""
-
-DEFAULT_FEED_SECONDS = 3600
-"""Spamhaus asks not to fetch its DROP list more often than that."""
 
 
 class DnsSettings(PeerSettings, frozen=True, kw_only=True):
@@ -132,9 +130,7 @@ class DnsSettings(PeerSettings, frozen=True, kw_only=True):
             raise SettingsError("listen_dns: expected at least one address")
         if self.caa and self.zone_file is not None:
             raise SettingsError("caa: with a zone_file, the CAA records stand in that file")
-        for url in self.deny_feeds:
-            if not url.startswith("https://"):
-                raise SettingsError(f"deny_feeds: expected an https URL, got {url}")
+        check_feeds(self.deny_feeds)
         for prefix in self.rate_limit_exempt:
             try:
                 read_network(prefix)

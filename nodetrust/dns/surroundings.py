@@ -13,14 +13,12 @@ from twisted.logger import Logger
 
 from nodetrust.dns.answering import Answering
 from nodetrust.dns.errors import CannotBind
-from nodetrust.dns.lists.build import feeds
 from nodetrust.dns.settings import DnsSettings
+from nodetrust.lists.build import Fetches, start_feeds
 from nodetrust.settings import HostPort
 
 RETRY_SECONDS = 1.0
 """While the server that this one replaces still has the address of the metrics."""
-
-CONNECT_SECONDS = 10.0
 
 
 class Surroundings:
@@ -32,7 +30,7 @@ class Surroundings:
         self._reactor = reactor
         self._settings = settings
         self._answering = answering
-        self._feeds: Any = None
+        self._feeds: Fetches | None = None
         self._retry: IDelayedCall | None = None
         self.metrics_port: IListeningPort | None = None
 
@@ -40,8 +38,7 @@ class Surroundings:
         """Serve and fetch. Raises CannotBind for the address of the metrics."""
         if self._settings.metrics_listen is not None:
             self._serve(self._settings.metrics_listen)
-        if self._settings.deny_feeds:
-            self._fetch()
+        self._feeds = start_feeds(self._reactor, self._settings)
 
     async def stop(self) -> None:
         """Serve and fetch no more; returns when the port is closed."""
@@ -58,8 +55,8 @@ class Surroundings:
         return {
             "challenges": ("ACME challenges in force", len(answering.table)),
             "tcp_connections": ("TCP connections to this process", len(answering.factory.connections)),
-            "denied_prefixes": ("Prefixes on denylists", len(answering.lists.denied)),
-            "allowed_prefixes": ("Prefixes on allowlists", len(answering.lists.allowed)),
+            "denied_prefixes": ("Prefixes on denylists", len(answering.lists.denied.prefixes)),
+            "allowed_prefixes": ("Prefixes on allowlists", len(answering.lists.allowed.prefixes)),
             "zone_serial": ("The zone's serial", answering.responder.authority.zone.serial),
         }
 
@@ -78,13 +75,3 @@ class Surroundings:
             return
         bound: Any = self.metrics_port.getHost()
         self.log.info("metrics are at http://{place}/metrics", place=HostPort(bound.host, bound.port))
-
-    def _fetch(self) -> None:
-        from treq.client import HTTPClient  # noqa: PLC0415  # as said above
-        from twisted.web.client import Agent  # noqa: PLC0415
-
-        from nodetrust.dns.lists.feeds import Feeds  # noqa: PLC0415
-
-        client = HTTPClient(Agent(self._reactor, connectTimeout=CONNECT_SECONDS))
-        self._feeds = Feeds(self._reactor, client, feeds(self._settings), self._settings.feed_seconds)
-        self._feeds.start()

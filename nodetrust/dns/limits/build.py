@@ -10,9 +10,9 @@ from twisted.logger import Logger
 from nodetrust.dns.limits.cookies import ROOT_BYTES, Cookies, rotating_secrets
 from nodetrust.dns.limits.gate import Gate
 from nodetrust.dns.limits.rates import EXEMPT, RateLimiter
-from nodetrust.dns.lists.prefixes import read_network
 from nodetrust.dns.settings import DnsSettings
 from nodetrust.files import replace_file
+from nodetrust.lists.prefixes import read_network
 
 ROOT_FILE = "cookie.key"
 """In the state folder. Name servers of one zone that share an address share its content, too."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
 from nodetrust.dns.limits.sources import IPV4_BYTES, unmapped
-from nodetrust.dns.lists.prefixes import Network, PrefixSet
+from nodetrust.lists.prefixes import Network, PrefixSet
 
 DEFAULT_RATE = 200
 """Answers a second for one address: what NSD's manual proposes, four times Knot's default."""

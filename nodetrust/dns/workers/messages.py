@@ -20,11 +20,12 @@ from cryptography.hazmat.primitives.serialization import (
 from nodetrust.dns.challenges.table import Challenge
 from nodetrust.dns.dnssec.keys import ZoneKey
 from nodetrust.dns.dnssec.sign import Signer
-from nodetrust.dns.lists.denied import Lists
-from nodetrust.dns.lists.prefixes import PrefixSet
 from nodetrust.dns.records import Name, Node
 from nodetrust.dns.zone.zone import Zone
 from nodetrust.libp2p.framing import encode_frame
+from nodetrust.lists.entries import Entries
+from nodetrust.lists.lists import Lists
+from nodetrust.lists.prefixes import PrefixSet
 
 MAX_BYTES = 256 * 1024 * 1024
 """Of one message: the largest is a zone, which has less than ten times the octets of the largest zone file."""
@@ -147,13 +148,14 @@ def zone_from_image(image: ZoneImage) -> Zone:
 
 
 def lists_image(lists: Lists) -> ListsImage:
-    """Lists, to be sent."""
-    return ListsImage(_pairs(lists.denied), _pairs(lists.allowed))
+    """Lists, to be sent: their prefixes, which are what a DNS server goes by."""
+    return ListsImage(_pairs(lists.denied.prefixes), _pairs(lists.allowed.prefixes))
 
 
 def lists_from_image(image: ListsImage) -> Lists:
     """The lists that were sent."""
-    return Lists(PrefixSet(map(ip_network, image.denied)), PrefixSet(map(ip_network, image.allowed)))
+    denied, allowed = (Entries(PrefixSet(map(ip_network, pairs))) for pairs in (image.denied, image.allowed))
+    return Lists(denied, allowed)
 
 
 def _pairs(prefixes: PrefixSet) -> list[tuple[bytes, int]]:

@@ -12,7 +12,6 @@ from twisted.logger import Logger
 from nodetrust.dns.answering import Answering
 from nodetrust.dns.challenges.dns01 import Challenges
 from nodetrust.dns.challenges.table import Challenge
-from nodetrust.dns.lists.denied import Lists
 from nodetrust.dns.settings import DnsSettings
 from nodetrust.dns.transport.ports import DnsPort
 from nodetrust.dns.transport.sockets import DnsSockets, open_sockets
@@ -28,6 +27,7 @@ from nodetrust.dns.workers.messages import (
 )
 from nodetrust.dns.workers.process import FIRST_DESCRIPTOR, WorkerProcess
 from nodetrust.dns.zone.zone import Zone
+from nodetrust.lists.lists import Lists
 from nodetrust.settings import HostPort, settings_to_bytes
 
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 0.5, 30.0

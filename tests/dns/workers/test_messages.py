@@ -5,7 +5,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from nodetrust.dns.challenges.table import Challenge
 from nodetrust.dns.dnssec.apex import with_keys
 from nodetrust.dns.dnssec.keys import generate
-from nodetrust.dns.lists.denied import NO_LISTS
 from nodetrust.dns.workers.messages import (
     MAX_BYTES,
     AddChallenge,
@@ -26,6 +25,7 @@ from nodetrust.dns.workers.messages import (
     zone_image,
 )
 from nodetrust.libp2p.framing import FrameDecoder
+from nodetrust.lists.lists import NO_LISTS
 from tests.dns.example import authority
 
 CHALLENGE = Challenge((b"ip41-2-3-4", b"nt", b"test"), b"v" * 43)

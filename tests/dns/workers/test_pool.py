@@ -15,8 +15,6 @@ from nodetrust.dns.answering import Answering
 from nodetrust.dns.authority import read_zone
 from nodetrust.dns.challenges.dns01 import ChallengesInMemory
 from nodetrust.dns.challenges.table import ChallengeTable
-from nodetrust.dns.lists.denied import NO_LISTS, Lists
-from nodetrust.dns.lists.prefixes import PrefixSet
 from nodetrust.dns.settings import DnsSettings
 from nodetrust.dns.transport.ports import DnsPort
 from nodetrust.dns.transport.sockets import DnsSockets
@@ -45,6 +43,9 @@ from nodetrust.dns.workers.pool import (
 )
 from nodetrust.dns.workers.process import ORDER_SECONDS, WorkerProcess
 from nodetrust.libp2p.framing import FrameDecoder
+from nodetrust.lists.entries import Entries
+from nodetrust.lists.lists import NO_LISTS, Lists
+from nodetrust.lists.prefixes import PrefixSet
 from nodetrust.settings import HostPort, ZoneName, build, settings_from_bytes
 from tests.dns.workers.test_messages import CHALLENGE
 
@@ -205,15 +206,17 @@ class PoolTests(SynchronousTestCase):
     def test_lists(self) -> None:
         """A changed list is in force here and in every worker at once; one that starts later has it from the start."""
         first, second = self.started()
-        lists = Lists(PrefixSet([ip_network("192.0.2.0/24")]), PrefixSet([ip_network("2001:db8::/32")]))
+        lists = Lists(
+            Entries(PrefixSet([ip_network("192.0.2.0/24")])), Entries(PrefixSet([ip_network("2001:db8::/32")]))
+        )
         self.pool.replace_lists(lists)
         self.assertEqual(self.answering.lists, lists)
         self.assertEqual([first.do(), second.do()], [[ReplaceLists(lists_image(lists))]] * 2)
         first.die()
         self.reactor.advance(0)
         (start,) = self.processes[2].do()
-        self.assertEqual(lists_from_image(start.lists).denied.networks, lists.denied.networks)
-        self.assertEqual(lists_from_image(start.lists).allowed.networks, lists.allowed.networks)
+        self.assertEqual(lists_from_image(start.lists).denied.prefixes.networks, lists.denied.prefixes.networks)
+        self.assertEqual(lists_from_image(start.lists).allowed.prefixes.networks, lists.allowed.prefixes.networks)
 
     def test_cannot_be_started(self) -> None:
         """Where the system has no process to give, the parent goes on answering, and asks again later."""

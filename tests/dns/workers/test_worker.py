@@ -7,8 +7,6 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.dns.authority import read_zone
-from nodetrust.dns.lists.denied import NO_LISTS, Lists
-from nodetrust.dns.lists.prefixes import PrefixSet
 from nodetrust.dns.settings import DnsSettings
 from nodetrust.dns.transport.udp import LINGER_SECONDS
 from nodetrust.dns.workers.messages import (
@@ -31,6 +29,9 @@ from nodetrust.dns.workers.messages import (
 from nodetrust.dns.workers.worker import REPORT_SECONDS, Worker
 from nodetrust.dns.zone.zonefile import parse_zone
 from nodetrust.libp2p.framing import FrameDecoder
+from nodetrust.lists.entries import Entries
+from nodetrust.lists.lists import NO_LISTS, Lists
+from nodetrust.lists.prefixes import PrefixSet
 from nodetrust.settings import HostPort, ZoneName, build, settings_to_bytes
 from tests.dns.example import ORIGIN, ZONE
 from tests.dns.fast.test_path import message, question
@@ -116,10 +117,10 @@ class WorkerTests(SynchronousTestCase):
         queries = [message(question(name, 1)) for name in (b"ip41-2-3-4.nt.test", b"ip41-2-3-4.below.nt.test")]
         address = b"\x01\x02\x03\x04"
         self.assertEqual([address in self.ask(query) for query in queries], [True, True])
-        denied = Lists(PrefixSet([ip_network("1.2.0.0/16"), ip_network("2001:db8::/32")]), PrefixSet())
+        denied = Lists(Entries(PrefixSet([ip_network("1.2.0.0/16"), ip_network("2001:db8::/32")])), Entries())
         self.order(ReplaceLists(lists_image(denied)))
         self.assertEqual([address in self.ask(query) for query in queries], [False, False])
-        self.order(ReplaceLists(lists_image(Lists(denied.denied, PrefixSet([ip_network("1.2.3.0/24")])))))
+        self.order(ReplaceLists(lists_image(Lists(denied.denied, Entries(PrefixSet([ip_network("1.2.3.0/24")]))))))
         self.assertEqual([address in self.ask(query) for query in queries], [True, True])
 
     def test_counts(self) -> None:

@@ -11,9 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http import NOT_FOUND, NOT_MODIFIED
 from twisted.web.resource import Resource
 
-from nodetrust.dns.lists.feeds import FETCH_SECONDS, Feeds
-from nodetrust.dns.lists.kept import feed_in
-from nodetrust.dns.lists.wire import MAX_LIST_BYTES
+from nodetrust.lists.feeds import FETCH_SECONDS, Feeds
+from nodetrust.lists.kept import feed_in
+from nodetrust.lists.wire import MAX_LIST_BYTES
 from tests.dns.threads import ThreadlessClock
 
 URL = "https://lists.example/drop.txt"

@@ -18,14 +18,14 @@ from twisted.logger import Logger
 from twisted.web.client import ResponseFailed, ResponseNeverReceived
 from twisted.web.http import NOT_MODIFIED, OK
 
-from nodetrust.dns.errors import ListError
-from nodetrust.dns.lists.kept import Feed, Version, keep, known_version
-from nodetrust.dns.lists.wire import MAX_LIST_BYTES, read_list
+from nodetrust.lists.errors import ListError
+from nodetrust.lists.kept import Feed, Version, keep, known_version
+from nodetrust.lists.wire import MAX_LIST_BYTES, read_list
 
 FETCH_SECONDS = 60.0
 """From the request to the last octet."""
 
-_USER_AGENT = b"nodetrust-dns"
+_USER_AGENT = b"nodetrust"
 _UNREACHABLE = (
     error.ConnectError,
     error.ConnectionClosed,
@@ -90,12 +90,12 @@ class Feeds:
             self.log.debug("the feed {url} has not changed", url=feed.url)
             return
         content, version = fetched
-        prefixes = await self._in_thread(lambda: read_list(content, feed.url, from_others=True))
+        entries = await self._in_thread(lambda: read_list(content, feed.url, from_others=True))
         try:
             await self._in_thread(lambda: keep(feed, content, version))
         except OSError as refused:
             raise ListError(f"{feed.path}: cannot be written: {refused.strerror}") from refused
-        self.log.info("the feed {url} has changed: {count} prefixes", url=feed.url, count=len(prefixes))
+        self.log.info("the feed {url} has changed: {count} entries", url=feed.url, count=len(entries))
 
     async def _request(self, feed: Feed, known: Version) -> tuple[bytes, Version] | None:
         headers: dict[bytes | str, list[bytes | str]] = {b"User-Agent": [_USER_AGENT]}

@@ -1,24 +1,21 @@
-"""Lists of prefixes: read, asked, put together, and what they do to answers."""
+"""Lists of prefixes and peers: read, asked, put together, and read again."""
 
 import contextlib
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
-import dns.message
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.dns.errors import ListError
-from nodetrust.dns.lists.denied import Lists, policy_with
-from nodetrust.dns.lists.files import POLL_SECONDS, ListFile, ListFiles
-from nodetrust.dns.lists.prefixes import PrefixSet
-from nodetrust.dns.lists.wire import read_list
-from nodetrust.dns.observe.counters import Counters
-from nodetrust.dns.respond import Responder
-from nodetrust.dns.sources import every_address
-from tests.dns.example import ask, authority, rows
+from nodetrust.libp2p.keys import PrivateKey
+from nodetrust.lists.entries import Entries
+from nodetrust.lists.errors import ListError
+from nodetrust.lists.files import POLL_SECONDS, ListFile, ListFiles
+from nodetrust.lists.lists import Lists
+from nodetrust.lists.prefixes import PrefixSet
+from nodetrust.lists.wire import read_list
 from tests.dns.threads import ThreadlessClock
 
 NETWORKS = st.one_of(
@@ -31,8 +28,8 @@ NETWORKS = st.one_of(
 )
 
 
-def prefixes(*texts: str) -> PrefixSet:
-    return PrefixSet(map(ip_network, texts))
+def prefixes(*texts: str) -> Entries:
+    return Entries(PrefixSet(map(ip_network, texts)))
 
 
 def packed(text: str) -> bytes:
@@ -57,13 +54,32 @@ class ReadingTests(SynchronousTestCase):
         """Comments, empty lines, single addresses, line ends of any kind."""
         content = b"# DROP\r\n192.0.2.0/24 ; SBL1\n\n 2001:db8::/32#x\n198.51.100.1\n"
         self.assertEqual(
-            read_list(content, "x").networks,
+            read_list(content, "x").prefixes.networks,
             {ip_network("192.0.2.0/24"), ip_network("2001:db8::/32"), ip_network("198.51.100.1/32")},
         )
 
+    def test_peer_ids(self) -> None:
+        """A peer ID stands on a line as a prefix does, in base58 or as a CID."""
+        one, two = (PrivateKey.generate().peer_id for _ in range(2))
+        content = f"{one} # spam\n192.0.2.0/24\n{two.to_cid_base36()}\n{one}\n".encode()
+        entries = read_list(content, "x")
+        self.assertEqual((entries.peers, len(entries)), ({one, two}, 3))
+
     def test_refused(self) -> None:
         """What is wrong is named with its line, and nothing of such a list is used."""
-        for line in ("192.0.2.1/24", "300.1.1.1", "example.org", "192.0.2.0/24 198.51.100.0/24", "::ffff:192.0.2.1"):
+        peer = str(PrivateKey.generate().peer_id)
+        for line in (
+            "192.0.2.1/24",
+            "300.1.1.1",
+            "example.org",
+            "192.0.2.0/24 198.51.100.0/24",
+            "::ffff:192.0.2.1",
+            peer[:-1],
+            peer + "1",
+            f"{peer} {peer}",
+            "12D3KooW",
+            "Q" * 10_000,
+        ):
             error = self.assertRaises(ListError, read_list, f"192.0.2.0/24\n{line}\n".encode(), "the.list")
             self.assertTrue(str(error).startswith("the.list:2: "), error)
         self.assertRaises(ListError, read_list, b"\xff", "x")
@@ -83,44 +99,45 @@ class ReadingTests(SynchronousTestCase):
             read_list(content, "x")
 
 
-class DenialTests(SynchronousTestCase):
-    """Answers with lists in force, on the short path and the full one."""
-
-    def test_denied(self) -> None:
-        """A denied address is a name without records, in every form of name; others answer; denials are counted."""
-        lists = Lists(prefixes("1.2.0.0/16", "2001:db8::/32"), prefixes("1.2.3.0/24"))
-        counters = Counters()
-        policy = policy_with(lists, every_address, counters)
-        world = authority(policy=policy)
-        for name, type_, answered in (
-            ("ip41-2-4-1.nt.test", "A", False),
-            ("ip41-2-3-4.nt.test", "A", True),
-            ("ip41-3-3-4.nt.test", "A", True),
-            ("IP62001-db8--1.nt.test", "AAAA", False),
-            ("ip62001-db9--1.nt.test", "AAAA", True),
-            ("ip6--ffff-102-401.nt.test", "AAAA", False),
-            ("ip664-ff9b--102-401.nt.test", "AAAA", False),
-            ("ip664-ff9b--102-301.nt.test", "AAAA", True),
-        ):
-            response = ask(world, name, type_)
-            self.assertEqual((response.rcode(), bool(response.answer)), (0, answered), name)
-            self.assertEqual(len(rows(response.authority)), 0 if answered else 1)
-            for edns in (-1, 0):
-                responder = Responder(world, lambda: 0.0)
-                query = dns.message.make_query(name, type_, use_edns=edns)
-                short = responder.respond(query.to_wire(), udp=True)
-                assert short is not None
-                self.assertEqual(bool(dns.message.from_wire(short).answer), answered)
-        self.assertGreater(counters.denied, 0)
-
-    def test_without_lists(self) -> None:
-        """Empty lists cost nothing: the policy stays the same one."""
-        self.assertIs(policy_with(Lists(prefixes(), prefixes("::/0")), every_address, Counters()), every_address)
+class ListsTests(SynchronousTestCase):
+    """`Lists`."""
 
     def test_allowed_first(self) -> None:
         """Allow wins, whichever prefix is longer."""
         lists = Lists(prefixes("1.2.3.4/32"), prefixes("1.0.0.0/8"))
         self.assertFalse(lists.deny(packed("1.2.3.4")))
+
+    def test_ipv4_inside_ipv6(self) -> None:
+        """A mapped, translated or tunnelled address is denied as the IPv4 address that it leads to, and as itself."""
+        lists = Lists(prefixes("1.2.3.0/24", "2002:505::/32"), prefixes("1.2.3.9"))
+        for form in ("::ffff:{}", "64:ff9b::{}", "2002:{}::1", "2001:0:505:505::{}"):
+            for last, denied in ((4, True), (9, False)):
+                plain = 0x01020300 + last
+                spelled = plain ^ 0xFFFFFFFF if form.startswith("2001") else plain
+                text = form.format(f"{spelled >> 16:x}:{spelled & 0xFFFF:x}")
+                self.assertEqual(lists.deny(packed(text)), denied, text)
+        self.assertTrue(lists.deny(packed("2002:505::1")))
+        self.assertFalse(lists.deny(packed("2003:102:304::1")))
+
+    def test_peers(self) -> None:
+        """A peer is denied for itself or for any address where it is; allowed for itself, or where each is allowed."""
+        bad, good, other = (PrivateKey.generate().peer_id for _ in range(3))
+        here, there, safe = map(ip_address, ("1.2.3.4", "5.6.7.8", "9.9.9.9"))
+        denied = Entries(prefixes("1.0.0.0/8").prefixes, frozenset([bad]))
+        lists = Lists(denied, Entries(prefixes("9.9.9.9").prefixes, frozenset([good])))
+        for peer, places, expected in (
+            (bad, (), True),
+            (bad, (there,), True),
+            (bad, (safe,), False),
+            (bad, (safe, there), True),
+            (good, (), False),
+            (good, (here,), False),
+            (other, (), False),
+            (other, (there,), False),
+            (other, (there, here), True),
+            (other, (safe, here), True),
+        ):
+            self.assertEqual(lists.deny_peer(peer, places), expected, (peer, places))
 
 
 class FileTests(SynchronousTestCase):

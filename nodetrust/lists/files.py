@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,10 +12,10 @@ from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
-from nodetrust.dns.errors import ListError
-from nodetrust.dns.lists.denied import Lists
-from nodetrust.dns.lists.prefixes import PrefixSet
-from nodetrust.dns.lists.wire import MAX_LIST_BYTES, read_list
+from nodetrust.lists.entries import Entries, together
+from nodetrust.lists.errors import ListError
+from nodetrust.lists.lists import Lists
+from nodetrust.lists.wire import MAX_LIST_BYTES, read_list
 
 POLL_SECONDS = 5.0
 """How often the files are looked at: an order to block takes effect within seconds and needs no signal."""
@@ -36,7 +36,7 @@ class ListFile:
 @dataclass(frozen=True, slots=True)
 class _Read:
     stamp: _Stamp
-    prefixes: PrefixSet
+    entries: Entries
 
 
 class ListFiles:
@@ -82,29 +82,28 @@ class ListFiles:
             self._put_in_force(self._together())
 
     async def _reread(self, file: ListFile) -> None:
-        old = self._read[file].prefixes
+        old = self._read[file].entries
         stamp = _stamp(file.path)  # before the reading: what changes meanwhile is read once more
         try:
-            prefixes = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), _load, file)
+            entries = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), _load, file)
         except ListError as error:
             self.log.error("a list is refused, and stays as it was: {error}", error=str(error))
-            prefixes = old
+            entries = old
         else:
             self.log.info(
-                "list {path} has changed: {count} prefixes, {added} new, {removed} gone",
+                "list {path} has changed: {count} entries, {added} new, {removed} gone",
                 path=str(file.path),
-                count=len(prefixes),
-                added=len(prefixes.networks - old.networks),
-                removed=len(old.networks - prefixes.networks),
+                count=len(entries),
+                added=entries.without(old),
+                removed=old.without(entries),
             )
-        self._read[file] = _Read(stamp, prefixes)
+        self._read[file] = _Read(stamp, entries)
 
     def _together(self) -> Lists:
         return Lists(self._union(allows=False), self._union(allows=True))
 
-    def _union(self, *, allows: bool) -> PrefixSet:
-        sets: Iterable[PrefixSet] = (self._read[file].prefixes for file in self._files if file.allows == allows)
-        return PrefixSet(frozenset().union(*(prefixes.networks for prefixes in sets)))
+    def _union(self, *, allows: bool) -> Entries:
+        return together(self._read[file].entries for file in self._files if file.allows == allows)
 
 
 def _stamp(path: Path) -> _Stamp:
@@ -115,13 +114,13 @@ def _stamp(path: Path) -> _Stamp:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _load(file: ListFile) -> PrefixSet:
+def _load(file: ListFile) -> Entries:
     try:
         with file.path.open("rb") as opened:
             content = opened.read(MAX_LIST_BYTES + 1)
     except FileNotFoundError:
         if file.fetched:
-            return PrefixSet()
+            return Entries()
         raise ListError(f"{file.path}: is missing") from None
     except OSError as error:
         raise ListError(f"{file.path}: cannot be read: {error.strerror}") from error

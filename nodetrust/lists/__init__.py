@@ -1,0 +1,16 @@
+"""Who gets nothing: the operator's lists of prefixes and peers, and others' that are fetched. One format for every role.
+
+A DNS server answers no denied address, a proof server proves nothing to a denied peer or from a denied address, and an
+issue server gives them no certificate.
+
+In reading order:
+
+* `prefixes`: a set of prefixes, asked for one address (pure)
+* `entries`: what one list names: prefixes and peers (pure)
+* `wire`: lists as text (pure)
+* `lists`: all lists together; an allowlist wins (pure)
+* `files`: the lists' files, read again when they change
+* `kept`, `feeds`: lists of others, fetched into files
+* `build`: from the settings to all of it
+* `errors`: a list that is refused
+"""
