@@ -1,4 +1,4 @@
-"""Who gets nothing: the operator's lists of prefixes and peers, and others' that are fetched. One format for every role.
+"""Who gets nothing: the operator's lists of prefixes and peers, and others' that are fetched. One format for all roles.
 
 A DNS server answers no denied address, a proof server proves nothing to a denied peer or from a denied address, and an
 issue server gives them no certificate.

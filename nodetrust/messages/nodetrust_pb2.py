@@ -24,19 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"nodetrust/messages/nodetrust.proto\x12\tnodetrust\"@\n\x07\x41\x64\x64ress\x12$\n\x04type\x18\x01 \x02(\x0e\x32\x16.nodetrust.AddressType\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x02(\t\"h\n\x05Proof\x12\n\n\x02id\x18\x01 \x02(\x0c\x12\x11\n\ttimestamp\x18\x02 \x02(\x03\x12!\n\x05\x61\x64\x64rs\x18\x03 \x03(\x0b\x32\x12.nodetrust.Address\x12\x0e\n\x06issuer\x18\x04 \x01(\x0c\x12\r\n\x05nonce\x18\x05 \x01(\x0c\"-\n\x0cProofRequest\x12\x0e\n\x06issuer\x18\x01 \x01(\x0c\x12\r\n\x05nonce\x18\x02 \x01(\x0c\"0\n\x0cProofWrapper\x12\r\n\x05proof\x18\x01 \x02(\x0c\x12\x11\n\tsignature\x18\x02 \x02(\x0c\"9\n\x0bProofServer\x12\n\n\x02id\x18\x01 \x02(\x0c\x12\r\n\x05\x61\x64\x64rs\x18\x02 \x03(\x0c\x12\x0f\n\x07\x64isplay\x18\x03 \x02(\t\"i\n\rProofResponse\x12\x1f\n\x05\x65rror\x18\x01 \x02(\x0e\x32\x10.nodetrust.Error\x12&\n\x05proof\x18\x02 \x01(\x0b\x32\x17.nodetrust.ProofWrapper\x12\x0f\n\x07message\x18\x03 \x01(\t\"\x87\x01\n\tIssueInfo\x12\x0e\n\x06\x64omain\x18\x01 \x02(\t\x12&\n\x06proofs\x18\x02 \x03(\x0b\x32\x16.nodetrust.ProofServer\x12\"\n\x07\x63ryptos\x18\x03 \x03(\x0e\x32\x11.nodetrust.Crypto\x12\r\n\x05nonce\x18\x04 \x01(\x0c\x12\x0f\n\x07renewAt\x18\x05 \x01(\x03\"q\n\x0cIssueRequest\x12\'\n\x06proofs\x18\x01 \x03(\x0b\x32\x17.nodetrust.ProofWrapper\x12+\n\x10supportedCryptos\x18\x02 \x03(\x0e\x32\x11.nodetrust.Crypto\x12\x0b\n\x03\x63sr\x18\x03 \x01(\x0c\"\x86\x02\n\rIssueResponse\x12\x1f\n\x05\x65rror\x18\x01 \x02(\x0e\x32\x10.nodetrust.Error\x12\x0c\n\x04\x63\x65rt\x18\x02 \x01(\x0c\x12\r\n\x05\x63hain\x18\x03 \x01(\x0c\x12\n\n\x02\x63\x61\x18\x04 \x01(\x0c\x12\x0b\n\x03key\x18\x05 \x01(\x0c\x12\n\n\x02\x63n\x18\x06 \x01(\t\x12\x10\n\x08\x61ltnames\x18\x07 \x03(\t\x12\x10\n\x08validity\x18\x08 \x01(\x03\x12\x11\n\tfromCache\x18\t \x01(\x08\x12%\n\ncryptoType\x18\n \x01(\x0e\x32\x11.nodetrust.Crypto\x12\x0f\n\x07message\x18\x0b \x01(\t\x12\x12\n\nretryAfter\x18\x0c \x01(\x03\x12\x0f\n\x07renewAt\x18\r \x01(\x03\";\n\x0c\x44NS01Request\x12\x0c\n\x04\x66qdn\x18\x01 \x02(\t\x12\r\n\x05value\x18\x02 \x02(\t\x12\x0e\n\x06remove\x18\x03 \x01(\x08\"A\n\rDNS01Response\x12\x1f\n\x05\x65rror\x18\x01 \x02(\x0e\x32\x10.nodetrust.Error\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x18\n\x08\x41nnounce\x12\x0c\n\x04\x61\x64\x64r\x18\x01 \x03(\x0c*s\n\x05\x45rror\x12\x06\n\x02OK\x10\x00\x12\x10\n\x0c\x45_RATE_LIMIT\x10\x01\x12\x13\n\x0f\x45_INVALID_PROOF\x10\x02\x12\x14\n\x10\x45_NOT_AUTHORIZED\x10\x03\x12\x18\n\x14\x45_NO_MATCHING_CRYPTO\x10\x04\x12\x0b\n\x07\x45_OTHER\x10\t*1\n\x06\x43rypto\x12\x07\n\x03RSA\x10\x01\x12\x0e\n\nECDSA_P256\x10\x02\x12\x0e\n\nECDSA_P384\x10\x03*!\n\x0b\x41\x64\x64ressType\x12\x08\n\x04IPv4\x10\x01\x12\x08\n\x04IPv6\x10\x02')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"nodetrust/messages/nodetrust.proto\x12\tnodetrust\"@\n\x07\x41\x64\x64ress\x12$\n\x04type\x18\x01 \x02(\x0e\x32\x16.nodetrust.AddressType\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x02(\t\"h\n\x05Proof\x12\n\n\x02id\x18\x01 \x02(\x0c\x12\x11\n\ttimestamp\x18\x02 \x02(\x03\x12!\n\x05\x61\x64\x64rs\x18\x03 \x03(\x0b\x32\x12.nodetrust.Address\x12\x0e\n\x06issuer\x18\x04 \x01(\x0c\x12\r\n\x05nonce\x18\x05 \x01(\x0c\"-\n\x0cProofRequest\x12\x0e\n\x06issuer\x18\x01 \x01(\x0c\x12\r\n\x05nonce\x18\x02 \x01(\x0c\"0\n\x0cProofWrapper\x12\r\n\x05proof\x18\x01 \x02(\x0c\x12\x11\n\tsignature\x18\x02 \x02(\x0c\"G\n\x0bProofServer\x12\n\n\x02id\x18\x01 \x02(\x0c\x12\r\n\x05\x61\x64\x64rs\x18\x02 \x03(\x0c\x12\x0f\n\x07\x64isplay\x18\x03 \x02(\t\x12\x0c\n\x04keys\x18\x04 \x03(\x0c\"i\n\rProofResponse\x12\x1f\n\x05\x65rror\x18\x01 \x02(\x0e\x32\x10.nodetrust.Error\x12&\n\x05proof\x18\x02 \x01(\x0b\x32\x17.nodetrust.ProofWrapper\x12\x0f\n\x07message\x18\x03 \x01(\t\"\x97\x01\n\tIssueInfo\x12\x0e\n\x06\x64omain\x18\x01 \x02(\t\x12&\n\x06proofs\x18\x02 \x03(\x0b\x32\x16.nodetrust.ProofServer\x12\"\n\x07\x63ryptos\x18\x03 \x03(\x0e\x32\x11.nodetrust.Crypto\x12\r\n\x05nonce\x18\x04 \x01(\x0c\x12\x0f\n\x07renewAt\x18\x05 \x01(\x03\x12\x0e\n\x06quorum\x18\x06 \x01(\r\"q\n\x0cIssueRequest\x12\'\n\x06proofs\x18\x01 \x03(\x0b\x32\x17.nodetrust.ProofWrapper\x12+\n\x10supportedCryptos\x18\x02 \x03(\x0e\x32\x11.nodetrust.Crypto\x12\x0b\n\x03\x63sr\x18\x03 \x01(\x0c\"\x86\x02\n\rIssueResponse\x12\x1f\n\x05\x65rror\x18\x01 \x02(\x0e\x32\x10.nodetrust.Error\x12\x0c\n\x04\x63\x65rt\x18\x02 \x01(\x0c\x12\r\n\x05\x63hain\x18\x03 \x01(\x0c\x12\n\n\x02\x63\x61\x18\x04 \x01(\x0c\x12\x0b\n\x03key\x18\x05 \x01(\x0c\x12\n\n\x02\x63n\x18\x06 \x01(\t\x12\x10\n\x08\x61ltnames\x18\x07 \x03(\t\x12\x10\n\x08validity\x18\x08 \x01(\x03\x12\x11\n\tfromCache\x18\t \x01(\x08\x12%\n\ncryptoType\x18\n \x01(\x0e\x32\x11.nodetrust.Crypto\x12\x0f\n\x07message\x18\x0b \x01(\t\x12\x12\n\nretryAfter\x18\x0c \x01(\x03\x12\x0f\n\x07renewAt\x18\r \x01(\x03\";\n\x0c\x44NS01Request\x12\x0c\n\x04\x66qdn\x18\x01 \x02(\t\x12\r\n\x05value\x18\x02 \x02(\t\x12\x0e\n\x06remove\x18\x03 \x01(\x08\"A\n\rDNS01Response\x12\x1f\n\x05\x65rror\x18\x01 \x02(\x0e\x32\x10.nodetrust.Error\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x18\n\x08\x41nnounce\x12\x0c\n\x04\x61\x64\x64r\x18\x01 \x03(\x0c*s\n\x05\x45rror\x12\x06\n\x02OK\x10\x00\x12\x10\n\x0c\x45_RATE_LIMIT\x10\x01\x12\x13\n\x0f\x45_INVALID_PROOF\x10\x02\x12\x14\n\x10\x45_NOT_AUTHORIZED\x10\x03\x12\x18\n\x14\x45_NO_MATCHING_CRYPTO\x10\x04\x12\x0b\n\x07\x45_OTHER\x10\t*1\n\x06\x43rypto\x12\x07\n\x03RSA\x10\x01\x12\x0e\n\nECDSA_P256\x10\x02\x12\x0e\n\nECDSA_P384\x10\x03*!\n\x0b\x41\x64\x64ressType\x12\x08\n\x04IPv4\x10\x01\x12\x08\n\x04IPv6\x10\x02')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nodetrust.messages.nodetrust_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ERROR']._serialized_start=1156
-  _globals['_ERROR']._serialized_end=1271
-  _globals['_CRYPTO']._serialized_start=1273
-  _globals['_CRYPTO']._serialized_end=1322
-  _globals['_ADDRESSTYPE']._serialized_start=1324
-  _globals['_ADDRESSTYPE']._serialized_end=1357
+  _globals['_ERROR']._serialized_start=1186
+  _globals['_ERROR']._serialized_end=1301
+  _globals['_CRYPTO']._serialized_start=1303
+  _globals['_CRYPTO']._serialized_end=1352
+  _globals['_ADDRESSTYPE']._serialized_start=1354
+  _globals['_ADDRESSTYPE']._serialized_end=1387
   _globals['_ADDRESS']._serialized_start=49
   _globals['_ADDRESS']._serialized_end=113
   _globals['_PROOF']._serialized_start=115
@@ -46,19 +46,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROOFWRAPPER']._serialized_start=268
   _globals['_PROOFWRAPPER']._serialized_end=316
   _globals['_PROOFSERVER']._serialized_start=318
-  _globals['_PROOFSERVER']._serialized_end=375
-  _globals['_PROOFRESPONSE']._serialized_start=377
-  _globals['_PROOFRESPONSE']._serialized_end=482
-  _globals['_ISSUEINFO']._serialized_start=485
-  _globals['_ISSUEINFO']._serialized_end=620
-  _globals['_ISSUEREQUEST']._serialized_start=622
-  _globals['_ISSUEREQUEST']._serialized_end=735
-  _globals['_ISSUERESPONSE']._serialized_start=738
-  _globals['_ISSUERESPONSE']._serialized_end=1000
-  _globals['_DNS01REQUEST']._serialized_start=1002
-  _globals['_DNS01REQUEST']._serialized_end=1061
-  _globals['_DNS01RESPONSE']._serialized_start=1063
-  _globals['_DNS01RESPONSE']._serialized_end=1128
-  _globals['_ANNOUNCE']._serialized_start=1130
-  _globals['_ANNOUNCE']._serialized_end=1154
+  _globals['_PROOFSERVER']._serialized_end=389
+  _globals['_PROOFRESPONSE']._serialized_start=391
+  _globals['_PROOFRESPONSE']._serialized_end=496
+  _globals['_ISSUEINFO']._serialized_start=499
+  _globals['_ISSUEINFO']._serialized_end=650
+  _globals['_ISSUEREQUEST']._serialized_start=652
+  _globals['_ISSUEREQUEST']._serialized_end=765
+  _globals['_ISSUERESPONSE']._serialized_start=768
+  _globals['_ISSUERESPONSE']._serialized_end=1030
+  _globals['_DNS01REQUEST']._serialized_start=1032
+  _globals['_DNS01REQUEST']._serialized_end=1091
+  _globals['_DNS01RESPONSE']._serialized_start=1093
+  _globals['_DNS01RESPONSE']._serialized_end=1158
+  _globals['_ANNOUNCE']._serialized_start=1160
+  _globals['_ANNOUNCE']._serialized_end=1184
 # @@protoc_insertion_point(module_scope)

@@ -77,14 +77,16 @@ class ProofWrapper(_message.Message):
     def __init__(self, proof: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
 class ProofServer(_message.Message):
-    __slots__ = ("id", "addrs", "display")
+    __slots__ = ("id", "addrs", "display", "keys")
     ID_FIELD_NUMBER: _ClassVar[int]
     ADDRS_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
     id: bytes
     addrs: _containers.RepeatedScalarFieldContainer[bytes]
     display: str
-    def __init__(self, id: _Optional[bytes] = ..., addrs: _Optional[_Iterable[bytes]] = ..., display: _Optional[str] = ...) -> None: ...
+    keys: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, id: _Optional[bytes] = ..., addrs: _Optional[_Iterable[bytes]] = ..., display: _Optional[str] = ..., keys: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class ProofResponse(_message.Message):
     __slots__ = ("error", "proof", "message")
@@ -97,18 +99,20 @@ class ProofResponse(_message.Message):
     def __init__(self, error: _Optional[_Union[Error, str]] = ..., proof: _Optional[_Union[ProofWrapper, _Mapping]] = ..., message: _Optional[str] = ...) -> None: ...
 
 class IssueInfo(_message.Message):
-    __slots__ = ("domain", "proofs", "cryptos", "nonce", "renewAt")
+    __slots__ = ("domain", "proofs", "cryptos", "nonce", "renewAt", "quorum")
     DOMAIN_FIELD_NUMBER: _ClassVar[int]
     PROOFS_FIELD_NUMBER: _ClassVar[int]
     CRYPTOS_FIELD_NUMBER: _ClassVar[int]
     NONCE_FIELD_NUMBER: _ClassVar[int]
     RENEWAT_FIELD_NUMBER: _ClassVar[int]
+    QUORUM_FIELD_NUMBER: _ClassVar[int]
     domain: str
     proofs: _containers.RepeatedCompositeFieldContainer[ProofServer]
     cryptos: _containers.RepeatedScalarFieldContainer[Crypto]
     nonce: bytes
     renewAt: int
-    def __init__(self, domain: _Optional[str] = ..., proofs: _Optional[_Iterable[_Union[ProofServer, _Mapping]]] = ..., cryptos: _Optional[_Iterable[_Union[Crypto, str]]] = ..., nonce: _Optional[bytes] = ..., renewAt: _Optional[int] = ...) -> None: ...
+    quorum: int
+    def __init__(self, domain: _Optional[str] = ..., proofs: _Optional[_Iterable[_Union[ProofServer, _Mapping]]] = ..., cryptos: _Optional[_Iterable[_Union[Crypto, str]]] = ..., nonce: _Optional[bytes] = ..., renewAt: _Optional[int] = ..., quorum: _Optional[int] = ...) -> None: ...
 
 class IssueRequest(_message.Message):
     __slots__ = ("proofs", "supportedCryptos", "csr")
