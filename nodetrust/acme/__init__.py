@@ -9,19 +9,21 @@ compared with what was ordered before it is handed out.
 Read in this order:
 
 * `errors`, `problems` (the table: problem type → error class and reaction), `urls` (the origin rule)
-* `wire` (bodies ⇄ values), `jws` (keys, signed requests), `nonces`, `retries`, `profiles`, `challenges`, `certificate`:
-  all pure
-* `deadline`, `transport` (HTTP), `client` (one account at one CA), `obtain` (a whole order)
+* `wire` (bodies ⇄ values), `jws` (keys, signed requests), `nonces`, `retries`, `links`, `profiles`, `challenges`,
+  `certificate`: all pure
+* `deadline`, `transport` (HTTP), `client` (one account at one CA), `complete` (an order in whatever state), `obtain`
 """
 
 from nodetrust.acme.certificate import IssuedCertificate, ari_id
 from nodetrust.acme.challenges import Dns01Record
-from nodetrust.acme.client import AcmeClient
+from nodetrust.acme.client import AcmeClient, PlacedOrder
+from nodetrust.acme.complete import complete
 from nodetrust.acme.deadline import Deadline
 from nodetrust.acme.errors import (
     AcmeAccountRefused,
     AcmeError,
     AcmeMisbehaved,
+    AcmeOrderLost,
     AcmeProblem,
     AcmeRateLimited,
     AcmeRefused,
@@ -39,6 +41,7 @@ __all__ = [
     "AcmeClient",
     "AcmeError",
     "AcmeMisbehaved",
+    "AcmeOrderLost",
     "AcmeProblem",
     "AcmeRateLimited",
     "AcmeRefused",
@@ -50,9 +53,11 @@ __all__ = [
     "Deadline",
     "Dns01Record",
     "IssuedCertificate",
+    "PlacedOrder",
     "account_key_from_pem",
     "account_key_to_pem",
     "ari_id",
+    "complete",
     "generate_account_key",
     "obtain",
 ]

@@ -73,6 +73,11 @@ def check_chain(chain_pem: bytes, csr_der: bytes, names: Sequence[str], now: dat
     )
 
 
+def is_for_key(chain_pem: bytes, csr_der: bytes) -> bool:
+    """Whether the chain's first certificate has the CSR's key."""
+    return _spki(_parse_chain(chain_pem)[0].public_key()) == _spki(_csr(csr_der).public_key())
+
+
 def ari_id(certificate_pem: bytes) -> str:
     """What names a certificate at the CA's renewalInfo and in `replaces`; `AcmeUsageError` where nothing does."""
     try:

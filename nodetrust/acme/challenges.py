@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from acme import challenges, messages
 from josepy.jwk import JWK
@@ -10,6 +10,8 @@ from josepy.jwk import JWK
 from nodetrust.acme.errors import AcmeMisbehaved, AcmeRefused
 from nodetrust.acme.problems import problem_inside
 from nodetrust.acme.urls import Origin
+
+ChallengeType = Literal["dns-01", "dns-persist-01"]
 
 
 class Dns01Record(NamedTuple):
@@ -34,6 +36,7 @@ class Dns01Challenge:
     record: Dns01Record
     url: str
     authorization_url: str
+    answered: bool = False  # the CA was told before, and may be looking
 
 
 def open_challenges(
@@ -64,9 +67,18 @@ def failure_of(authorization: messages.Authorization) -> Exception:
     return problem_inside(f"authorization for {authorization.identifier.value}", reason)
 
 
+def is_answered(authorization: messages.Authorization, challenge_url: str) -> bool:
+    """Whether the CA was told to validate this challenge, or needs to no longer."""
+    if authorization.status != messages.STATUS_PENDING:
+        return True
+    bodies = [body for body in authorization.challenges or () if body.uri == challenge_url]
+    return any(body.status != messages.STATUS_PENDING for body in bodies)
+
+
 def _dns01(url: str, name: str, authorization: messages.Authorization, key: JWK, origin: Origin) -> Dns01Challenge:
     for body in authorization.challenges or ():
         if isinstance(body.chall, challenges.DNS01):
             value = body.chall.validation(key)
-            return Dns01Challenge(Dns01Record(name, value), origin.check(body.uri), url)
+            answered = body.status == messages.STATUS_PROCESSING
+            return Dns01Challenge(Dns01Record(name, value), origin.check(body.uri), url, answered)
     raise AcmeRefused(f"the CA offers no dns-01 challenge for {name}")

@@ -1,7 +1,8 @@
 """`AcmeClient`: one account at one CA, and the requests of RFC 8555. Several orders may run on it side by side."""
 
 import random as random_module
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -14,18 +15,20 @@ from twisted.web.iweb import IAgent
 
 from nodetrust.acme import wire
 from nodetrust.acme.certificate import ari_id
-from nodetrust.acme.challenges import Dns01Challenge, failure_of
+from nodetrust.acme.challenges import Dns01Challenge, failure_of, is_answered
 from nodetrust.acme.deadline import Deadline
 from nodetrust.acme.errors import (
     AcmeAccountUnknown,
     AcmeError,
     AcmeMisbehaved,
+    AcmeOrderLost,
     AcmeOrderNotReady,
     AcmeProblem,
     AcmeRefused,
     AcmeReplacesRefused,
 )
 from nodetrust.acme.jws import signed_request
+from nodetrust.acme.links import linked
 from nodetrust.acme.nonces import NoncePool
 from nodetrust.acme.problems import problem_inside, problem_of_response
 from nodetrust.acme.profiles import choose_profile
@@ -38,6 +41,9 @@ CHAIN_TYPE = "application/pem-certificate-chain"
 _JSON = "application/json"
 _PROBLEM = "application/problem+json"
 _DIRECTORY_SECONDS = 3600.0  # how long a directory is believed
+_MAX_PAGES = 1000  # of an account's orders; Pebble shows three a page
+_MAX_LISTED = 200  # orders that are looked at, newest first
+_UNTOUCHED = (messages.STATUS_PENDING, messages.STATUS_READY)
 _WAITING = (messages.STATUS_PENDING, messages.STATUS_PROCESSING)
 
 
@@ -47,6 +53,10 @@ class PlacedOrder:
 
     url: str
     body: messages.Order
+
+    def is_for(self, names: Collection[str]) -> bool:
+        """Whether its identifiers are exactly these."""
+        return sorted(identifier.value for identifier in self.body.identifiers or ()) == sorted(names)
 
 
 class AcmeClient:
@@ -120,9 +130,34 @@ class AcmeClient:
                 raise
             return await self.new_order(names, deadline, profile=profile)
         order = PlacedOrder(self.origin.check(answer.location), self._order(answer))
-        if sorted(identifier.value for identifier in order.body.identifiers or ()) != sorted(names):
+        if not order.is_for(names):
             raise AcmeMisbehaved("the CA made an order for other names than ours")
         return order
+
+    async def order(self, url: str, deadline: Deadline) -> PlacedOrder:
+        """The order at `url`, whatever its status; `AcmeOrderLost` where the CA knows it no longer. RFC 8555 §7.1.3."""
+        return PlacedOrder(url, self._order(await self.post(self.origin.check(url), b"", deadline)))
+
+    async def find_order(
+        self, names: Sequence[str], deadline: Deadline, *, besides: Collection[str] = ()
+    ) -> PlacedOrder | None:
+        """An order for exactly these names that nobody has finalized, `pending` or `ready`, and is not in `besides`.
+
+        The newest one of the account's list; None where there is none, or the CA keeps no list, as Let's Encrypt.
+        For an order whose URL was lost with the answer to `new_order`: one that is further on than `ready` was known to
+        somebody. RFC 8555 §7.1.2.1.
+        """
+        try:
+            urls = await self._listed_orders(deadline)
+            for url in urls:
+                if url in besides:
+                    continue
+                order = await self.order(url, deadline)
+                if order.body.status in _UNTOUCHED and order.is_for(names):
+                    return order
+        except AcmeOrderLost:
+            pass  # a list, or an order in it, that went away meanwhile
+        return None
 
     async def authorization(self, url: str, deadline: Deadline) -> messages.Authorization:
         """The authorization at `url`. RFC 8555 §7.5."""
@@ -130,7 +165,8 @@ class AcmeClient:
 
     async def answer_challenge(self, challenge: Dns01Challenge, deadline: Deadline) -> None:
         """Tell the CA that the TXT value is there, and wait until it agrees. RFC 8555 §7.5.1."""
-        await self.post(challenge.url, b"{}", deadline)
+        if not challenge.answered:
+            await self._begin_validation(challenge, deadline)
         for polls in count():
             answer = await self.post(challenge.authorization_url, b"", deadline)
             authorization = wire.parse_authorization(answer.body)
@@ -154,19 +190,22 @@ class AcmeClient:
             polls += 1
 
     async def finalize(self, order: PlacedOrder, csr_der: bytes, deadline: Deadline) -> PlacedOrder:
-        """Send the CSR of a `ready` order; returns the `valid` order. RFC 8555 §7.4."""
+        """Send the CSR of an order whose names are all proved; returns the `valid` order. RFC 8555 §7.4."""
         try:
-            answer = await self.post(self.origin.check(order.body.finalize), wire.finalize(csr_der), deadline)
+            return await self._finalized(order, csr_der, deadline)
         except AcmeOrderNotReady:
-            # An earlier try may have arrived although its answer did not.
+            # The CA has not noticed yet; or an earlier try arrived although its answer did not.
             found = await self.settled_order(order.url, deadline)
-            if found.body.status != messages.STATUS_VALID:
-                raise
+        if found.body.status == messages.STATUS_VALID:
             return found
-        if (body := self._order(answer)).status == messages.STATUS_VALID:
-            return PlacedOrder(order.url, body)
-        await self._pause(0, answer, deadline, "waiting for the CA to issue the certificate")
-        return await self._issued_order(order.url, deadline)
+        return await self._finalized(found, csr_der, deadline)
+
+    async def issued_order(self, url: str, deadline: Deadline) -> PlacedOrder:
+        """The order, which was finalized before, once it is `valid`. RFC 8555 §7.4."""
+        order = await self.settled_order(url, deadline)
+        if order.body.status != messages.STATUS_VALID:
+            raise AcmeMisbehaved("the CA took back an order that it had begun to process")
+        return order
 
     async def download(self, order: PlacedOrder, deadline: Deadline) -> bytes:
         """The chain of a `valid` order, PEM as it came: unchecked. RFC 8555 §7.4.2."""
@@ -199,11 +238,33 @@ class AcmeClient:
     def _order(self, answer: HttpResponse) -> messages.Order:
         return wire.parse_order(answer.body, self.origin)
 
-    async def _issued_order(self, url: str, deadline: Deadline) -> PlacedOrder:
-        order = await self.settled_order(url, deadline)
-        if order.body.status != messages.STATUS_VALID:
-            raise AcmeMisbehaved("the CA took back an order that it had begun to process")
-        return order
+    async def _begin_validation(self, challenge: Dns01Challenge, deadline: Deadline) -> None:
+        try:
+            await self.post(challenge.url, b"{}", deadline)
+        except AcmeRefused:
+            # An earlier try may have arrived although its answer did not; a CA may refuse the second.
+            authorization = await self.authorization(challenge.authorization_url, deadline)
+            if not is_answered(authorization, challenge.url):
+                raise
+
+    async def _listed_orders(self, deadline: Deadline) -> list[str]:
+        account_url = self._account_url or await self.register(deadline)
+        page: str | None = wire.parse_account((await self.post(account_url, b"", deadline)).body, self.origin).orders
+        newest: deque[str] = deque(maxlen=_MAX_LISTED)
+        for _ in range(_MAX_PAGES):
+            if page is None:
+                break
+            answer = await self.post(page, b"", deadline)
+            newest.extend(wire.parse_orders(answer.body, self.origin))
+            page = next(iter(linked(answer.links, "next", page, self.origin)), None)
+        return list(reversed(newest))
+
+    async def _finalized(self, order: PlacedOrder, csr_der: bytes, deadline: Deadline) -> PlacedOrder:
+        answer = await self.post(self.origin.check(order.body.finalize), wire.finalize(csr_der), deadline)
+        if (body := self._order(answer)).status == messages.STATUS_VALID:
+            return PlacedOrder(order.url, body)
+        await self._pause(0, answer, deadline, "waiting for the CA to issue the certificate")
+        return await self.issued_order(order.url, deadline)
 
     async def _pause(self, polls: int, answer: HttpResponse, deadline: Deadline, doing: str) -> None:
         asked = parse_retry_after(answer.retry_after, self.now())

@@ -66,6 +66,7 @@ class HttpResponse:
     nonce: str | None
     location: str | None
     retry_after: str | None
+    links: tuple[str, ...] = ()  # every Link header
 
 
 class HttpTransport:
@@ -127,6 +128,7 @@ class HttpTransport:
             _header(response, "Replay-Nonce"),
             _header(response, "Location"),
             _header(response, "Retry-After"),
+            tuple(response.headers.getRawHeaders("Link") or ()),
         )
 
     def _unreachable(self, failed: BaseException) -> Exception:

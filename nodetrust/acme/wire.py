@@ -18,6 +18,8 @@ MAX_NAMES = 100
 """Names in one order: Let's Encrypt's limit for its `classic` profile, the widest."""
 
 _MAX_PROFILES = 100
+_MAX_CONTACTS = 20
+_MAX_ORDERS = 1000  # on one page of an account's list
 
 _T = TypeVar("_T")
 
@@ -34,6 +36,15 @@ class Directory:
     new_order: str
     renewal_info: str | None
     profiles: tuple[str, ...]  # of draft-ietf-acme-profiles, sorted
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account as the CA shows it; `orders` is the URL of its list, where the CA keeps one. RFC 8555 §7.1.2."""
+
+    status: str
+    contact: tuple[str, ...]
+    orders: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,24 @@ def parse_directory(body: bytes, origin: Origin) -> Directory:
         origin.check(found["renewalInfo"]) if "renewalInfo" in found else None,
         tuple(sorted(names)),
     )
+
+
+def parse_account(body: bytes, origin: Origin) -> Account:
+    """An account object."""
+    found = _object("account", body)
+    status, contact, orders = found.get("status"), found.get("contact"), found.get("orders")
+    if not isinstance(status, str):
+        raise AcmeMisbehaved("the CA sent an account without a status")
+    contacts = tuple(printable(one) for one in contact[:_MAX_CONTACTS]) if isinstance(contact, list) else ()
+    return Account(printable(status), contacts, origin.check(orders) if orders else None)
+
+
+def parse_orders(body: bytes, origin: Origin) -> tuple[str, ...]:
+    """The URLs on one page of an account's list of orders. RFC 8555 §7.1.2.1."""
+    found = _object("list of orders", body).get("orders")
+    if not isinstance(found, list) or len(found) > _MAX_ORDERS:
+        raise AcmeMisbehaved("the CA sent a list of orders that is none, or too long")
+    return tuple(origin.check(url) for url in found)
 
 
 def parse_order(body: bytes, origin: Origin) -> messages.Order:

@@ -24,6 +24,7 @@ from nodetrust.acme import (
     AcmeValidationFailed,
     Deadline,
     Dns01Record,
+    complete,
     obtain,
 )
 from nodetrust.acme.errors import AcmeBadNonce, AcmeOrderNotReady
@@ -34,12 +35,19 @@ from nodetrust.testing.ca.settings import CASettings
 from tests.acme.support import BASE, NOW, MemoryCA, csr
 
 NAMES = ("ip41-2-3-4.nt.example", "pabc.nt.example", "*.pabc.nt.example")
+UNSPOILT = MemoryCA().spoil
 PROBLEM = {"Content-Type": "application/problem+json"}
 
 
 def problem_reply(kind: str, status: int = 400, **headers: str) -> Reply:
     """A problem document with further headers."""
     return Reply(status, Problem(kind, "because", status).body(), {**PROBLEM, **headers})
+
+
+def show(reply: Reply, **changes: object) -> Reply:
+    """The same document with other fields; None takes one out."""
+    fields = {**json.loads(reply.body), **changes}
+    return replace(reply, body=json.dumps({k: v for k, v in fields.items() if v is not None}).encode())
 
 
 class OrderCase(SynchronousTestCase):
@@ -54,7 +62,17 @@ class OrderCase(SynchronousTestCase):
         options = {"publish": self.ca.publish, "withdraw": self.ca.withdraw, "csr_der": csr(names), **options}
         return self.ca.run(Deferred.fromCoroutine(obtain(self.client, names, **options)))
 
-    def spoil(self, path: str, change: Callable[[Reply], Reply], times: int = 1_000_000) -> None:
+    def placed(self, names=NAMES, **options) -> str:
+        """The URL of a new order."""
+        placing = self.client.new_order(names, Deadline(self.ca.clock, 60), **options)
+        return self.successResultOf(self.ca.run(Deferred.fromCoroutine(placing))).url
+
+    def completing(self, url: str, names=NAMES, **options) -> Deferred:
+        """An order that was placed before, for which the time it wants has passed."""
+        options = {"publish": self.ca.publish, "withdraw": self.ca.withdraw, "csr_der": csr(names), **options}
+        return self.ca.run(Deferred.fromCoroutine(complete(self.client, url, names, **options)))
+
+    def spoil(self, path: str | tuple[str, ...], change: Callable[[Reply], Reply], times: int = 1_000_000) -> None:
         """Change the answers to requests whose path begins so, at most that many times."""
         left = [times]
 
@@ -134,11 +152,6 @@ class OrderTests(OrderCase):
 class SlowTests(OrderCase):
     """A CA that issues after it has answered, as the big ones do."""
 
-    def show(self, reply: Reply, **changes: object) -> Reply:
-        """The same document with other fields; None takes one out."""
-        fields = {**json.loads(reply.body), **changes}
-        return replace(reply, body=json.dumps({k: v for k, v in fields.items() if v is not None}).encode())
-
     def slow(self, then: Callable[[Reply], Reply]) -> None:
         """finalize and two polls show `processing`; what comes after is up to `then`."""
         polls = [0]
@@ -146,10 +159,10 @@ class SlowTests(OrderCase):
         def spoil(method: str, path: str, reply: Reply) -> Reply:
             if path.startswith("/finalize/"):
                 polls[0] = 1
-                return self.show(reply, status="processing", certificate=None)
+                return show(reply, status="processing", certificate=None)
             if path.startswith("/order/") and polls[0]:
                 polls[0] += 1
-                processing = self.show(reply, status="processing", certificate=None)
+                processing = show(reply, status="processing", certificate=None)
                 return processing if polls[0] <= 3 else then(reply)
             return reply
 
@@ -163,18 +176,18 @@ class SlowTests(OrderCase):
     def test_invalid_in_the_end(self) -> None:
         """The reason of an order that becomes invalid is told."""
         problem = Problem("caa", "CAA forbids it", 403).document()
-        self.slow(lambda reply: self.show(reply, status="invalid", certificate=None, error=problem))
+        self.slow(lambda reply: show(reply, status="invalid", certificate=None, error=problem))
         failure = self.failureResultOf(self.obtaining(), AcmeValidationFailed)
         self.assertIn("CAA forbids it", str(failure.value))
 
     def test_invalid_without_reason(self) -> None:
         """An order can become invalid without a word."""
-        self.slow(lambda reply: self.show(reply, status="invalid", certificate=None))
+        self.slow(lambda reply: show(reply, status="invalid", certificate=None))
         self.failureResultOf(self.obtaining(), AcmeValidationFailed)
 
     def test_taken_back(self) -> None:
         """An order that falls back to `ready` is not polled for ever."""
-        self.slow(lambda reply: self.show(reply, status="ready", certificate=None))
+        self.slow(lambda reply: show(reply, status="ready", certificate=None))
         self.failureResultOf(self.obtaining(), AcmeMisbehaved)
 
     def test_finalized_too_early(self) -> None:
@@ -182,7 +195,7 @@ class SlowTests(OrderCase):
         self.ca.spoil = lambda method, path, reply: (
             problem_reply("orderNotReady", 403)
             if path.startswith("/finalize/")
-            else self.show(reply, status="ready", certificate=None)
+            else show(reply, status="ready", certificate=None)
             if path.startswith("/order/")
             else reply
         )
@@ -191,7 +204,7 @@ class SlowTests(OrderCase):
     def test_no_renewal_info(self) -> None:
         """A CA without renewalInfo has no opinion."""
         issued = self.successResultOf(self.obtaining())
-        self.spoil("/directory", lambda reply: self.show(reply, renewalInfo=None))
+        self.spoil("/directory", lambda reply: show(reply, renewalInfo=None))
         asked = self.ca.client().renewal_window(issued.certificate_pem, Deadline(self.ca.clock, 10))
         self.assertIsNone(self.successResultOf(Deferred.fromCoroutine(asked)))
 
@@ -302,11 +315,8 @@ class RefusalTests(OrderCase):
     def test_cancelled(self) -> None:
         """An order that is cancelled, wherever it is, withdraws what it published and leaves no timer behind."""
 
-        def pending(reply: Reply) -> Reply:
-            return replace(reply, body=json.dumps({**json.loads(reply.body), "status": "pending"}).encode())
-
-        for path in ("/authorization/", "/order/"):
-            self.spoil(path, pending)
+        for path, status in (("/authorization/", "pending"), (("/finalize/", "/order/"), "processing")):
+            self.spoil(path, lambda reply, status=status: show(reply, status=status))
             before = len(self.ca.withdrawn)
             running = Deferred.fromCoroutine(
                 obtain(self.client, NAMES, csr(NAMES), self.ca.publish, self.ca.withdraw, timeout_seconds=1e6)
@@ -422,9 +432,11 @@ class HostileTests(OrderCase):
             for name, spoiler in spoilers.items():
                 if (path, name) == ("/certificate/", "truncated"):
                     continue  # the newline and one hyphen: found by test_wrong_certificates
-                self.client = self.ca.client()
+                self.client, self.ca.spoil = self.ca.client(), UNSPOILT
+                url = self.placed() if path == "/order/" else ""
                 self.spoil(path, spoiler)
-                failure = self.failureResultOf(self.obtaining(), AcmeMisbehaved)
+                failed = self.completing(url) if url else self.obtaining()
+                failure = self.failureResultOf(failed, AcmeMisbehaved)
                 self.assertTrue(str(failure.value).isprintable(), (path, name))
 
     def test_urls_of_others(self) -> None:
@@ -433,7 +445,7 @@ class HostileTests(OrderCase):
             for path, change in {
                 "/directory": {"newOrder": evil},
                 "/new-order": {"finalize": evil},
-                "/order/": {"certificate": evil or 7, "status": "valid"},
+                "/finalize/": {"certificate": evil or 7},
                 "/authorization/": {"challenges": [{"type": "dns-01", "url": evil, "token": "A" * 22}]},
             }.items():
                 self.client = self.ca.client()
@@ -460,11 +472,9 @@ class HostileTests(OrderCase):
     def test_never_done(self) -> None:
         """An order that stays `processing` ends at the deadline, after a number of polls that is no hammering."""
 
-        def processing(reply: Reply) -> Reply:
-            return replace(reply, body=json.dumps({**json.loads(reply.body), "status": "processing"}).encode())
-
-        self.spoil("/order/", processing)
-        failure = self.failureResultOf(self.obtaining(timeout_seconds=300), AcmeTimedOut)
+        url = self.placed()
+        self.spoil("/order/", lambda reply: show(reply, status="processing"))
+        failure = self.failureResultOf(self.completing(url, timeout_seconds=300), AcmeTimedOut)
         self.assertIn("process the order", str(failure.value))
         self.assertLess(len(self.ca.requests), 100)
 

@@ -42,10 +42,10 @@ class AccountResources:
 
     def _shown_account(self, identifier: str, status: int) -> Reply:
         account = self._ca.database.accounts.get(identifier)
-        contact = [] if account is None else list(account.contact)
-        return json_reply(
-            {"status": "valid", "contact": contact}, status, Location=self._ca.url(f"account/{identifier}")
-        )
+        shown: dict[str, object] = {"status": "valid", "contact": [] if account is None else list(account.contact)}
+        if self._ca.settings.lists_orders:
+            shown["orders"] = self._ca.url(f"orders/{identifier}")
+        return json_reply(shown, status, Location=self._ca.url(f"account/{identifier}"))
 
 
 def _is_mail(contact: object) -> bool:

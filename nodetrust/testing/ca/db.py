@@ -86,6 +86,10 @@ class Records(Generic[_T]):
         """The record, which is then forgotten."""
         return self._records.pop(identifier, None)
 
+    def items(self) -> list[tuple[str, _T]]:
+        """All records with their identifiers, oldest first."""
+        return list(self._records.items())
+
     def find(self, wanted: Callable[[_T], bool]) -> str | None:
         """The identifier of the newest record that is wanted."""
         return next((key for key, record in reversed(self._records.items()) if wanted(record)), None)

@@ -10,6 +10,7 @@ from nodetrust.testing.ca.db import Authorization, Certificate, Order, authoriza
 from nodetrust.testing.ca.problems import Problem
 from nodetrust.testing.ca.reply import CAContext, Call, Reply, Route, base64_bytes, json_reply, rfc3339
 
+_ORDERS_PER_PAGE = 3  # as Pebble, so that clients learn to turn pages
 _ORDER_SECONDS = 3600.0
 _AUTHORIZATION_SECONDS = 86_400.0
 
@@ -25,6 +26,7 @@ class OrderResources:
         return {
             "new-order": self._new_order,
             "order": self._order,
+            "orders": self._orders,
             "authorization": self._authorization,
             "challenge": self._challenge,
             "finalize": self._finalize,
@@ -65,6 +67,22 @@ class OrderResources:
         call.expect_empty()
         self._own_order(call)
         return self._shown_order(call.argument, 200)
+
+    def _orders(self, call: Call) -> Reply:
+        call.expect_empty()
+        account_id, _, number = call.argument.partition("/")
+        if account_id != call.account_id or not (number or "1").isdigit():
+            raise Problem("malformed", "there is no such list", 404)
+        page, database, now = int(number or 1), self._ca.database, self._ca.seconds()
+        found = [
+            self._ca.url(f"order/{identifier}")
+            for identifier, order in database.orders.items()
+            if order.account_id == account_id and database.order_status(order, now) != "invalid"
+        ]
+        shown = {"orders": found[(page - 1) * _ORDERS_PER_PAGE : page * _ORDERS_PER_PAGE]}
+        if len(found) <= page * _ORDERS_PER_PAGE:
+            return json_reply(shown)
+        return json_reply(shown, Link=f'<{self._ca.url(f"orders/{account_id}/{page + 1}")}>;rel="next"')
 
     def _own_order(self, call: Call) -> Order:
         order = self._ca.database.orders.get(call.argument)

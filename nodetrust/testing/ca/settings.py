@@ -16,7 +16,8 @@ class CASettings:
     cannot cope fails here first). `authorization_reuse`: how often a valid authorization serves a second order, 0 to 1.
     `refused`: names, and parents of names, that no certificate is given for. `profiles`: their names and lifetimes.
     `rate_limited_seconds`: every new order is refused with this Retry-After. `retry_after_seconds`: sent while a client
-    waits; without it clients poll as fast as they like.
+    waits; without it clients poll as fast as they like. `lists_orders`: an account has a list of its orders, as with
+    Pebble and not with Let's Encrypt.
     """
 
     bad_nonce_rate: float = 0.05
@@ -25,3 +26,4 @@ class CASettings:
     profiles: Mapping[str, timedelta] = field(default_factory=lambda: _DEFAULT_PROFILES)
     rate_limited_seconds: int | None = None
     retry_after_seconds: int | None = None
+    lists_orders: bool = True

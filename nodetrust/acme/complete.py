@@ -1,0 +1,137 @@
+"""`complete`: from an order, in whatever state it is, to a checked certificate."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from acme import messages
+from twisted.internet.defer import CancelledError
+from twisted.logger import Logger
+
+from nodetrust.acme import wire
+from nodetrust.acme.certificate import IssuedCertificate, check_chain, check_csr, is_for_key
+from nodetrust.acme.challenges import ChallengeType, Dns01Challenge, Dns01Record, open_challenges
+from nodetrust.acme.client import AcmeClient, PlacedOrder
+from nodetrust.acme.deadline import Deadline, in_parallel
+from nodetrust.acme.errors import AcmeMisbehaved, AcmeOrderLost, AcmeUsageError
+
+DEFAULT_SECONDS = 300.0
+"""A whole order. Let's Encrypt takes 5 to 20 seconds."""
+
+_WITHDRAW_SECONDS = 30.0
+_FINALIZED = (messages.STATUS_PROCESSING, messages.STATUS_VALID)
+
+Publish = Callable[[Sequence[Dns01Record]], Awaitable[None]]
+
+_log = Logger()
+
+
+async def complete(
+    client: AcmeClient,
+    order: PlacedOrder | str,
+    names: Sequence[str],
+    csr_der: bytes,
+    *,
+    publish: Publish,
+    withdraw: Publish,
+    challenge: ChallengeType = "dns-01",
+    chain: str = "",
+    timeout_seconds: float = DEFAULT_SECONDS,
+) -> IssuedCertificate:
+    """The certificate of an order for exactly `names`, as `new_order` gave it, or by its URL in a later life.
+
+    Whatever was done before is not done again: names that are proved are not published, a challenge that the CA was
+    told of is only waited for, and an order that was finalized is only downloaded.
+
+    `challenge`: "dns-persist-01" for a zone that names this account as one that may order; where the CA does not offer
+    it, dns-01 all the same. `chain`: the common name of the issuer whose chain to take, if the CA offers several.
+
+    `publish` gets all records that are still needed in one call, and returns when every DNS server answers with them.
+    `withdraw` gets the same records in the end, whatever happened since, even if `publish` failed half-way; what it
+    raises is logged. Raises `AcmeOrderLost` where the CA forgot the order, or it was finalized with another key (then a
+    new order is needed), another `AcmeError`, and what `publish` raises.
+    """
+    check_request(names, csr_der)
+    deadline = Deadline(client.clock, timeout_seconds)
+    work = Work(
+        client, names, csr_der, publish=publish, withdraw=withdraw, challenge=challenge, chain=chain, deadline=deadline
+    )
+    return await work.complete(order if isinstance(order, PlacedOrder) else await client.order(order, deadline))
+
+
+def check_request(names: Sequence[str], csr_der: bytes) -> None:
+    """`AcmeUsageError` unless an order can have these names, and the CSR is for just them."""
+    if not 1 <= len(names) <= wire.MAX_NAMES or len(set(names)) != len(names):
+        raise AcmeUsageError(f"an order has 1 to {wire.MAX_NAMES} different names")
+    check_csr(csr_der, names)
+
+
+class Work:
+    """What all steps of an order need to know."""
+
+    def __init__(
+        self,
+        client: AcmeClient,
+        names: Sequence[str],
+        csr_der: bytes,
+        *,
+        publish: Publish,
+        withdraw: Publish,
+        challenge: ChallengeType,
+        chain: str,
+        deadline: Deadline,
+    ) -> None:
+        self._deadline = deadline
+        self._client = client
+        self._names = names
+        self._csr_der = csr_der
+        self._publish = publish
+        self._withdraw = withdraw
+        self._challenge = challenge
+        self._chain = chain
+
+    async def complete(self, order: PlacedOrder) -> IssuedCertificate:
+        """As `complete` above."""
+        if not order.is_for(self._names):
+            raise AcmeMisbehaved("the CA's order is for other names than ours")
+        finalized_before = order.body.status in _FINALIZED
+        if order.body.status == messages.STATUS_PENDING:
+            await self._prove(await self._open_challenges(order))
+        issued = await self._issued(order)
+        chain_pem = await self._client.download(issued, self._deadline)
+        if finalized_before and not is_for_key(chain_pem, self._csr_der):
+            raise AcmeOrderLost("the order was finalized before, with another key")
+        return check_chain(chain_pem, self._csr_der, self._names, self._client.now())
+
+    async def _open_challenges(self, order: PlacedOrder) -> tuple[Dns01Challenge, ...]:
+        urls = order.body.authorizations
+        found = await in_parallel(self._client.authorization(url, self._deadline) for url in urls)
+        key, origin = self._client.account_key, self._client.origin
+        return open_challenges(list(zip(urls, found, strict=True)), self._names, key, origin)
+
+    async def _prove(self, challenges: Sequence[Dns01Challenge]) -> None:
+        if not challenges:
+            return
+        records = [challenge.record for challenge in challenges]
+        try:
+            await self._deadline.limit(self._publish(records), "publishing the challenges")
+            await in_parallel(self._client.answer_challenge(one, self._deadline) for one in challenges)
+        finally:
+            await self._withdraw_all(records)
+
+    async def _withdraw_all(self, records: Sequence[Dns01Record]) -> None:
+        patience = Deadline(self._client.clock, _WITHDRAW_SECONDS)
+        try:
+            await patience.limit(self._withdraw(records), "withdrawing the challenges")
+        except CancelledError:
+            raise
+        except Exception as error:
+            # The caller's own code; the certificate matters more than a record that times out by itself.
+            _log.warn("Could not withdraw ACME challenges: {error}", error=error)
+
+    async def _issued(self, order: PlacedOrder) -> PlacedOrder:
+        match order.body.status:
+            case messages.STATUS_VALID:
+                return order
+            case messages.STATUS_PENDING | messages.STATUS_READY:
+                # All names are proved: the CA is not asked whether it has noticed, for `finalize` finds out.
+                return await self._client.finalize(order, self._csr_der, self._deadline)
+        return await self._client.issued_order(order.url, self._deadline)

@@ -1,0 +1,163 @@
+"""Orders that are taken up in a later life, at every status, and orders whose URL was lost."""
+
+from dataclasses import replace
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionLost
+
+from nodetrust.acme import AcmeMisbehaved, AcmeOrderLost, AcmeValidationFailed, Deadline, complete
+from nodetrust.testing.ca.settings import CASettings
+from tests.acme.support import MemoryCA, csr
+from tests.acme.test_obtain import NAMES, OrderCase, problem_reply, show
+
+
+class TakeUpTests(OrderCase):
+    """`complete` by URL, each time with a client that knows nothing of before."""
+
+    def later(self, url: str, **options) -> Deferred:
+        self.client = self.ca.client()
+        self.ca.requests.clear()
+        return self.completing(url, **options)
+
+    def asked(self, path: str) -> int:
+        """How many requests went to paths that begin so since the order was taken up."""
+        return sum(asked.startswith(path) for _, asked in self.ca.requests)
+
+    def cut(self, url: str, path: str) -> None:
+        """An order that was worked on until this request was sent and no answer came."""
+        dead = []
+
+        def silent(method: str, asked: str, reply):
+            if asked.startswith(path) or dead:
+                dead.append(True)
+                raise ConnectionLost
+            return reply
+
+        self.ca.spoil = silent
+        running = Deferred.fromCoroutine(
+            complete(self.client, url, NAMES, csr(NAMES), publish=self.ca.publish, withdraw=self.ca.withdraw)
+        )
+        self.ca.run(running, seconds=0.2)
+        running.cancel()
+        self.failureResultOf(running, CancelledError)
+        self.ca.spoil = MemoryCA().spoil
+
+    def test_pending(self) -> None:
+        """An order of which nothing was done is done."""
+        url = self.placed()
+        self.successResultOf(self.later(url))
+        self.assertEqual(len(self.ca.published), 1)
+        self.assertEqual(self.asked("/new-order"), 0)
+
+    def test_after_any_request(self) -> None:
+        """Wherever the first try was cut, the second ends in a certificate, without a new order."""
+        for path in ("/authorization/", "/challenge/", "/order/", "/finalize/", "/certificate/"):
+            url = self.placed()
+            self.cut(url, path)
+            issued = self.successResultOf(self.later(url))
+            self.assertEqual(issued.names, NAMES, path)
+            self.assertEqual(self.asked("/new-order"), 0)
+
+    def test_finalized(self) -> None:
+        """An order that is `valid` is downloaded: nothing is published, and nothing finalized."""
+        url = self.placed()
+        first = self.successResultOf(self.completing(url))
+        self.ca.published.clear()
+        again = self.successResultOf(self.later(url))
+        self.assertEqual(again, first)
+        self.assertEqual((self.ca.published, self.asked("/finalize/"), self.asked("/authorization/")), ([], 0, 0))
+
+    def test_finalized_with_another_key(self) -> None:
+        """A certificate for a key that is lost is no use: the order counts as lost."""
+        url = self.placed()
+        self.successResultOf(self.completing(url))
+        self.failureResultOf(
+            self.later(url, csr_der=csr(NAMES, ec.generate_private_key(ec.SECP256R1()))), AcmeOrderLost
+        )
+
+    def test_processing(self) -> None:
+        """An order that is `processing` is waited for."""
+        url = self.placed()
+        self.successResultOf(self.completing(url))
+        self.spoil("/order/", lambda reply: show(reply, status="processing", certificate=None), times=3)
+        self.successResultOf(self.later(url))
+        self.assertEqual((self.asked("/order/"), self.asked("/finalize/")), (4, 0))
+
+    def test_challenge_in_progress(self) -> None:
+        """A challenge of which the CA was told is not told again, but its value is published once more."""
+        url = self.placed()
+        processing = [{"type": "dns-01", "url": "https://ca.example/challenge/x", "token": "A" * 22}]
+        processing[0]["status"] = "processing"
+        self.spoil("/authorization/", lambda reply: show(reply, challenges=processing), times=3)
+        running = self.later(url, timeout_seconds=5)
+        self.failureResultOf(running)
+        self.assertEqual((self.asked("/challenge/"), len(self.ca.published)), (0, 1))
+
+    def test_second_answer_refused(self) -> None:
+        """A CA that refuses a second go-ahead, the answer to the first having been lost, is only polled."""
+        url = self.placed()
+        self.spoil("/challenge/", lambda _: problem_reply("malformed"))
+        self.successResultOf(self.completing(url))
+
+    def test_invalid(self) -> None:
+        """An order that failed says why."""
+        url = self.placed()
+        self.ca.publish = self.ca.withdraw
+        self.failureResultOf(self.completing(url), AcmeValidationFailed)
+        self.failureResultOf(self.later(url), AcmeValidationFailed)
+
+    def test_forgotten(self) -> None:
+        """An order that the CA knows no longer is lost, and none is placed in its stead."""
+        url = self.placed()
+        self.ca.forget()
+        self.failureResultOf(self.later(url), AcmeOrderLost)
+        self.assertEqual(self.asked("/new-order"), 0)
+
+    def test_other_names(self) -> None:
+        """An order for other names than the store says is not touched."""
+        self.failureResultOf(self.later(self.placed(("a.example",))), AcmeMisbehaved)
+
+    def test_url_of_others(self) -> None:
+        """Only the CA itself is asked for the order."""
+        self.failureResultOf(self.later("https://evil.example/order/1"), AcmeMisbehaved)
+
+
+class FindTests(OrderCase):
+    """`find_order`, for an order whose URL was lost with the answer."""
+
+    def found(self, names=NAMES, **options) -> str | None:
+        finding = self.ca.client().find_order(names, Deadline(self.ca.clock, 60), **options)
+        order = self.successResultOf(self.ca.run(Deferred.fromCoroutine(finding)))
+        return None if order is None else order.url
+
+    def test_newest_untouched(self) -> None:
+        """The newest order for just these names, wherever in the list; not one that is done or is known."""
+        self.assertIsNone(self.found())
+        self.successResultOf(self.completing(self.placed()))
+        self.assertIsNone(self.found())
+        first, second = self.placed(), self.placed()
+        for n in range(5):
+            self.placed((*NAMES, f"a{n}.example"))
+        self.assertEqual(self.found(), second)
+        self.assertEqual(self.found(tuple(reversed(NAMES)), besides={second}), first)
+        self.assertIsNone(self.found(NAMES[:2]))
+
+    def test_no_list(self) -> None:
+        """Where the CA keeps no list, or has lost it, nothing is found."""
+        self.placed()
+        self.spoil("/orders/", lambda _: problem_reply("malformed", 404))
+        self.assertIsNone(self.found())
+        self.ca.settings = CASettings(bad_nonce_rate=0, lists_orders=False)
+        self.ca.forget()
+        self.placed()
+        self.assertIsNone(self.found())
+
+    def test_endless_list(self) -> None:
+        """A list that never ends is not followed for ever."""
+        self.placed(("a.example",))
+        account = self.client.account_url.rpartition("/")[2]
+        link = f'<https://ca.example/orders/{account}>;rel="next"'
+        self.spoil("/orders/", lambda reply: replace(reply, headers={**reply.headers, "Link": link}))
+        self.assertIsNone(self.found())
+        self.assertLess(len(self.ca.requests), 2000)
