@@ -1,0 +1,15 @@
+"""When certificates are to be renewed: the CA's word (ARI), and what many of them at once mean for the limits.
+
+<https://www.rfc-editor.org/rfc/rfc9773>
+
+In reading order:
+
+* `plan`: the moment for one certificate, and how long many take (pure)
+* `turns`: when each of a crowd may come back (pure)
+* `windows`: asks the CAs for the windows of what is in the store, at their pace, and says what is due
+"""
+
+from nodetrust.issue.renewal.plan import Estimate, estimate, is_due, renewal_time
+from nodetrust.issue.renewal.turns import Turns
+
+__all__ = ["Estimate", "Turns", "estimate", "is_due", "renewal_time"]
