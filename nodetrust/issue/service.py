@@ -17,9 +17,13 @@ from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.libp2p.pubsub import PubSub
 from nodetrust.messages import ISSUE_INFO_PROTOCOL, ISSUE_PROTOCOL, MAX_ISSUE_REQUEST_BYTES
 from nodetrust.service import RoleService, listen_all, open_host
+from nodetrust.store import Store
 
 REQUEST_SECONDS = 30.0
 """How long a peer may take to send its request."""
+
+STORE_FILE = "store.sqlite"
+"""In the state folder, where no other database is configured."""
 
 
 class IssueService(RoleService):
@@ -32,6 +36,7 @@ class IssueService(RoleService):
         super().__init__(reactor)
         self.settings = settings
         self.host: Host | None = None
+        self.store: Store | None = None
         self.orders: Orders | None = None
         self._pubsub: PubSub | None = None
 
@@ -42,7 +47,8 @@ class IssueService(RoleService):
         await listen_all(host, settings, self.log, "nodetrust-issue")
         self._pubsub = start_pubsub(host, self.reactor)
         relay(self._pubsub)
-        self.orders = await Orders.open(self.reactor, settings, DnsServers(host, settings.dns_servers))
+        self.store = store = await Store.open(self.reactor, store_url(settings))
+        self.orders = await Orders.open(self.reactor, settings, DnsServers(host, settings.dns_servers), store)
         protocol = IssueProtocol(self.reactor, policy_of(settings, host.peer_id), settings.proof_servers, self.orders)
         host.handle_messages(ISSUE_INFO_PROTOCOL, protocol.inform, MAX_ISSUE_REQUEST_BYTES, REQUEST_SECONDS)
         host.handle_messages(ISSUE_PROTOCOL, protocol.issue, MAX_ISSUE_REQUEST_BYTES, REQUEST_SECONDS)
@@ -57,6 +63,13 @@ class IssueService(RoleService):
             await self.host.stop()
         if self.orders is not None:
             await self.orders.close()
+        if self.store is not None:
+            await self.store.close()
+
+
+def store_url(settings: IssueSettings) -> str:
+    """The database that the settings name, or the file in the state folder."""
+    return settings.store or f"sqlite:///{(settings.state / STORE_FILE).absolute()}"
 
 
 def policy_of(settings: IssueSettings, issuer: PeerId) -> Policy:

@@ -17,7 +17,7 @@ from nodetrust.acme import AcmeClient, AcmeError, AcmeRateLimited, IssuedCertifi
 from nodetrust.acme import obtain as obtain_from_ca
 from nodetrust.certificates import CertificateKey, Chain, key_to_pem, make_csr, make_key, public_key_der
 from nodetrust.errors import NodetrustError
-from nodetrust.issue.account import keep_account_url, open_client
+from nodetrust.issue.authorities.account import keep_account_url, open_client
 from nodetrust.issue.decide import Order
 from nodetrust.issue.dns01 import DnsServers
 from nodetrust.issue.errors import Refusal, Unavailable
@@ -35,9 +35,6 @@ STOPPING = "the issue server is stopping: come back later"
 
 GIVE_UP_SECONDS = 1.0
 """What a stop gives the DNS servers to forget the challenges of open orders; they forget them by themselves later."""
-
-STORE_FILE = "store.sqlite"
-"""In the state folder, where no other database is configured."""
 
 _Same = tuple[bytes, tuple[str, ...], int, bytes]
 """What makes two orders the same: peer, names, algorithm and, if the peer sent a CSR, its key."""
@@ -59,18 +56,12 @@ class Orders:
         self._open: dict[_Same, _OpenOrder] = {}
 
     @classmethod
-    async def open(cls, reactor: Any, settings: IssueSettings, dns: DnsServers) -> Orders:
-        """Open the store and the account. Raises `NodetrustError`; then nothing is left open."""
-        url = settings.store or f"sqlite:///{(settings.state / STORE_FILE).absolute()}"
-        store = await Store.open(reactor, url)
+    async def open(cls, reactor: Any, settings: IssueSettings, dns: DnsServers, store: Store) -> Orders:
+        """Open the account. Raises `NodetrustError`."""
         try:
             return cls(reactor, settings, dns, store, await open_client(reactor, settings, store))
         except AcmeError as error:
-            await store.close()
             raise SettingsError(f"acme_directory: {error}") from error
-        except (NodetrustError, CancelledError):
-            await store.close()
-            raise
 
     async def give_up(self) -> None:
         """Take no orders any more and cancel the open ones; returns when their challenges are withdrawn, or soon."""
@@ -82,9 +73,8 @@ class Orders:
             await gatherResults(ended).addTimeout(GIVE_UP_SECONDS, self._reactor)
 
     async def close(self) -> None:
-        """After `give_up`: close the store and the connections to the CA."""
+        """After `give_up`: close the connections to the CA."""
         await self._ca.close()
-        await self._store.close()
 
     async def fulfil(self, order: Order) -> IssueResponse:
         """The response with the certificate; raises `Refusal`, or another `NodetrustError` of the store."""

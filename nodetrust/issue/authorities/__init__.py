@@ -1,0 +1,1 @@
+"""The CAs, in order of preference."""
