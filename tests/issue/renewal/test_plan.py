@@ -106,7 +106,7 @@ class EstimateTests(SynchronousTestCase):
         used_up = {self.ORDERS.key: 1e9 + self.ORDERS.period_seconds}
         self.assertEqual(round(estimate(10_000, [self.ORDERS], 1e9, used_up).seconds / 3600), 100)
 
-    @given(st.integers(1, 300), st.integers(1, 50), st.floats(3600, 7 * 86400), st.floats(0, 2))
+    @given(st.integers(1, 300), st.integers(1, 50), st.floats(3600, 7 * 86400), st.floats(0, 1))
     def test_is_what_the_buckets_do(self, due: int, amount: int, period: float, used: float) -> None:
         """To the second, as far as the buckets' own rounding goes."""
         limit = Limit("ca/x", amount, period)
