@@ -6,7 +6,8 @@ In reading order:
 * `keys`: which key algorithms there are, which one is taken, and what is read from a CSR (pure)
 * `decide`: from a request to the order that it entitles to, or a refusal (pure)
 * `nonces`: the nonces of `IssueInfo`, each good for one request (pure)
-* `dns01`: tells the DNS servers which challenges to answer
+* `quota`: what an order draws from the CA's limits and from the operator's, and what it gets back (pure)
+* `challenges/`: tells the DNS servers which challenges to answer, also one that was down meanwhile
 * `account`: our account at the CA
 * `orders`: from an order to a certificate: store, CA, and one order for two identical requests
 * `protocol`: the libp2p protocols `/p2p/nodetrust/issue/info/1.0.0` and `/p2p/nodetrust/issue/1.0.0`
