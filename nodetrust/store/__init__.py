@@ -1,13 +1,35 @@
-"""What must outlive a restart: ACME accounts and issued certificates, in SQLite or a database server.
+"""What must outlive a restart, in SQLite or a database server that several issue servers share.
 
-SQLAlchemy Core, off the reactor's thread. <https://docs.sqlalchemy.org/en/20/core/>
+Accounts at the CAs, certificates, orders and whose they are, quotas, used proofs, troubles with CAs. SQLAlchemy Core,
+off the reactor's thread. <https://docs.sqlalchemy.org/en/20/core/>
 
-Read in this order: `errors`, `values`, `schema` (the tables), `rows` (values ⇄ rows, pure), `engine` (how a database is
-opened), `store`.
+Read in this order: `values`, `errors`, `schema` (the tables), `rows` (values ⇄ rows, pure), `engine` (how a database is
+opened), `lane` (threads with bounds), `database` (questions and changes), `tables` (what the next ones share), a file
+for each concern: `accounts`, `certificates`, `quotas`, `servers`, `orders`, `proofs`, `troubles`; `store`.
 """
 
-from nodetrust.store.errors import StoreError
+from nodetrust.store.errors import OrderIsOpen, OrderTaken, StoreError
+from nodetrust.store.servers import SERVER_SECONDS
 from nodetrust.store.store import Store
-from nodetrust.store.values import StoredAccount, StoredCertificate
+from nodetrust.store.values import (
+    Cleared,
+    OrderRequest,
+    StoredAccount,
+    StoredCertificate,
+    StoredOrder,
+    StoredTrouble,
+)
 
-__all__ = ["Store", "StoreError", "StoredAccount", "StoredCertificate"]
+__all__ = [
+    "SERVER_SECONDS",
+    "Cleared",
+    "OrderIsOpen",
+    "OrderRequest",
+    "OrderTaken",
+    "Store",
+    "StoreError",
+    "StoredAccount",
+    "StoredCertificate",
+    "StoredOrder",
+    "StoredTrouble",
+]

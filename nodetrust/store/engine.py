@@ -2,24 +2,29 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, func, insert, make_url, select
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 
 from nodetrust.store.errors import StoreError
-from nodetrust.store.schema import SCHEMA_VERSION, metadata, schema_version
+from nodetrust.store.schema import metadata
+
+BUSY_SECONDS = 5
+"""How long one process waits while another one writes to the same SQLite file."""
 
 _PRAGMAS = (
+    # First of all, because the next one may meet another process.
+    f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}",
     "PRAGMA journal_mode = WAL",
     # With WAL only FULL syncs each commit: what we have acknowledged survives a power cut, not only kill -9.
     "PRAGMA synchronous = FULL",
-    "PRAGMA busy_timeout = 5000",
 )
 
-_TABLES_LOCK = 0x6E6F646574727573  # any number that nobody else's locks have: "nodetrus"
+_READS = "nodetrust_reads"  # an execution option: no transaction is begun
 
 
 def parse_url(text: str) -> URL:
@@ -33,46 +38,65 @@ def parse_url(text: str) -> URL:
 def open_engine(url: URL) -> Engine:
     """An engine whose tables exist and are of our version."""
     try:
-        if url.get_backend_name() != "sqlite":
-            return _prepared(create_engine(url, pool_pre_ping=True))
-        return _prepared(_sqlite(url))
+        engine = _sqlite(url) if url.get_backend_name() == "sqlite" else _server(url)
     except (NoSuchModuleError, ImportError) as error:
         raise StoreError(f"the driver for {url.drivername} is not installed: {error}") from error
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+    return engine
+
+
+def reading(engine: Engine) -> Engine:
+    """The same engine for single SELECTs, which need no transaction."""
+    if engine.dialect.name == "sqlite":
+        return engine.execution_options(**{_READS: True})
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def is_memory(url: URL) -> bool:
+    """A database that lives no longer than its one connection."""
+    return url.database in (None, "", ":memory:")
+
+
+def _server(url: URL) -> Engine:
+    return create_engine(url, pool_pre_ping=True)
 
 
 def _sqlite(url: URL) -> Engine:
-    if url.database in (None, "", ":memory:"):
+    if is_memory(url):
         # One connection for all threads, for another one would be another database.
-        return create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
-    _make_private_file(Path(url.database))
-    engine = create_engine(url)
-    event.listen(engine, "connect", _set_pragmas)
+        engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
+    else:
+        _make_private_file(Path(str(url.database)))
+        engine = create_engine(url)
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
 def _make_private_file(path: Path) -> None:
-    """SQLite gives its -wal and -shm files the mode of the database, so it must be right before the first write."""
+    """SQLite gives its -wal and -shm files the mode of the database, so it must be right before the first write.
+
+    A file that is there is not opened: closing it would free the locks that SQLite has on it in this process.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    path.chmod(0o600)
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        path.chmod(0o600)
 
 
-def _set_pragmas(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+def _set_up_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    # Python's module would begin transactions by itself, and begin them as readers: two of those that want to write
+    # cannot both go on.
+    driver: Any = connection
+    driver.isolation_level = None
     cursor = connection.cursor()
     for pragma in _PRAGMAS:
         cursor.execute(pragma)
     cursor.close()
 
 
-def _prepared(engine: Engine) -> Engine:
-    with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            # Several servers may start at the same moment: one makes the tables, the others wait for it.
-            connection.execute(select(func.pg_advisory_xact_lock(_TABLES_LOCK)))
-        metadata.create_all(connection)
-        found = connection.execute(select(schema_version.c.version)).scalar()
-        if found is None:
-            connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
-        elif found != SCHEMA_VERSION:
-            raise StoreError(f"the store has schema version {found}; this nodetrust knows version {SCHEMA_VERSION}")
-    return engine
+def _begin_sqlite(connection: Connection) -> None:
+    if not connection.get_execution_options().get(_READS):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

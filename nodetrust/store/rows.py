@@ -1,10 +1,11 @@
 """Values ⇄ rows. Pure."""
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from nodetrust.store.values import StoredAccount, StoredCertificate
+from nodetrust.store.values import OrderRequest, StoredAccount, StoredCertificate, StoredOrder, StoredTrouble
 
 Row = Mapping[str, Any]
 
@@ -15,16 +16,17 @@ def account_to_row(account: StoredAccount) -> dict[str, object]:
         "directory_url": account.directory_url,
         "key_pem": account.key_pem,
         "account_url": account.account_url,
+        "next_key_pem": account.next_key_pem,
     }
 
 
 def account_from_row(row: Row) -> StoredAccount:
     """The opposite of `account_to_row`."""
-    return StoredAccount(row["directory_url"], bytes(row["key_pem"]), row["account_url"])
+    return StoredAccount(row["directory_url"], bytes(row["key_pem"]), row["account_url"], _bytes(row["next_key_pem"]))
 
 
 def certificate_to_row(certificate: StoredCertificate) -> dict[str, object]:
-    """The columns of `certificates`, but for `id`."""
+    """The columns of `certificates`, but for `id` and `is_newest`."""
     return {
         "peer_id": certificate.peer_id,
         "names": names_to_column(certificate.names),
@@ -35,22 +37,81 @@ def certificate_to_row(certificate: StoredCertificate) -> dict[str, object]:
         "not_before": seconds_of(certificate.not_before),
         "not_after": seconds_of(certificate.not_after),
         "from_csr": certificate.from_csr,
+        "directory_url": certificate.directory_url,
+        "renew_at": None if certificate.renew_at is None else seconds_of(certificate.renew_at),
+        "ari_checked_at": 0 if certificate.ari_checked_at is None else seconds_of(certificate.ari_checked_at),
     }
 
 
 def certificate_from_row(row: Row) -> StoredCertificate:
     """The opposite of `certificate_to_row`."""
     return StoredCertificate(
-        bytes(row["peer_id"]),
-        tuple(row["names"].split(" ")),
-        bytes(row["public_key_sha256"]),
-        row["crypto"],
-        bytes(row["certificate_pem"]),
-        bytes(row["issuers_pem"]),
-        datetime.fromtimestamp(row["not_before"], UTC),
-        datetime.fromtimestamp(row["not_after"], UTC),
-        bool(row["from_csr"]),
+        peer_id=bytes(row["peer_id"]),
+        names=tuple(row["names"].split(" ")),
+        public_key_sha256=bytes(row["public_key_sha256"]),
+        crypto=row["crypto"],
+        certificate_pem=bytes(row["certificate_pem"]),
+        issuers_pem=bytes(row["issuers_pem"]),
+        not_before=time_of(row["not_before"]),
+        not_after=time_of(row["not_after"]),
+        from_csr=bool(row["from_csr"]),
+        directory_url=row["directory_url"],
+        renew_at=None if row["renew_at"] is None else time_of(row["renew_at"]),
+        ari_checked_at=time_of(row["ari_checked_at"]) if row["ari_checked_at"] else None,
+        id=row["id"],
     )
+
+
+def request_to_row(request: OrderRequest) -> dict[str, object]:
+    """The columns of `orders` that say what is ordered."""
+    return {
+        "same": request.same,
+        "peer_id": request.peer_id,
+        "names": " ".join(request.names),
+        "crypto": request.crypto,
+        "csr_der": request.csr_der,
+    }
+
+
+def order_from_row(row: Row) -> StoredOrder:
+    """An order, from all columns of `orders`."""
+    return StoredOrder(
+        id=row["id"],
+        request=OrderRequest(
+            bytes(row["same"]),
+            bytes(row["peer_id"]),
+            tuple(row["names"].split(" ")),
+            row["crypto"],
+            _bytes(row["csr_der"]),
+        ),
+        directory_url=row["directory_url"],
+        order_url=row["order_url"],
+        placing=bool(row["placing"]),
+        records=tuple((name, value) for name, value in json.loads(row["records"])),
+        opened_at=time_of(row["opened_at"]),
+        settled=bool(row["settled"]),
+        replaces=row["replaces"],
+    )
+
+
+def records_to_column(records: Iterable[tuple[str, str]]) -> str:
+    """The TXT records of an order as JSON."""
+    return json.dumps([list(record) for record in records])
+
+
+def trouble_to_row(trouble: StoredTrouble) -> dict[str, object]:
+    """The columns of `troubles`."""
+    return {
+        "directory_url": trouble.directory_url,
+        "failures": trouble.failures,
+        "until": seconds_of(trouble.until),
+        "reason": trouble.reason,
+    }
+
+
+def trouble_from_row(row: Row) -> StoredTrouble:
+    """The opposite of `trouble_to_row`."""
+    return StoredTrouble(row["directory_url"], row["failures"], time_of(row["until"]), row["reason"])
 
 
 def names_to_column(names: Iterable[str]) -> str:
@@ -61,3 +122,12 @@ def names_to_column(names: Iterable[str]) -> str:
 def seconds_of(time: datetime) -> int:
     """Whole seconds since 1970 of an aware time."""
     return int(time.timestamp())
+
+
+def time_of(seconds: int) -> datetime:
+    """The opposite of `seconds_of`."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _bytes(column: bytes | memoryview | None) -> bytes | None:
+    return None if column is None else bytes(column)

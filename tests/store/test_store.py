@@ -50,8 +50,8 @@ class FileStoreTests(StoreContract, TestCase):
     async def test_every_commit_is_synced(self) -> None:
         """The connection runs with WAL and synchronous=FULL (2)."""
         store = await self.opened()
-        synchronous = await store._in_transaction(lambda c: c.execute(text("PRAGMA synchronous")).scalar())
-        journal = await store._in_transaction(lambda c: c.execute(text("PRAGMA journal_mode")).scalar())
+        synchronous = await store._database.read(lambda c: c.execute(text("PRAGMA synchronous")).scalar())
+        journal = await store._database.read(lambda c: c.execute(text("PRAGMA journal_mode")).scalar())
         self.assertEqual((synchronous, journal), (2, "wal"))
 
     async def test_newer_schema(self) -> None:

@@ -1,0 +1,23 @@
+"""Our accounts at the CAs."""
+
+from sqlalchemy import select
+
+from nodetrust.store import rows
+from nodetrust.store.schema import accounts
+from nodetrust.store.tables import Tables, first, put
+from nodetrust.store.values import StoredAccount
+
+
+class Accounts(Tables):
+    """One account a CA."""
+
+    async def account(self, directory_url: str) -> StoredAccount | None:
+        """Our account at this CA."""
+        query = select(accounts).where(accounts.c.directory_url == directory_url)
+        found = await self._database.read(lambda connection: first(connection, query))
+        return None if found is None else rows.account_from_row(found)
+
+    async def save_account(self, account: StoredAccount) -> None:
+        """Keep an account, in place of the one that was known for this CA."""
+        row = rows.account_to_row(account)
+        await self._database.write(lambda connection: put(connection, accounts, [row]))

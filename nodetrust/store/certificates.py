@@ -1,0 +1,108 @@
+"""Certificates that peers were given."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+
+from nodetrust.store import rows
+from nodetrust.store.schema import certificates
+from nodetrust.store.tables import Tables, every, first
+from nodetrust.store.values import StoredCertificate
+
+
+class Certificates(Tables):
+    """Several a peer, until they have ended."""
+
+    async def save_certificate(self, certificate: StoredCertificate) -> None:
+        """Keep a certificate beside those that are there."""
+        await self._database.write(lambda connection: add_certificate(connection, certificate))
+
+    async def newest_certificate(
+        self, peer_id: bytes, names: Iterable[str], public_key_sha256: bytes, valid_until: datetime
+    ) -> StoredCertificate | None:
+        """This peer's certificate for exactly these names and this key that ends last, and after `valid_until`."""
+        return await self._newest(
+            certificates.c.peer_id == peer_id,
+            certificates.c.public_key_sha256 == public_key_sha256,
+            certificates.c.names == rows.names_to_column(names),
+            certificates.c.not_after > rows.seconds_of(valid_until),
+        )
+
+    async def newest_for_names(self, peer_id: bytes, names: Iterable[str]) -> StoredCertificate | None:
+        """This peer's certificate for exactly these names that ends last, whatever its key: what a renewal replaces."""
+        return await self._newest(
+            certificates.c.peer_id == peer_id, certificates.c.names == rows.names_to_column(names)
+        )
+
+    async def newest_of_peer(self, peer_id: bytes) -> StoredCertificate | None:
+        """This peer's certificate that ends last."""
+        return await self._newest(certificates.c.peer_id == peer_id)
+
+    async def certificates_to_check(self, checked_before: datetime, most: int) -> list[StoredCertificate]:
+        """Certificates whose renewal the CA was not asked about since then, those that waited longest first.
+
+        Without those that had ended by then, and those that a later one for the same peer, names and algorithm has
+        replaced already.
+        """
+        query = (
+            select(certificates)
+            .where(certificates.c.is_newest)
+            .where(certificates.c.ari_checked_at < rows.seconds_of(checked_before))
+            .where(certificates.c.not_after > rows.seconds_of(checked_before))
+            .order_by(certificates.c.ari_checked_at, certificates.c.id)
+            .limit(most)
+        )
+        found = await self._database.read(lambda connection: every(connection, query))
+        return [rows.certificate_from_row(row) for row in found]
+
+    async def save_renewal(self, id: int, renew_at: datetime | None, checked_at: datetime) -> None:
+        """What the CA said about the renewal of the certificate with this `StoredCertificate.id`, and when."""
+        statement = (
+            update(certificates)
+            .where(certificates.c.id == id)
+            .values(
+                renew_at=None if renew_at is None else rows.seconds_of(renew_at),
+                ari_checked_at=rows.seconds_of(checked_at),
+            )
+        )
+        await self._database.write(lambda connection: connection.execute(statement))
+
+    async def forget_certificates(self, ended_before: datetime) -> int:
+        """Delete the certificates that ended before this time; how many they were."""
+        statement = delete(certificates).where(certificates.c.not_after < rows.seconds_of(ended_before))
+        return await self._database.write(lambda connection: connection.execute(statement).rowcount)
+
+    async def _newest(self, *conditions: ColumnElement[bool]) -> StoredCertificate | None:
+        query = (
+            select(certificates)
+            .where(*conditions)
+            .order_by(certificates.c.not_after.desc(), certificates.c.id.desc())
+            .limit(1)
+        )
+        found = await self._database.read(lambda connection: first(connection, query))
+        return None if found is None else rows.certificate_from_row(found)
+
+
+def add_certificate(connection: Connection, certificate: StoredCertificate) -> None:
+    """Insert it if it is not there already, and mark those that it replaces."""
+    row = rows.certificate_to_row(certificate)
+    same_key = (
+        certificates.c.peer_id == row["peer_id"],
+        certificates.c.public_key_sha256 == row["public_key_sha256"],
+        certificates.c.certificate_pem == row["certificate_pem"],
+        certificates.c.not_after == row["not_after"],
+    )
+    if first(connection, select(certificates.c.id).where(*same_key)) is not None:
+        return
+    replaces: tuple[Any, ...] = (
+        certificates.c.peer_id == row["peer_id"],
+        certificates.c.names == row["names"],
+        certificates.c.crypto == row["crypto"],
+    )
+    later = select(certificates.c.id).where(*replaces).where(certificates.c.not_after > row["not_after"])
+    is_newest = first(connection, later) is None
+    if is_newest:
+        connection.execute(update(certificates).where(*replaces).values(is_newest=False))
+    connection.execute(insert(certificates).values(**row, is_newest=is_newest))

@@ -1,0 +1,73 @@
+"""The issue servers that share the store, and which of them live.
+
+A server is known by its peer ID, and each of its processes by an epoch: random octets that it makes when it starts. It
+is dead when its last beat is `SERVER_SECONDS` away, in either direction: the clocks of servers that share a store must
+agree to a part of that, and a clock that jumped makes nobody immortal.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, select
+
+from nodetrust.store.schema import servers
+from nodetrust.store.tables import Tables, alone, first, put
+
+SERVER_SECONDS = 30.0
+
+CLOCK_JUMP_SECONDS = 3600.0
+"""From one beat to the next; a server that was down for so long begins anew, too."""
+
+STEADY_SECONDS = 86400.0
+"""A clock that has gone on without a jump for so long is believed to say what is over, and may be deleted."""
+
+
+class Servers(Tables):
+    """One process a peer ID."""
+
+    async def enter(self, server: bytes, epoch: bytes, now: datetime) -> None:
+        """This process is now the one with this peer ID; orders of older ones of it can be taken up at once."""
+
+        def change(connection: Connection) -> None:
+            alone(connection)
+            _save_beat(connection, server, epoch, now)
+
+        await self._database.write(change)
+
+    async def beat(self, server: bytes, epoch: bytes, now: datetime) -> bool:
+        """This process lives. False: another one took our identity, so that we must not order any more."""
+
+        def change(connection: Connection) -> bool:
+            alone(connection)
+            found = first(connection, select(servers.c.epoch).where(servers.c.peer_id == server))
+            if found is not None and bytes(found["epoch"]) != epoch:
+                return False
+            _save_beat(connection, server, epoch, now)
+            return True
+
+        return await self._database.write(change)
+
+
+def is_living(now: datetime) -> ColumnElement[bool]:
+    """The condition on `servers` for those that live."""
+    seconds = now.timestamp()
+    return servers.c.beat_at.between(seconds - SERVER_SECONDS, seconds + SERVER_SECONDS)
+
+
+def is_steady(connection: Connection, now: datetime) -> bool:
+    """Whether a server that lives by this clock has seen it go on without a jump for long enough."""
+    since = now.timestamp() - STEADY_SECONDS
+    query = select(servers.c.epoch).where(is_living(now)).where(servers.c.steady_since <= since)
+    return first(connection, query) is not None
+
+
+def _save_beat(connection: Connection, server: bytes, epoch: bytes, now: datetime) -> None:
+    seconds = now.timestamp()
+    found = first(connection, select(servers).where(servers.c.peer_id == server))
+    jumped = found is None or abs(seconds - found["beat_at"]) > CLOCK_JUMP_SECONDS
+    row = {
+        "peer_id": server,
+        "epoch": epoch,
+        "beat_at": seconds,
+        "steady_since": seconds if jumped or found is None else found["steady_since"],
+    }
+    put(connection, servers, [row])
