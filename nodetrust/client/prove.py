@@ -15,6 +15,7 @@ from nodetrust.errors import NodetrustError
 from nodetrust.libp2p.connection import Connection
 from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.host import Host
+from nodetrust.libp2p.keys import PublicKey
 from nodetrust.libp2p.message_stream import MessageStream
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
@@ -44,6 +45,9 @@ PROOF_SECONDS = 15.0
 
 MAX_PROOF_SERVERS = 16
 """Of an issue info; more are not asked. Each gives two proofs at most, and an issue server takes 32."""
+
+MAX_KEYS = 16
+"""Of one proof server; more are not tried."""
 
 MAX_TEXT_CHARACTERS = 500
 """Of what a server says to people."""
@@ -96,7 +100,7 @@ async def prove(
     comes from, and an old connection may come from an old address. Raises `ObtainError`.
     """
     issuer_id = peer_of(issuer)
-    info = await _ask_info(host, issuer, issuer_id)
+    info = await ask_info(host, issuer)
     progress(f"the issue server gives names in {info.domain} and trusts {len(info.proofs)} proof server(s)")
     found = await _gather(host, clock, info, _Purpose(issuer_id, info.nonce))
     addresses = sorted({address for _, proof in found for address in proof.addresses}, key=str)
@@ -105,7 +109,9 @@ async def prove(
     return Proofs(info.domain, frozenset(info.cryptos), wrappers, tuple(addresses))
 
 
-async def _ask_info(host: Host, issuer: Sequence[Multiaddr], issuer_id: PeerId) -> IssueInfo:
+async def ask_info(host: Host, issuer: Sequence[Multiaddr]) -> IssueInfo:
+    """What the issue server at `issuer`, which carries /p2p, says to this peer. Raises `ObtainError`."""
+    issuer_id = peer_of(issuer)
     try:
         await host.connect(issuer, issuer_id)
         stream = await host.open_messages(issuer_id, [ISSUE_INFO_PROTOCOL], MAX_ISSUE_INFO_BYTES, INFO_SECONDS)
@@ -192,13 +198,21 @@ async def _ask_proof(
         raise NoProofs(readable(response.message) or f"error {error_name(response.error)}")
     proven = check_proof(
         response.proof,
-        trusted={server_id: connection.remote_key},
+        trusted=_keys_of(server, connection),
         peer_id=host.peer_id,
         now_ms=int(clock.seconds() * 1000),
         issuer=purpose.issuer,
         nonces=[purpose.nonce],
     )
     return response.proof, proven
+
+
+def _keys_of(server: ProofServer, connection: Connection) -> dict[PeerId, PublicKey]:
+    """What the server may sign with: the keys that the issue server trusts it with, or else the server's own."""
+    if not server.keys:
+        return {connection.remote_peer: connection.remote_key}
+    ids = [PeerId(key) for key in list(server.keys)[:MAX_KEYS]]
+    return {key_id: key for key_id in ids if (key := PublicKey.from_peer_id(key_id)) is not None}
 
 
 async def _read_proof(connection: Connection, clock: IReactorTime, purpose: _Purpose) -> ProofResponse:
