@@ -3,9 +3,10 @@
 Accounts at the CAs, certificates, orders and whose they are, quotas, used proofs, troubles with CAs. SQLAlchemy Core,
 off the reactor's thread. <https://docs.sqlalchemy.org/en/20/core/>
 
-Read in this order: `values`, `errors`, `schema` (the tables), `rows` (values ⇄ rows, pure), `engine` (how a database is
-opened), `lane` (threads with bounds), `database` (questions and changes), `tables` (what the next ones share), a file
-for each concern: `accounts`, `certificates`, `quotas`, `servers`, `orders`, `proofs`, `troubles`; `store`.
+Read in this order: `values`, `errors`, `schema` (the tables), `rows` (values ⇄ rows, pure), `migrate` and `migrations`
+(how the tables became what they are), `engine` (how a database is opened), `lane` (threads with bounds), `database`
+(questions and changes), `tables` (what the next ones share), a file for each concern: `accounts`, `certificates`,
+`quotas`, `servers`, `orders`, `proofs`, `troubles`; and `store`.
 """
 
 from nodetrust.store.errors import OrderIsOpen, OrderTaken, StoreError

@@ -11,7 +11,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 
 from nodetrust.store.errors import StoreError
-from nodetrust.store.schema import metadata
+from nodetrust.store.migrate import migrate
 
 BUSY_SECONDS = 5
 """How long one process waits while another one writes to the same SQLite file."""
@@ -41,8 +41,7 @@ def open_engine(url: URL) -> Engine:
         engine = _sqlite(url) if url.get_backend_name() == "sqlite" else _server(url)
     except (NoSuchModuleError, ImportError) as error:
         raise StoreError(f"the driver for {url.drivername} is not installed: {error}") from error
-    with engine.begin() as connection:
-        metadata.create_all(connection)
+    migrate(engine)
     return engine
 
 

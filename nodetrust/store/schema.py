@@ -1,4 +1,4 @@
-"""The tables as they are now. A change here comes with a new step in `migrations`, and with `SCHEMA`."""
+"""The tables as they are now. A change here comes with a new step in `migrations`, and in `migrate.STEPS`."""
 
 from sqlalchemy import (
     BigInteger,
@@ -15,6 +15,9 @@ from sqlalchemy import (
 )
 
 metadata = MetaData()
+
+# For a nodetrust from before there were steps, which leaves a store alone that has another number than 1 here.
+schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
 
 accounts = Table(
     "accounts",

@@ -59,7 +59,7 @@ class FileStoreTests(StoreContract, TestCase):
         await (await self.opened()).close()
         engine = create_engine(self.url)
         with engine.begin() as connection:
-            connection.execute(text("UPDATE schema_version SET version = 99"))
+            connection.execute(text("UPDATE alembic_version SET version_num = 99"))
         engine.dispose()
         with self.assertRaisesRegex(StoreError, "99"):
             await Store.open(reactor, self.url)
