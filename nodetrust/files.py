@@ -7,6 +7,19 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
+
+Stamp: TypeAlias = tuple[int, int, int] | None
+"""Time of the last change, size and inode; None for a file that is not there."""
+
+
+def stamp(path: Path) -> Stamp:
+    """What differs when a file or folder has changed."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def replace_file(path: Path, content: bytes, mode: int = 0o600) -> None:

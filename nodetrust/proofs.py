@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import hmac
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import TypeAlias
@@ -32,18 +32,18 @@ MAX_NONCE_BYTES = 64
 class Reason(enum.Enum):
     """Why a proof is refused; the value is what a person reads."""
 
-    NOT_SIGNED_BY_TRUSTED = "it is not signed by a trusted proof server"
     MALFORMED = "it is not a proof"
     OTHER_PEER = "it was made for another peer"
     OTHER_ISSUER = "it was made for another issue server"
     NO_NONCE = "it has no nonce"
     UNKNOWN_NONCE = "its nonce is unknown, used or too old"
-    EXPIRED = "it is too old"
-    FROM_THE_FUTURE = "it is from the future"
     NO_ADDRESSES = "it has no addresses"
     TOO_MANY_ADDRESSES = "it has too many addresses"
     MALFORMED_ADDRESS = "it has an address that is none"
     IPV4_MAPPED = "it has an IPv4-mapped IPv6 address"
+    NOT_SIGNED_BY_TRUSTED = "it is not signed by a trusted proof server"
+    EXPIRED = "it is too old"
+    FROM_THE_FUTURE = "it is from the future"
 
 
 class InvalidProof(NodetrustError):
@@ -54,12 +54,27 @@ class InvalidProof(NodetrustError):
         self.reason = reason
 
 
+class OutOfTime(InvalidProof):
+    """A proof that is good but for its time: `ahead_ms` of the clock here, negative if behind, `signer` dated it."""
+
+    def __init__(self, signer: PeerId, ahead_ms: int, nonce: bytes | None) -> None:
+        reason = Reason.EXPIRED if ahead_ms < 0 else Reason.FROM_THE_FUTURE
+        side = "behind" if ahead_ms < 0 else "ahead of"
+        super().__init__(reason, f"{signer} dated it {abs(ahead_ms) / 1000:.0f} seconds {side} the clock here")
+        self.signer = signer
+        self.ahead_ms = ahead_ms
+        self.nonce = nonce
+
+
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """What a valid proof says: the addresses, each once, who said it, and the nonce that it used up."""
+    """What a valid proof says: the addresses, each once, and when; the key that signed it, and the nonce it used up."""
 
     addresses: tuple[IPAddress, ...]
+    made_ms: int
+    """By the clock of the proof server, in milliseconds since the epoch."""
     signer: PeerId
+    """The key's ID, which need not be the proof server's own."""
     nonce: bytes | None
 
 
@@ -93,17 +108,17 @@ def check_proof(
     peer_id: PeerId,
     now_ms: int,
     issuer: PeerId,
-    nonces: Collection[bytes] = (),
+    nonces: Container[bytes] = (),
     require_nonce: bool = False,
 ) -> Proven:
     """What *wrapper* proves to *issuer*, at *now_ms*, about *peer_id*, which must be the authenticated peer.
 
-    *trusted* are the proof servers, *nonces* those given to this peer and not used yet. A proof without issuer and
-    nonce (2018) is good unless *require_nonce*. Whether the addresses are public is not asked here.
+    *trusted* are the keys of proof servers, by ID; *nonces* those given to this peer and not used yet. A proof without
+    issuer and nonce (2018) is good unless *require_nonce*. Whether the addresses are public is not asked here.
 
-    :raise InvalidProof: with the first reason, in the order of :class:`Reason`.
+    :raise InvalidProof: with the first reason, in the order of :class:`Reason`: a signature, which costs, is looked at
+        when nothing else is wrong; the time after it, because only a true proof says something about clocks.
     """
-    signer = _signer(wrapper, trusted)
     try:
         proof = parse(Proof, wrapper.proof)
     except InvalidMessage as error:
@@ -117,24 +132,19 @@ def check_proof(
         raise InvalidProof(Reason.NO_NONCE)
     if nonce is not None and nonce not in nonces:
         raise InvalidProof(Reason.UNKNOWN_NONCE)
-    _check_time(proof.timestamp, now_ms)
-    return Proven(_addresses(proof), signer, nonce)
+    addresses = _addresses(proof)
+    signer = _signer(wrapper, trusted)
+    if abs(proof.timestamp - now_ms) > VALID_MS:
+        raise OutOfTime(signer, proof.timestamp - now_ms, nonce)
+    return Proven(addresses, proof.timestamp, signer, nonce)
 
 
 def _signer(wrapper: ProofWrapper, trusted: Mapping[PeerId, PublicKey]) -> PeerId:
     """Who signed. A proof does not say so: every trusted key is tried."""
-    for peer_id, key in trusted.items():
+    for key_id, key in trusted.items():
         if key.verify(wrapper.signature, wrapper.proof):
-            return peer_id
+            return key_id
     raise InvalidProof(Reason.NOT_SIGNED_BY_TRUSTED)
-
-
-def _check_time(timestamp_ms: int, now_ms: int) -> None:
-    age_ms = now_ms - timestamp_ms
-    if age_ms > VALID_MS:
-        raise InvalidProof(Reason.EXPIRED, f"made {age_ms / 1000:.0f} seconds ago by the clock here")
-    if age_ms < -VALID_MS:
-        raise InvalidProof(Reason.FROM_THE_FUTURE, f"made {-age_ms / 1000:.0f} seconds ahead of the clock here")
 
 
 def _addresses(proof: Proof) -> tuple[IPAddress, ...]:

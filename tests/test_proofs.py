@@ -71,7 +71,7 @@ class ValidTests(SynchronousTestCase):
         wrapper = make_proof(SERVER, PEER, addresses, NOW, issuer=ISSUER.multihash, nonce=nonce)
         again = parse(ProofWrapper, wrapper.SerializeToString())
         proven = check(again, nonces={nonce} if nonce else (), require_nonce=nonce is not None)
-        self.assertEqual(proven, Proven(tuple(dict.fromkeys(addresses)), SERVER.peer_id, nonce))
+        self.assertEqual(proven, Proven(tuple(dict.fromkeys(addresses)), NOW, SERVER.peer_id, nonce))
 
     def test_bytes_as_they_arrived(self) -> None:
         """A proof that another encoder wrote in another order, with a field we do not know, is checked as it is."""
@@ -109,7 +109,7 @@ class RefusedTests(SynchronousTestCase):
             self.refuse(Reason.NOT_SIGNED_BY_TRUSTED, ProofWrapper(proof=wrapper.proof, signature=signature))
 
     def test_every_byte_counts(self) -> None:
-        """Any changed byte of the proof or its signature refuses it."""
+        """Any changed byte of the proof or its signature refuses it; where nothing else is wrong, as not signed."""
         wrapper = make_proof(SERVER, PEER, [V4, V6], NOW, issuer=ISSUER.multihash, nonce=b"n" * 16)
         for field in ("proof", "signature"):
             for position in range(len(getattr(wrapper, field))):
@@ -117,7 +117,12 @@ class RefusedTests(SynchronousTestCase):
                 changed[position] ^= 1
                 forged = ProofWrapper(proof=wrapper.proof, signature=wrapper.signature)
                 setattr(forged, field, bytes(changed))
-                self.refuse(Reason.NOT_SIGNED_BY_TRUSTED, forged, nonces={b"n" * 16})
+                error = self.assertRaises(InvalidProof, check, forged, nonces={b"n" * 16})
+                if field == "signature":
+                    self.assertIs(error.reason, Reason.NOT_SIGNED_BY_TRUSTED)
+        moved = wrapper.proof.replace(b"55.184.93.26", b"55.184.93.27")
+        forged = ProofWrapper(proof=moved, signature=wrapper.signature)
+        self.refuse(Reason.NOT_SIGNED_BY_TRUSTED, forged, nonces={b"n" * 16})
 
     def test_time(self) -> None:
         """One millisecond past five minutes is too old, or from the future."""

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from nodetrust.addresses import is_public
 from nodetrust.issue.errors import Refusal
 from nodetrust.issue.keys import CertificateRequest, common_cryptos, read_csr
-from nodetrust.libp2p.keys import PublicKey
+from nodetrust.issue.proven import Evidence, Terms, Visit, not_enough, weigh
+from nodetrust.issue.trust import Trust
 from nodetrust.libp2p.peer_id import PeerId
-from nodetrust.messages import E_INVALID_PROOF, E_NOT_AUTHORIZED, IssueRequest
+from nodetrust.messages import E_NOT_AUTHORIZED, IssueRequest
 from nodetrust.names import (
     InvalidName,
     IPAddress,
     NameChoice,
     certificate_names,
     check_certificate_name,
+    name_for_address,
     name_for_peer,
 )
-from nodetrust.proofs import InvalidProof, check_proof
-
-MAX_PROOFS = 32
-"""In one request: more proof servers than anybody runs; each costs a signature to check."""
 
 MAX_NAMES = 25
 """On one certificate: Let's Encrypt's limit for its short profiles."""
+
+DENIED = "this server gives you nothing: you, or an address of yours, is on its denylist"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +33,18 @@ class Policy:
 
     zone: str
     issuer: PeerId
-    proof_keys: Mapping[PeerId, PublicKey]
-    """Whose proofs are trusted."""
+    trust: Trust
+    """Whose proofs are trusted, and who is denied; the one part that changes while the server runs."""
     cryptos: Sequence[int]
     """Offered key algorithms, best first."""
     names: NameChoice
     allow_private: bool
     require_nonce: bool
+
+    @property
+    def terms(self) -> Terms:
+        """What is asked of proofs."""
+        return Terms(self.issuer, self.trust, self.allow_private, self.require_nonce)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,59 +63,45 @@ class Order:
     """The name of the peer, which `IssueResponse.cn` tells; the certificate has no CN."""
 
 
-def decide(
-    request: IssueRequest, peer: PeerId, nonces: frozenset[bytes], now_ms: int, policy: Policy
-) -> tuple[Order, frozenset[bytes]]:
-    """The order that `request`, from the authenticated `peer`, entitles to, and the nonces that it used up.
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The order, and what it rests on."""
 
-    `nonces` are those given to this peer and still open; `now_ms` is the time in milliseconds since the epoch. Raises
-    `Refusal`: one bad proof refuses the whole request.
-    """
-    addresses, used = _proven(request, peer, nonces, now_ms, policy)
-    allowed = certificate_names(peer, addresses, policy.zone, policy.names)
+    order: Order
+    evidence: Evidence
+
+
+def decide(request: IssueRequest, visit: Visit, policy: Policy) -> Decision:
+    """The order that a peer's `request` entitles it to. Raises `Refusal`, what is cheap to see first."""
+    peer = visit.peer
+    _check_denied(peer, () if visit.address is None else (visit.address,), policy)
+    evidence = weigh(request.proofs, visit, policy.terms)
+    _check_denied(peer, (*evidence.addresses, *evidence.too_few), policy)
     offered = common_cryptos(policy.cryptos, request.supportedCryptos)
     csr = read_csr(request.csr, offered) if request.csr else None
-    names = _ordered_names(allowed, csr)
+    names = _ordered_names(peer, evidence, csr, policy)
     crypto = offered[0] if csr is None else csr.crypto
-    proven = tuple(sorted(addresses, key=lambda ip: (ip.version, int(ip))))
-    return Order(peer, names, proven, crypto, csr, name_for_peer(peer, policy.zone)), used
+    proven = tuple(sorted(evidence.addresses, key=lambda ip: (ip.version, int(ip))))
+    return Decision(Order(peer, names, proven, crypto, csr, name_for_peer(peer, policy.zone)), evidence)
 
 
-def _proven(
-    request: IssueRequest, peer: PeerId, nonces: frozenset[bytes], now_ms: int, policy: Policy
-) -> tuple[set[IPAddress], frozenset[bytes]]:
-    if not request.proofs:
-        raise Refusal(E_INVALID_PROOF, "the request has no proof: ask the proof servers of the issue info first")
-    if len(request.proofs) > MAX_PROOFS:
-        raise Refusal(E_INVALID_PROOF, f"the request has more than {MAX_PROOFS} proofs")
-    addresses: set[IPAddress] = set()
-    used: set[bytes] = set()
-    for wrapper in request.proofs:
-        try:
-            proven = check_proof(
-                wrapper,
-                trusted=policy.proof_keys,
-                peer_id=peer,
-                now_ms=now_ms,
-                issuer=policy.issuer,
-                nonces=nonces,
-                require_nonce=policy.require_nonce,
-            )
-        except InvalidProof as error:
-            raise Refusal(E_INVALID_PROOF, f"a proof is not valid: {error}") from None
-        addresses.update(proven.addresses)
-        if proven.nonce:
-            used.add(proven.nonce)
-    for address in addresses:
-        if not (policy.allow_private or is_public(address)):
-            raise Refusal(E_INVALID_PROOF, f"{address} is not a public address: it gets no certificate")
-    return addresses, frozenset(used)
+def _check_denied(peer: PeerId, addresses: Collection[IPAddress], policy: Policy) -> None:
+    if policy.trust.lists.deny_peer(peer, addresses):
+        raise Refusal(E_NOT_AUTHORIZED, DENIED)
 
 
-def _ordered_names(allowed: frozenset[str], csr: CertificateRequest | None) -> tuple[str, ...]:
+def _ordered_names(peer: PeerId, evidence: Evidence, csr: CertificateRequest | None, policy: Policy) -> tuple[str, ...]:
+    """The names of the certificate: what the CSR asks for, if all of it is proven, or else all that is proven."""
+    try:
+        allowed = certificate_names(peer, evidence.addresses, policy.zone, policy.names)
+    except InvalidName as error:
+        raise Refusal(E_NOT_AUTHORIZED, str(error)) from None
     names = allowed if csr is None else csr.names
     foreign = sorted(names - allowed)
     if foreign:
+        missing = {ip: n for ip, n in evidence.too_few.items() if name_for_address(ip, policy.zone) in foreign}
+        if missing:
+            raise not_enough(missing, policy.trust.quorum)
         raise Refusal(
             E_NOT_AUTHORIZED,
             f"the CSR asks for names that were not proven, or are not given here: {', '.join(foreign[:3])}",

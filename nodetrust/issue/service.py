@@ -12,6 +12,8 @@ from nodetrust.issue.dns01 import DnsServers
 from nodetrust.issue.orders import Orders
 from nodetrust.issue.protocol import IssueProtocol
 from nodetrust.issue.settings import IssueSettings
+from nodetrust.issue.trust import Trust
+from nodetrust.issue.trusting import TrustInForce
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.libp2p.pubsub import PubSub
@@ -39,6 +41,7 @@ class IssueService(RoleService):
         self.store: Store | None = None
         self.orders: Orders | None = None
         self._pubsub: PubSub | None = None
+        self._trust: TrustInForce | None = None
 
     async def start(self) -> None:
         """Listen, open the store, and serve; the CA is first spoken to when a certificate is asked for."""
@@ -49,7 +52,10 @@ class IssueService(RoleService):
         relay(self._pubsub)
         self.store = store = await Store.open(self.reactor, store_url(settings))
         self.orders = await Orders.open(self.reactor, settings, DnsServers(host, settings.dns_servers), store)
-        protocol = IssueProtocol(self.reactor, policy_of(settings, host.peer_id), settings.proof_servers, self.orders)
+        self._trust = trust = TrustInForce(self.reactor, settings, lambda trust: protocol.replace_trust(trust))
+        trust.start()
+        policy = policy_of(settings, host.peer_id, trust.trust)
+        protocol = IssueProtocol(self.reactor, policy, settings.proof_servers, self.orders, store)
         host.handle_messages(ISSUE_INFO_PROTOCOL, protocol.inform, MAX_ISSUE_REQUEST_BYTES, REQUEST_SECONDS)
         host.handle_messages(ISSUE_PROTOCOL, protocol.issue, MAX_ISSUE_REQUEST_BYTES, REQUEST_SECONDS)
 
@@ -57,6 +63,8 @@ class IssueService(RoleService):
         """Give up open orders while the DNS servers can still be told, then close connections, listeners and store."""
         if self._pubsub is not None:
             self._pubsub.stop()
+        if self._trust is not None:
+            self._trust.stop()
         if self.orders is not None:
             await self.orders.give_up()
         if self.host is not None:
@@ -72,12 +80,12 @@ def store_url(settings: IssueSettings) -> str:
     return settings.store or f"sqlite:///{(settings.state / STORE_FILE).absolute()}"
 
 
-def policy_of(settings: IssueSettings, issuer: PeerId) -> Policy:
-    """What the settings say about who gets which certificate, for the issue server with this peer ID."""
+def policy_of(settings: IssueSettings, issuer: PeerId, trust: Trust) -> Policy:
+    """Who gets which certificate, by the settings and what is in their files, from the issue server `issuer`."""
     return Policy(
         zone=settings.zone,
         issuer=issuer,
-        proof_keys=settings.proof_keys_of_servers,
+        trust=trust,
         cryptos=settings.crypto_numbers,
         names=settings.names,
         allow_private=settings.allow_private,

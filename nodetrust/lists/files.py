@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
+from nodetrust.files import Stamp, stamp
 from nodetrust.lists.entries import Entries, together
 from nodetrust.lists.errors import ListError
 from nodetrust.lists.lists import Lists
@@ -19,9 +20,6 @@ from nodetrust.lists.wire import MAX_LIST_BYTES, read_list
 
 POLL_SECONDS = 5.0
 """How often the files are looked at: an order to block takes effect within seconds and needs no signal."""
-
-_Stamp: TypeAlias = tuple[int, int, int] | None
-"""Time of the last change, size and inode; None for a file that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +33,7 @@ class ListFile:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    stamp: _Stamp
+    stamp: Stamp
     entries: Entries
 
 
@@ -57,7 +55,7 @@ class ListFiles:
 
     def load(self) -> Lists:
         """Read every file now, blocking, for the start. Raises ListError for one that is refused or missing."""
-        self._read = {file: _Read(_stamp(file.path), _load(file)) for file in self._files}
+        self._read = {file: _Read(stamp(file.path), _load(file)) for file in self._files}
         return self._together()
 
     def start(self) -> None:
@@ -75,7 +73,7 @@ class ListFiles:
         return Deferred.fromCoroutine(self._poll())
 
     async def _poll(self) -> None:
-        changed = [file for file in self._files if _stamp(file.path) != self._read[file].stamp]
+        changed = [file for file in self._files if stamp(file.path) != self._read[file].stamp]
         for file in changed:
             await self._reread(file)
         if changed:
@@ -83,7 +81,7 @@ class ListFiles:
 
     async def _reread(self, file: ListFile) -> None:
         old = self._read[file].entries
-        stamp = _stamp(file.path)  # before the reading: what changes meanwhile is read once more
+        found = stamp(file.path)  # before the reading: what changes meanwhile is read once more
         try:
             entries = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), _load, file)
         except ListError as error:
@@ -97,21 +95,13 @@ class ListFiles:
                 added=entries.without(old),
                 removed=old.without(entries),
             )
-        self._read[file] = _Read(stamp, entries)
+        self._read[file] = _Read(found, entries)
 
     def _together(self) -> Lists:
         return Lists(self._union(allows=False), self._union(allows=True))
 
     def _union(self, *, allows: bool) -> Entries:
         return together(self._read[file].entries for file in self._files if file.allows == allows)
-
-
-def _stamp(path: Path) -> _Stamp:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _load(file: ListFile) -> Entries:

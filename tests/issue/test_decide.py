@@ -1,13 +1,16 @@
 """Every rule of the issue server, without a network: what is refused, with which number, and what is ordered."""
 
+import hashlib
 from dataclasses import replace
 from ipaddress import ip_address
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.certificates import make_csr, make_key
-from nodetrust.issue.decide import MAX_PROOFS, Policy, decide
+from nodetrust.issue.decide import Policy, decide
 from nodetrust.issue.errors import Refusal
+from nodetrust.issue.proven import MAX_PROOFS, Visit
+from nodetrust.issue.trust import own_keys, trust_in
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.messages import (
     E_INVALID_PROOF,
@@ -32,7 +35,7 @@ class DecideTests(SynchronousTestCase):
         self.policy = Policy(
             zone=ZONE,
             issuer=PrivateKey.generate().peer_id,
-            proof_keys={self.prover.peer_id: self.prover.public_key},
+            trust=trust_in(own_keys([self.prover.peer_id])),
             cryptos=[ECDSA_P256, RSA],
             names="addresses",
             allow_private=False,
@@ -48,8 +51,11 @@ class DecideTests(SynchronousTestCase):
         csr = None if names is None else make_csr(self.csr_key, names)
         return IssueRequest(proofs=proofs, supportedCryptos=cryptos, csr=csr)
 
-    def decide(self, request, nonces=frozenset(), policy=None):
-        return decide(request, self.peer, nonces, NOW_MS, policy or self.policy)
+    def decide(self, request, nonces=None, policy=None, address=None):
+        return decide(request, Visit(self.peer, nonces or {}, NOW_MS, address), policy or self.policy)
+
+    def order(self, request, **options):
+        return self.decide(request, **options).order
 
     def refused(self, request, code, reason, **options):
         refusal = self.assertRaises(Refusal, self.decide, request, **options)
@@ -60,19 +66,21 @@ class DecideTests(SynchronousTestCase):
 
     def test_without_csr_all_proven_names_are_ordered(self):
         """A client of 2018 gets the names of all its addresses and its own, with the best common algorithm."""
-        order, used = self.decide(self.request(self.proof(PUBLIC), self.proof(SECOND)))
+        decision = self.decide(self.request(self.proof(PUBLIC), self.proof(SECOND)))
+        order = decision.order
         expected = {name_for_address(PUBLIC, ZONE), name_for_address(SECOND, ZONE), self.own}
         self.assertEqual(set(order.names), expected)
-        self.assertEqual((order.crypto, order.csr, order.common_name, used), (ECDSA_P256, None, self.own, frozenset()))
+        self.assertEqual((order.crypto, order.csr, order.common_name), (ECDSA_P256, None, self.own))
+        self.assertEqual(decision.evidence.nonces, frozenset())
 
     def test_rsa_only_gets_rsa(self):
         """The algorithm is one that the client supports."""
-        self.assertEqual(self.decide(self.request(self.proof(), cryptos=[RSA]))[0].crypto, RSA)
+        self.assertEqual(self.order(self.request(self.proof(), cryptos=[RSA])).crypto, RSA)
 
     def test_with_csr_exactly_its_names_are_ordered(self):
         """The CSR's names may be fewer than the proven ones."""
         name = name_for_address(PUBLIC, ZONE)
-        order, _ = self.decide(self.request(self.proof(PUBLIC, SECOND), names=[name.upper()]))
+        order = self.order(self.request(self.proof(PUBLIC, SECOND), names=[name.upper()]))
         self.assertEqual(order.names, (name,))
         self.assertEqual(order.csr.names, {name})
 
@@ -81,14 +89,15 @@ class DecideTests(SynchronousTestCase):
         address = name_for_address(PUBLIC, ZONE)
         wildcard = wildcard_for_peer(self.peer, ZONE)
         for names, expected in (("peer", {self.own, wildcard}), ("both", {self.own, wildcard, address})):
-            order, _ = self.decide(self.request(self.proof()), policy=replace(self.policy, names=names))
+            order = self.order(self.request(self.proof()), policy=replace(self.policy, names=names))
             self.assertEqual(set(order.names), expected)
 
     def test_nonces_are_told(self):
         """The nonces of the proofs are used up by the request, and no others."""
         proof = self.proof(issuer=self.policy.issuer.multihash, nonce=b"a")
-        _, used = self.decide(self.request(proof, self.proof()), frozenset([b"a", b"b"]))
-        self.assertEqual(used, {b"a"})
+        evidence = self.decide(self.request(proof, self.proof()), {b"a": NOW_MS, b"b": NOW_MS}).evidence
+        self.assertEqual(evidence.nonces, {b"a"})
+        self.assertEqual(evidence.digests, {hashlib.sha256(self.proof().proof).digest()})
 
     # What is refused.
 

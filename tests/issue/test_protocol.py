@@ -10,7 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from nodetrust.errors import NodetrustError
 from nodetrust.issue.decide import Policy
 from nodetrust.issue.errors import Unavailable
-from nodetrust.issue.protocol import IssueProtocol, list_proof_servers
+from nodetrust.issue.protocol import IssueProtocol
+from nodetrust.issue.trust import own_keys, trust_in
 from nodetrust.libp2p.errors import MessageTooLong
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
@@ -35,7 +36,7 @@ class FakeStream:
     """A stream of `peer` with one message to read."""
 
     def __init__(self, peer, message=b""):
-        self.connection = SimpleNamespace(remote_peer=peer)
+        self.connection = SimpleNamespace(remote_peer=peer, remote_address=Multiaddr.parse("/ip4/8.8.8.8/tcp/1"))
         self.message = message
         self.written = []
 
@@ -60,6 +61,24 @@ class FakeOrders:
         return await outcome
 
 
+class FakeStore:
+    """Remembers used proofs; `failure` is what it says instead."""
+
+    def __init__(self):
+        self.used, self.failure = {}, None
+
+    async def use_proofs(self, digests, until, now):
+        if self.failure is not None:
+            raise self.failure
+        before = frozenset(digests) & self.used.keys()
+        self.used.update((digest, until) for digest in digests if digest not in before)
+        return before
+
+    async def unuse_proofs(self, digests):
+        for digest in digests:
+            del self.used[digest]
+
+
 class ProtocolTests(SynchronousTestCase):
     def setUp(self):
         self.clock = Clock()
@@ -69,7 +88,7 @@ class ProtocolTests(SynchronousTestCase):
         policy = Policy(
             zone=ZONE,
             issuer=self.issuer,
-            proof_keys={self.prover.peer_id: self.prover.public_key},
+            trust=trust_in(own_keys([self.prover.peer_id])),
             cryptos=[ECDSA_P256, RSA],
             names="addresses",
             allow_private=False,
@@ -77,7 +96,8 @@ class ProtocolTests(SynchronousTestCase):
         )
         self.orders = FakeOrders()
         servers = tuple(Multiaddr.parse(place).with_peer_id(self.prover.peer_id) for place in PLACES)
-        self.protocol = IssueProtocol(self.clock, policy, servers, self.orders)
+        self.proofs = FakeStore()
+        self.protocol = IssueProtocol(self.clock, policy, servers, self.orders, self.proofs)
 
     def inform(self, peer=None):
         stream = FakeStream(peer or self.peer)
@@ -109,15 +129,15 @@ class ProtocolTests(SynchronousTestCase):
         self.assertEqual(server.id, self.prover.peer_id.multihash)
         self.assertEqual([str(Multiaddr.from_bytes(one)) for one in server.addrs], list(PLACES))
         self.assertNotEqual(first.nonce, second.nonce)
-        self.assertEqual(list_proof_servers(()), [])
+        self.assertEqual((list(server.keys), first.quorum), ([], 1))
 
     def test_a_nonce_is_used_up_by_the_answer(self):
         """Until then the same request may come again; afterwards it is refused."""
         request = self.request(self.inform().nonce)
         one, first_done = self.issue(request)
         two, second_done = self.issue(request)
-        for _, outcome in self.orders.orders:
-            outcome.callback(IssueResponse(error=OK))
+        ((_, outcome),) = self.orders.orders
+        outcome.callback(IssueResponse(error=OK))
         self.successResultOf(first_done)
         self.successResultOf(second_done)
         for stream in (one, two):
@@ -125,12 +145,12 @@ class ProtocolTests(SynchronousTestCase):
         self.assertEqual(self.answer(request).error, E_INVALID_PROOF)
 
     def test_nonces_of_others(self):
-        """A nonce is good for the peer that it was given to, for five minutes."""
+        """A nonce is good for the peer that it was given to, for a minute."""
         self.assertEqual(
             self.answer(self.request(self.inform(PrivateKey.generate().peer_id).nonce)).error, E_INVALID_PROOF
         )
         nonce = self.inform().nonce
-        self.clock.advance(301)
+        self.clock.advance(61)
         self.assertEqual(self.answer(self.request(nonce)).error, E_INVALID_PROOF)
         self.assertEqual(self.orders.orders, [])
 

@@ -1,0 +1,84 @@
+"""Trust while the server runs: the file of proof keys and the lists are read again when they change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from nodetrust.files import Stamp, stamp
+from nodetrust.issue.settings import IssueSettings
+from nodetrust.issue.trust import (
+    MAX_KEYS_FILE_BYTES,
+    KeysOfServers,
+    ProofKeysError,
+    Trust,
+    own_keys,
+    read_proof_keys,
+    trust_in,
+)
+from nodetrust.lists.build import ListsInForce
+
+POLL_SECONDS = 5.0
+"""How often the file is looked at: a stolen key is out within seconds, and it needs no signal."""
+
+
+class TrustInForce:
+    """Tells `put_in_force` whenever another trust is in force; `trust` is the one now."""
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, settings: IssueSettings, put_in_force: Callable[[Trust], None]) -> None:
+        self._settings = settings
+        self._put_in_force = put_in_force
+        self._lists = ListsInForce(reactor, settings, self._changed)
+        self._keys: KeysOfServers = own_keys(settings.proof_ids)
+        self._stamp: Stamp | None = None
+        self._polling = LoopingCall(self._poll)
+        self._polling.clock = reactor
+
+    @property
+    def trust(self) -> Trust:
+        """What is in force."""
+        return trust_in(self._keys, self._settings.quorum, self._lists.lists)
+
+    def start(self) -> None:
+        """Read everything, blocking, and from now on when it changes. Raises ProofKeysError or ListError."""
+        self._lists.start()
+        if self._settings.proof_keys is not None:
+            self._read(self._settings.proof_keys)
+            self._polling.start(POLL_SECONDS, now=False)
+
+    def stop(self) -> None:
+        """Read nothing any more."""
+        self._lists.stop()
+        if self._polling.running:
+            self._polling.stop()
+
+    def _changed(self) -> None:
+        self._put_in_force(self.trust)
+
+    def _poll(self) -> None:
+        path = self._settings.proof_keys
+        if path is None or stamp(path) == self._stamp:
+            return
+        try:
+            self._read(path)
+        except ProofKeysError as error:
+            self.log.error("the proof keys stay as they were: {error}", error=str(error))
+            return
+        keys = sum(map(len, self._keys.values()))
+        self.log.info("{path} has changed: {count} proof keys are trusted", path=str(path), count=keys)
+        self._changed()
+
+    def _read(self, path: Path) -> None:
+        self._stamp = stamp(path)  # before the reading: what changes meanwhile is read once more
+        try:
+            with path.open("rb") as file:
+                content = file.read(MAX_KEYS_FILE_BYTES + 1)
+        except OSError as error:
+            raise ProofKeysError(f"{path}: cannot be read: {error.strerror}") from error
+        self._keys = read_proof_keys(content, str(path), self._settings.proof_ids)
