@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,12 +29,17 @@ from nodetrust.keyfile import load_or_create
 from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
+from nodetrust.libp2p.limits import Limits
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.transports import CertificateStore
 from nodetrust.settings import HostPort, PeerSettings, RoleOptions, SettingsError
 
 KEY_FILE = "peer.key"
 """The name of the peer's private key in a role's state folder."""
+
+_MIN_HANDSHAKES = 64
+_OWN_DESCRIPTORS = 256
+"""For listeners, the database, the CA, and the connections that we open ourselves."""
 
 AGENT_VERSION = f"nodetrust/{__version__}"
 
@@ -132,10 +138,32 @@ def service_maker(role: Callable[[Any, Any], RoleService]) -> Callable[[RoleOpti
 
 
 def open_host(reactor: Any, settings: PeerSettings, **options: Any) -> Host:
-    """A libp2p host with the key of the role's state folder, which is made on the first start."""
-    host = Host(reactor, load_identity(settings.state), agent_version=AGENT_VERSION, **options)
+    """A libp2p host with the key of the role's state folder, which is made on the first start.
+
+    Raises `SettingsError`, also where the process may not have as many file descriptors as connections.
+    """
+    limits = connection_limits(settings.max_connections)
+    host = Host(reactor, load_identity(settings.state), agent_version=AGENT_VERSION, limits=limits, **options)
     host.announce(settings.announce)
     return host
+
+
+def connection_limits(connections: int) -> Limits:
+    """The libp2p limits for so many connections of others, for which the process gets the file descriptors.
+
+    Raises `SettingsError` where the system does not allow them.
+    """
+    limits = Limits(inbound_connections=connections, handshakes=max(_MIN_HANDSHAKES, connections // 2))
+    needed = limits.inbound_connections + limits.handshakes + _OWN_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return limits
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise SettingsError(
+            f"max_connections: {connections} of them need {needed} file descriptors, and this process may have {hard}"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    return limits
 
 
 def load_identity(state: Path) -> PrivateKey:

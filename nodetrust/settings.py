@@ -58,6 +58,9 @@ class PeerSettings(Settings, frozen=True, kw_only=True):
         tuple[Multiaddr, ...],
         described("a multiaddr under which others reach this peer, where it differs from those it listens on"),
     ] = ()
+    max_connections: Annotated[
+        int, described("libp2p connections that others may hold open; each takes a file descriptor", ge=1)
+    ] = 512
 
 
 class HostPort:

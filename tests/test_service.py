@@ -3,13 +3,14 @@
 import atexit
 import io
 import os
+import resource
 import sys
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.errors import NodetrustError
-from nodetrust.service import RoleService, StartFailed, service_maker
+from nodetrust.service import RoleService, StartFailed, connection_limits, service_maker
 from nodetrust.settings import SettingsError
 
 
@@ -136,3 +137,38 @@ class RoleTests(SynchronousTestCase):
         made = service_maker(Role)(Options(config="/etc/x.toml"))
         self.assertEqual((made.outcome, made.settings_file), ("the settings", "/etc/x.toml"))
         self.assertIsNone(service_maker(Role)(Options()).settings_file)
+
+
+class ConnectionLimitsTests(SynchronousTestCase):
+    """`max_connections` against the file descriptors that the process may have."""
+
+    def allow(self, soft, hard):
+        """Have the system say so; what is asked for then is in `asked`."""
+        self.asked = []
+        self.patch(resource, "getrlimit", lambda _: (soft, hard))
+        self.patch(resource, "setrlimit", lambda _, limits: self.asked.append(limits))
+
+    def test_default_fits(self):
+        """The default needs no more than the 1024 descriptors that a process usually has."""
+        self.allow(1024, 1024)
+        limits = connection_limits(512)
+        self.assertEqual((limits.inbound_connections, limits.handshakes), (512, 256))
+        self.assertEqual(self.asked, [])
+
+    def test_more_are_asked_for(self):
+        """Up to the hard limit the process gets them by itself."""
+        self.allow(1024, 8000)
+        self.assertEqual(connection_limits(5000).inbound_connections, 5000)
+        self.assertEqual(self.asked, [(7756, 8000)])
+
+    def test_too_many(self):
+        """Past the hard limit the setting is refused with both numbers."""
+        self.allow(1024, 4096)
+        with self.assertRaisesRegex(SettingsError, "max_connections: 5000 of them need 7756 .* have 4096"):
+            connection_limits(5000)
+
+    def test_unlimited(self):
+        """Where there is no limit nothing is asked for."""
+        self.allow(resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        self.assertEqual(connection_limits(5000).handshakes, 2500)
+        self.assertEqual(self.asked, [])

@@ -22,8 +22,9 @@ class Limits:
 
     inbound_connections: int = 512
     """Accepted connections of peers that we know. Half of the 1024 file descriptors that a process usually may have."""
-    handshakes: int = 64
-    """Accepted sockets beside those, not yet authenticated; go-libp2p's "transient" connections."""
+    handshakes: int = 256
+    """Accepted sockets beside those, not yet authenticated; go-libp2p's "transient" connections. As many newcomers may
+    come at one moment: of more, those who came first are dropped."""
     connections_per_network: int = 8
     """Of both together, from one IPv4 address or one IPv6 /56, as in go-libp2p. Loopback is exempt."""
     connections_per_peer: int = 8
