@@ -1,4 +1,6 @@
-"""An ACME client (RFC 8555) for Twisted: dns-01, profiles, renewal information. It uses nothing else of nodetrust.
+"""An ACME client (RFC 8555) for Twisted: dns-01, dns-persist-01, profiles, renewal information.
+
+It uses nothing else of nodetrust.
 
 <https://www.rfc-editor.org/rfc/rfc8555>, <https://www.rfc-editor.org/rfc/rfc9773> (ARI)
 
@@ -9,18 +11,22 @@ compared with what was ordered before it is handed out.
 Read in this order:
 
 * `errors`, `problems` (the table: problem type → error class and reaction), `urls` (the origin rule)
-* `wire` (bodies ⇄ values), `jws` (keys, signed requests), `nonces`, `retries`, `links`, `profiles`, `challenges`,
-  `certificate`: all pure
-* `deadline`, `transport` (HTTP), `client` (one account at one CA), `complete` (an order in whatever state), `obtain`
+* `wire` (bodies ⇄ values), `jws` (keys, signed requests), `nonces`, `retries`, `links`, `profiles`, `persist`,
+  `challenges`, `certificate`, `renewal`: all pure
+* `deadline`, `transport` (HTTP), and then, each on top of the one before, `requests` (nonces, repeats), `account`,
+  `orders`, `client` (certificates): one account at one CA
+* `complete` (an order in whatever state), `obtain` (a whole order)
 """
 
 from nodetrust.acme.certificate import IssuedCertificate, ari_id
-from nodetrust.acme.challenges import Dns01Record
-from nodetrust.acme.client import AcmeClient, PlacedOrder
+from nodetrust.acme.challenges import ChallengeType, Dns01Record
+from nodetrust.acme.client import AcmeClient
 from nodetrust.acme.complete import complete
 from nodetrust.acme.deadline import Deadline
 from nodetrust.acme.errors import (
     AcmeAccountRefused,
+    AcmeAlreadyRevoked,
+    AcmeBindingRefused,
     AcmeError,
     AcmeMisbehaved,
     AcmeOrderLost,
@@ -31,13 +37,27 @@ from nodetrust.acme.errors import (
     AcmeTimedOut,
     AcmeUnreachable,
     AcmeUsageError,
+    AcmeUserActionRequired,
     AcmeValidationFailed,
+    Subproblem,
 )
-from nodetrust.acme.jws import account_key_from_pem, account_key_to_pem, generate_account_key
+from nodetrust.acme.jws import (
+    ExternalAccount,
+    account_key_from_pem,
+    account_key_to_pem,
+    certificate_key_from_pem,
+    generate_account_key,
+)
 from nodetrust.acme.obtain import obtain
+from nodetrust.acme.orders import PlacedOrder
+from nodetrust.acme.persist import persist_value
+from nodetrust.acme.renewal import RenewalInfo, replaces
+from nodetrust.acme.wire import RenewalWindow
 
 __all__ = [
     "AcmeAccountRefused",
+    "AcmeAlreadyRevoked",
+    "AcmeBindingRefused",
     "AcmeClient",
     "AcmeError",
     "AcmeMisbehaved",
@@ -49,15 +69,24 @@ __all__ = [
     "AcmeTimedOut",
     "AcmeUnreachable",
     "AcmeUsageError",
+    "AcmeUserActionRequired",
     "AcmeValidationFailed",
+    "ChallengeType",
     "Deadline",
     "Dns01Record",
+    "ExternalAccount",
     "IssuedCertificate",
     "PlacedOrder",
+    "RenewalInfo",
+    "RenewalWindow",
+    "Subproblem",
     "account_key_from_pem",
     "account_key_to_pem",
     "ari_id",
+    "certificate_key_from_pem",
     "complete",
     "generate_account_key",
     "obtain",
+    "persist_value",
+    "replaces",
 ]

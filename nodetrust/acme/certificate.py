@@ -78,6 +78,13 @@ def is_for_key(chain_pem: bytes, csr_der: bytes) -> bool:
     return _spki(_parse_chain(chain_pem)[0].public_key()) == _spki(_csr(csr_der).public_key())
 
 
+def top_issuer(issued: IssuedCertificate) -> str:
+    """The common name of who signed the last certificate of the chain, which mostly is a root that is not in it."""
+    last = x509.load_pem_x509_certificates(issued.chain_pem)[-1]
+    names = last.issuer.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if names else ""
+
+
 def ari_id(certificate_pem: bytes) -> str:
     """What names a certificate at the CA's renewalInfo and in `replaces`; `AcmeUsageError` where nothing does."""
     try:

@@ -1,4 +1,4 @@
-"""Authorizations → the TXT values that prove control of their names. Pure. RFC 8555 §8.4."""
+"""Authorizations → what proves control of their names. Pure. RFC 8555 §8.4 (dns-01), and `persist`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from acme import challenges, messages
 from josepy.jwk import JWK
 
 from nodetrust.acme.errors import AcmeMisbehaved, AcmeRefused
+from nodetrust.acme.persist import is_for_account
 from nodetrust.acme.problems import problem_inside
 from nodetrust.acme.urls import Origin
 
@@ -30,18 +31,29 @@ class Dns01Record(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Dns01Challenge:
-    """What is left to do for one authorization: publish `record`, then tell the CA at `url`."""
+class OpenChallenge:
+    """What is left to do for one authorization: publish `record`, if there is one, then tell the CA at `url`."""
 
-    record: Dns01Record
+    name: str
+    record: Dns01Record | None
     url: str
     authorization_url: str
     answered: bool = False  # the CA was told before, and may be looking
 
 
+@dataclass(frozen=True, slots=True)
+class Prover:
+    """The account that proves, and which challenge it prefers."""
+
+    key: JWK
+    account_url: str | None
+    origin: Origin
+    challenge: ChallengeType = "dns-01"
+
+
 def open_challenges(
-    authorizations: Sequence[tuple[str, messages.Authorization]], names: Sequence[str], key: JWK, origin: Origin
-) -> tuple[Dns01Challenge, ...]:
+    authorizations: Sequence[tuple[str, messages.Authorization]], names: Sequence[str], prover: Prover
+) -> tuple[OpenChallenge, ...]:
     """The challenges of the authorizations (with their URLs) that are not valid yet.
 
     Raises `AcmeMisbehaved` for an authorization of a name that is not in the order, `AcmeProblem` for one that can no
@@ -57,7 +69,7 @@ def open_challenges(
             continue
         if authorization.status != messages.STATUS_PENDING:
             raise failure_of(authorization)
-        found.append(_dns01(url, name, authorization, key, origin))
+        found.append(_chosen(url, name, authorization, prover))
     return tuple(found)
 
 
@@ -75,10 +87,14 @@ def is_answered(authorization: messages.Authorization, challenge_url: str) -> bo
     return any(body.status != messages.STATUS_PENDING for body in bodies)
 
 
-def _dns01(url: str, name: str, authorization: messages.Authorization, key: JWK, origin: Origin) -> Dns01Challenge:
-    for body in authorization.challenges or ():
-        if isinstance(body.chall, challenges.DNS01):
-            value = body.chall.validation(key)
-            answered = body.status == messages.STATUS_PROCESSING
-            return Dns01Challenge(Dns01Record(name, value), origin.check(body.uri), url, answered)
-    raise AcmeRefused(f"the CA offers no dns-01 challenge for {name}")
+def _chosen(url: str, name: str, authorization: messages.Authorization, prover: Prover) -> OpenChallenge:
+    bodies = authorization.challenges or ()
+    begun = next((body for body in bodies if body.status == messages.STATUS_PROCESSING), None)
+    offered = [begun] if begun is not None else bodies
+    by_zone = [body for body in offered if is_for_account(body.chall, prover.account_url)]
+    by_value = [body for body in offered if isinstance(body.chall, challenges.DNS01)]
+    for body in (by_zone if prover.challenge == "dns-persist-01" else []) + by_value:
+        is_value = isinstance(body.chall, challenges.DNS01)
+        record = Dns01Record(name, body.chall.validation(prover.key)) if is_value else None
+        return OpenChallenge(name, record, prover.origin.check(body.uri), url, body is begun)
+    raise AcmeRefused(f"the CA offers no {prover.challenge} challenge for {name}")

@@ -7,11 +7,12 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from nodetrust.acme import wire
-from nodetrust.acme.certificate import IssuedCertificate, check_chain, check_csr, is_for_key
-from nodetrust.acme.challenges import ChallengeType, Dns01Challenge, Dns01Record, open_challenges
-from nodetrust.acme.client import AcmeClient, PlacedOrder
+from nodetrust.acme.certificate import IssuedCertificate, check_chain, check_csr, is_for_key, top_issuer
+from nodetrust.acme.challenges import ChallengeType, Dns01Record, OpenChallenge, Prover, open_challenges
+from nodetrust.acme.client import AcmeClient
 from nodetrust.acme.deadline import Deadline, in_parallel
-from nodetrust.acme.errors import AcmeMisbehaved, AcmeOrderLost, AcmeUsageError
+from nodetrust.acme.errors import AcmeError, AcmeMisbehaved, AcmeOrderLost, AcmeUsageError
+from nodetrust.acme.orders import PlacedOrder
 
 DEFAULT_SECONDS = 300.0
 """A whole order. Let's Encrypt takes 5 to 20 seconds."""
@@ -96,26 +97,46 @@ class Work:
         if order.body.status == messages.STATUS_PENDING:
             await self._prove(await self._open_challenges(order))
         issued = await self._issued(order)
-        chain_pem = await self._client.download(issued, self._deadline)
+        chain_pem, alternates = await self._client.download(issued, self._deadline)
         if finalized_before and not is_for_key(chain_pem, self._csr_der):
             raise AcmeOrderLost("the order was finalized before, with another key")
+        certificate = self._checked(chain_pem)
+        if self._chain and top_issuer(certificate) != self._chain:
+            return await self._with_chain(certificate, alternates)
+        return certificate
+
+    def _checked(self, chain_pem: bytes) -> IssuedCertificate:
         return check_chain(chain_pem, self._csr_der, self._names, self._client.now())
 
-    async def _open_challenges(self, order: PlacedOrder) -> tuple[Dns01Challenge, ...]:
+    async def _with_chain(self, certificate: IssuedCertificate, alternates: Sequence[str]) -> IssuedCertificate:
+        """The certificate with the chain that was asked for, or as it is: it is issued, and worth more than a wish."""
+        for url in alternates:
+            try:
+                other = self._checked(await self._client.download_alternate(url, self._deadline))
+            except AcmeError as error:
+                _log.warn("An alternate chain of the CA cannot be used: {error}", error=error)
+                continue
+            if other.certificate_pem == certificate.certificate_pem and top_issuer(other) == self._chain:
+                return other
+        _log.warn("The CA has no chain of the issuer {chain}; its usual one is taken", chain=self._chain)
+        return certificate
+
+    async def _open_challenges(self, order: PlacedOrder) -> tuple[OpenChallenge, ...]:
         urls = order.body.authorizations
         found = await in_parallel(self._client.authorization(url, self._deadline) for url in urls)
-        key, origin = self._client.account_key, self._client.origin
-        return open_challenges(list(zip(urls, found, strict=True)), self._names, key, origin)
+        client = self._client
+        prover = Prover(client.account_key, client.account_url, client.origin, self._challenge)
+        return open_challenges(list(zip(urls, found, strict=True)), self._names, prover)
 
-    async def _prove(self, challenges: Sequence[Dns01Challenge]) -> None:
-        if not challenges:
-            return
-        records = [challenge.record for challenge in challenges]
+    async def _prove(self, challenges: Sequence[OpenChallenge]) -> None:
+        records = [challenge.record for challenge in challenges if challenge.record is not None]
         try:
-            await self._deadline.limit(self._publish(records), "publishing the challenges")
+            if records:
+                await self._deadline.limit(self._publish(records), "publishing the challenges")
             await in_parallel(self._client.answer_challenge(one, self._deadline) for one in challenges)
         finally:
-            await self._withdraw_all(records)
+            if records:
+                await self._withdraw_all(records)
 
     async def _withdraw_all(self, records: Sequence[Dns01Record]) -> None:
         patience = Deadline(self._client.clock, _WITHDRAW_SECONDS)

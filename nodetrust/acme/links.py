@@ -15,16 +15,21 @@ _RELATION = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
 
 
 def linked(headers: Sequence[str], relation: str, base: str, origin: Origin) -> tuple[str, ...]:
-    """The URLs that the Link headers of the answer at `base` give for `relation`; garbage among them is not seen.
+    """The URLs that the Link headers of the answer at `base` give for `relation`, made absolute.
 
     `AcmeMisbehaved` for one that is not of the CA's own origin.
     """
+    return tuple(origin.check(_absolute(base, target)) for target in links_of(headers, relation))
+
+
+def links_of(headers: Sequence[str], relation: str) -> tuple[str, ...]:
+    """The targets of a relation as they came, from wherever; garbage among them is not seen."""
     found = []
     for target, parameters in _LINK.findall(",".join(headers)[:_MAX_HEADER]):
         match = _RELATION.search(parameters)
         if match and relation in (match[1] or match[2] or "").lower().split():
-            found.append(_absolute(base, target))
-    return tuple(origin.check(url) for url in list(dict.fromkeys(found))[:MAX_LINKS])
+            found.append(target)
+    return tuple(dict.fromkeys(found))[:MAX_LINKS]
 
 
 def _absolute(base: str, target: str) -> str:

@@ -1,16 +1,17 @@
 """The CA's problem documents: one table says what each type means to us. Pure. RFC 8555 §6.7, RFC 7807, RFC 9773 §7."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from acme import messages
 
 from nodetrust.acme import errors
-from nodetrust.acme.errors import AcmeError, AcmeProblem
+from nodetrust.acme.errors import AcmeError, AcmeProblem, Subproblem
 
 _PREFIX = "urn:ietf:params:acme:error:"
 _MAX_TEXT = 500  # characters of a CA's own words that we repeat
-_MAX_SUBPROBLEMS = 5
+_MAX_SHOWN = 5  # subproblems in the text
+_MAX_SUBPROBLEMS = 100  # as values: one for each name of the largest order
 
 
 class Reaction(enum.Enum):
@@ -30,6 +31,7 @@ PROBLEMS: Mapping[str, tuple[type[AcmeProblem], Reaction]] = {
     "accountDoesNotExist": (errors.AcmeAccountUnknown, Reaction.REGISTER_AGAIN),
     "rateLimited": (errors.AcmeRateLimited, Reaction.LATER),
     "serverInternal": (errors.AcmeServerTrouble, Reaction.SOON),
+    "alreadyRevoked": (errors.AcmeAlreadyRevoked, Reaction.GIVE_UP),
     "alreadyReplaced": (errors.AcmeReplacesRefused, Reaction.WITHOUT_REPLACES),
     "orderNotReady": (errors.AcmeOrderNotReady, Reaction.GIVE_UP),
     "caa": (errors.AcmeValidationFailed, Reaction.GIVE_UP),
@@ -41,11 +43,12 @@ PROBLEMS: Mapping[str, tuple[type[AcmeProblem], Reaction]] = {
     "unknownHost": (errors.AcmeValidationFailed, Reaction.GIVE_UP),
     "badPublicKey": (errors.AcmeAccountRefused, Reaction.GIVE_UP),
     "badSignatureAlgorithm": (errors.AcmeAccountRefused, Reaction.GIVE_UP),
-    "externalAccountRequired": (errors.AcmeAccountRefused, Reaction.GIVE_UP),
+    "externalAccountRequired": (errors.AcmeBindingRefused, Reaction.GIVE_UP),
     "invalidContact": (errors.AcmeAccountRefused, Reaction.GIVE_UP),
     "unsupportedContact": (errors.AcmeAccountRefused, Reaction.GIVE_UP),
-    "userActionRequired": (errors.AcmeAccountRefused, Reaction.GIVE_UP),
+    "userActionRequired": (errors.AcmeUserActionRequired, Reaction.GIVE_UP),
     "badCSR": (errors.AcmeRefused, Reaction.GIVE_UP),
+    "badRevocationReason": (errors.AcmeRefused, Reaction.GIVE_UP),
     "compound": (errors.AcmeRefused, Reaction.GIVE_UP),
     "invalidProfile": (errors.AcmeRefused, Reaction.GIVE_UP),
     "malformed": (errors.AcmeRefused, Reaction.GIVE_UP),
@@ -67,27 +70,47 @@ def reaction_to(error: AcmeError) -> Reaction:
     return _REACTIONS.get(type(error), Reaction.GIVE_UP)
 
 
-def problem_of_response(status: int, retry_after_seconds: float | None, document: object) -> AcmeProblem:
-    """The error for an answer of 400 and above; `document` is its JSON body, None where that was none."""
+def problem_of_response(
+    status: int, retry_after_seconds: float | None, document: object, see: str | None = None
+) -> AcmeProblem:
+    """The error for an answer of 400 and above; `document` is its JSON body, None where that was none.
+
+    `see`: the URL that a person shall visit, if the CA said one.
+    """
     problem = document if isinstance(document, dict) else {}
-    kind = kind_of(problem)
-    text = _text(problem) or f"HTTP status {status} without an explanation"
+    kind, parts = kind_of(problem), subproblems_of(problem)
+    text = _text(problem, parts) or f"HTTP status {status} without an explanation"
+    seen = see or problem.get("instance")
+    if kind == "userActionRequired" and isinstance(seen, str):
+        text = f"{text} (see {printable(seen)})"
     return _class_for(kind, status, retry_after_seconds)(
-        f"the CA refused the request: {text}", kind=kind, status=status, retry_after_seconds=retry_after_seconds
+        f"the CA refused the request: {text}",
+        kind=kind,
+        status=status,
+        retry_after_seconds=retry_after_seconds,
+        subproblems=parts,
     )
 
 
 def problem_inside(resource: str, error: messages.Error | None) -> AcmeProblem:
     """The error for a resource (`"authorization for a.example"`) that became invalid."""
     problem = {} if error is None else error.to_json()
-    kind = kind_of(problem)
-    text = _text(problem) or "it gave no reason"
+    kind, parts = kind_of(problem), subproblems_of(problem)
+    text = _text(problem, parts) or "it gave no reason"
     found, _ = PROBLEMS.get(kind, (errors.AcmeValidationFailed, Reaction.GIVE_UP))
     # A CA reports a wrong TXT value as `unauthorized`: inside an authorization that is a failed validation.
     validation = found is errors.AcmeRefused and kind == "unauthorized"
     return (errors.AcmeValidationFailed if validation else found)(
-        f"the CA made the {resource} invalid: {text}", kind=kind
+        f"the CA made the {resource} invalid: {text}", kind=kind, subproblems=parts
     )
+
+
+def subproblems_of(problem: Mapping[str, object]) -> tuple[Subproblem, ...]:
+    """The well-formed ones among a problem's subproblems."""
+    parts = problem.get("subproblems")
+    if not isinstance(parts, list | tuple):
+        return ()
+    return tuple(_subproblem(part) for part in parts[:_MAX_SUBPROBLEMS] if isinstance(part, Mapping))
 
 
 def kind_of(problem: Mapping[str, object]) -> str:
@@ -111,18 +134,13 @@ def _class_for(kind: str, status: int, retry_after_seconds: float | None) -> typ
     return errors.AcmeServerTrouble if status >= 500 else errors.AcmeRefused
 
 
-def _text(problem: Mapping[str, object]) -> str:
+def _text(problem: Mapping[str, object], parts: Sequence[Subproblem]) -> str:
     own = printable(problem.get("detail") or problem.get("title") or "")
-    parts = problem.get("subproblems")
-    inner = (
-        [_subproblem(part) for part in parts[:_MAX_SUBPROBLEMS] if isinstance(part, dict)]
-        if isinstance(parts, list | tuple)
-        else []
-    )
+    inner = [f"{part.identifier or '?'}: {part.detail or part.kind}" for part in parts[:_MAX_SHOWN]]
     return printable("; ".join([*filter(None, [own]), *inner]))
 
 
-def _subproblem(problem: Mapping[str, object]) -> str:
+def _subproblem(problem: Mapping[str, object]) -> Subproblem:
     identifier = problem.get("identifier")
-    name = identifier.get("value") if isinstance(identifier, dict) else "?"
-    return f"{printable(name)}: {printable(problem.get('detail') or kind_of(problem))}"
+    name = identifier.get("value") if isinstance(identifier, Mapping) else None
+    return Subproblem(kind_of(problem), printable(problem.get("detail") or ""), printable(name or ""))

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from random import Random
 
-from nodetrust.acme.errors import AcmeError
+from nodetrust.acme.errors import AcmeError, AcmeProblem
 from nodetrust.acme.problems import Reaction, reaction_to
 
 MAX_NONCE_TRIES = 200
@@ -13,11 +13,14 @@ MAX_NONCE_TRIES = 200
 MAX_TROUBLE_TRIES = 4
 """Repeats after the CA was not reached or failed at its own end: about 8 seconds, a restart's worth."""
 
+MAX_BUSY_TRIES = 3
+"""Repeats after the CA asked for patience, and for so little of it that the order can wait."""
+
+_PATIENT_SECONDS = 30.0
 _HASTY_NONCE_TRIES = 10  # at once; later ones pause, so that a broken CA is not hammered
 _NONCE_PAUSE = 0.05
 _TROUBLE_PAUSE = 0.5
 _FIRST_POLL, _SLOWEST_POLL, _POLL_GROWTH = 0.1, 5.0, 1.6
-_LONGEST_POLL = 60.0  # however long a Retry-After asks for; the deadline decides
 _LONGEST_RETRY_AFTER = 86_400.0
 _JITTER = 0.25
 
@@ -29,6 +32,7 @@ class Retries:
         self._random = random
         self._nonces = 0
         self._troubles = 0
+        self._busy = 0
 
     def pause_after(self, error: AcmeError) -> float | None:
         """Seconds to wait before this request is sent again; None when `error` shall be raised."""
@@ -41,14 +45,20 @@ class Retries:
                 self._troubles += 1
                 pause = _TROUBLE_PAUSE * 2 ** (self._troubles - 1)
                 return None if self._troubles > MAX_TROUBLE_TRIES else jittered(pause, self._random)
+            case Reaction.LATER:
+                self._busy += 1
+                asked = error.retry_after_seconds if isinstance(error, AcmeProblem) else None
+                if asked is None or asked > _PATIENT_SECONDS or self._busy > MAX_BUSY_TRIES:
+                    return None
+                return jittered(max(asked, _TROUBLE_PAUSE), self._random)
             case _:
                 return None
 
 
 def poll_pause(polls_done: int, retry_after_seconds: float | None, random: Random) -> float:
-    """Seconds until the next poll: what the CA asks for, bounded, or growing steps of our own; always with jitter."""
+    """Seconds until the next poll: what the CA asks for, or growing steps of our own; always with jitter."""
     if retry_after_seconds is not None:
-        return jittered(min(max(retry_after_seconds, _FIRST_POLL), _LONGEST_POLL), random)
+        return jittered(max(retry_after_seconds, _FIRST_POLL), random)
     return jittered(min(_FIRST_POLL * _POLL_GROWTH ** min(polls_done, 20), _SLOWEST_POLL), random)
 
 

@@ -37,10 +37,12 @@ from nodetrust.acme.urls import Origin
 MAX_BODY_BYTES = 1 << 20
 """A body of a CA; Let's Encrypt's largest, an order of a hundred names, is 20 KiB."""
 
+MAX_CONNECTIONS = 32
+"""That are kept for the next request."""
+
 _REQUEST_SECONDS = 30.0
 _CONNECT_SECONDS = 10.0
 _IDLE_SECONDS = 30
-_CONNECTIONS_KEPT = 8
 _USER_AGENT = "nodetrust-acme"
 
 _CONNECTION_ERRORS = (
@@ -233,7 +235,7 @@ def _header(response: IResponse, name: str) -> str | None:
 
 def _connection_pool(reactor: IReactorTime) -> HTTPConnectionPool:
     pool = HTTPConnectionPool(reactor)
-    pool.maxPersistentPerHost = _CONNECTIONS_KEPT
+    pool.maxPersistentPerHost = MAX_CONNECTIONS
     pool.cachedConnectionTimeout = _IDLE_SECONDS
     # Requests are repeated one level up, where the nonces are.
     pool.retryAutomatically = False

@@ -34,8 +34,12 @@ class Directory:
     new_nonce: str
     new_account: str
     new_order: str
+    key_change: str | None
+    revoke_cert: str | None
     renewal_info: str | None
     profiles: tuple[str, ...]  # of draft-ietf-acme-profiles, sorted
+    terms_of_service: str | None  # to be shown to a person; it may be anywhere
+    external_account_required: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +68,22 @@ def parse_directory(body: bytes, origin: Origin) -> Directory:
     """The directory of the CA at `origin`."""
     found = _object("directory", body)
     meta = found.get("meta")
-    profiles = meta.get("profiles") if isinstance(meta, dict) else None
-    names = list(profiles)[:_MAX_PROFILES] if isinstance(profiles, dict) else []
-    # The mandatory three are checked here, and so is `renewalInfo`, only if it is there.
+    meta = meta if isinstance(meta, dict) else {}
+    profiles, terms = meta.get("profiles"), meta.get("termsOfService")
+
+    def optional(name: str) -> str | None:
+        return origin.check(found[name]) if name in found else None
+
     return Directory(
-        origin.check(found.get("newNonce")),
-        origin.check(found.get("newAccount")),
-        origin.check(found.get("newOrder")),
-        origin.check(found["renewalInfo"]) if "renewalInfo" in found else None,
-        tuple(sorted(names)),
+        new_nonce=origin.check(found.get("newNonce")),
+        new_account=origin.check(found.get("newAccount")),
+        new_order=origin.check(found.get("newOrder")),
+        key_change=optional("keyChange"),
+        revoke_cert=optional("revokeCert"),
+        renewal_info=optional("renewalInfo"),
+        profiles=tuple(sorted(list(profiles)[:_MAX_PROFILES])) if isinstance(profiles, dict) else (),
+        terms_of_service=printable(terms) if isinstance(terms, str) else None,
+        external_account_required=meta.get("externalAccountRequired") is True,
     )
 
 
@@ -126,9 +137,35 @@ def parse_renewal_window(body: bytes) -> RenewalWindow:
     return RenewalWindow(start, end)
 
 
-def new_account(contact: Sequence[str]) -> bytes:
-    """The payload of newAccount; each contact is a `mailto:` URL. The terms are agreed to. RFC 8555 §7.3."""
-    return _encoded(messages.NewRegistration(contact=tuple(contact), terms_of_service_agreed=True).to_json())
+def new_account(contact: Sequence[str], *, agreed: bool, binding: Mapping[str, object] | None = None) -> bytes:
+    """The payload of newAccount; each contact is a `mailto:` URL. RFC 8555 §7.3."""
+    fields: dict[str, object] = {"contact": list(contact)} if contact else {}
+    if agreed:
+        fields["termsOfServiceAgreed"] = True
+    if binding is not None:
+        fields["externalAccountBinding"] = binding
+    return _encoded(fields)
+
+
+def existing_account() -> bytes:
+    """The payload of newAccount that makes none. RFC 8555 §7.3.1."""
+    return _encoded({"onlyReturnExisting": True})
+
+
+def account_update(contact: Sequence[str]) -> bytes:
+    """The payload that changes an account's contacts. RFC 8555 §7.3.2."""
+    return _encoded({"contact": list(contact)})
+
+
+def deactivation() -> bytes:
+    """The payload that ends an account. RFC 8555 §7.3.6."""
+    return _encoded({"status": "deactivated"})
+
+
+def revocation(certificate_der: bytes, reason: int | None) -> bytes:
+    """The payload of revokeCert; `reason` is a CRLReason of RFC 5280 §5.3.1. RFC 8555 §7.6."""
+    fields: dict[str, object] = {"certificate": encode_b64jose(certificate_der)}
+    return _encoded(fields if reason is None else {**fields, "reason": reason})
 
 
 def new_order(names: Sequence[str], profile: str | None, replaces: str | None) -> bytes:

@@ -145,7 +145,8 @@ class OrderTests(OrderCase):
         """renewalInfo of an issued certificate says when to renew."""
         issued = self.successResultOf(self.obtaining())
         asked = Deferred.fromCoroutine(self.client.renewal_window(issued.certificate_pem, Deadline(self.ca.clock, 10)))
-        window = self.successResultOf(asked)
+        window, again = self.successResultOf(asked)
+        self.assertEqual(again, 21_600)
         self.assertTrue(issued.not_before < window.start < window.end < issued.not_after)
 
 
@@ -337,14 +338,28 @@ class RefusalTests(OrderCase):
         self.assertEqual(self.ca.requests.count(("POST", "/new-order")), 1)
 
     def test_busy(self) -> None:
-        """429 and 503 with Retry-After are rate limits whatever their body."""
+        """429 and 503 with Retry-After are rate limits whatever their body; a short wait is waited for, three times."""
         for status in (429, 503):
-            self.spoil("/new-order", lambda _, status=status: Reply(status, b"<html>", {"Retry-After": "9"}))
-            failure = self.failureResultOf(self.obtaining(), AcmeRateLimited)
-            self.assertEqual(failure.value.retry_after_seconds, 9)
+            for seconds, tries in (("9", 4), ("31", 1)):
+                busy = Reply(status, b"<html>", {"Retry-After": seconds})
+                self.spoil("/new-order", lambda _, busy=busy: busy)
+                self.ca.requests.clear()
+                failure = self.failureResultOf(self.obtaining(), AcmeRateLimited)
+                self.assertEqual(failure.value.retry_after_seconds, float(seconds))
+                self.assertEqual(self.ca.requests.count(("POST", "/new-order")), tries)
+
+    def test_busy_for_a_while(self) -> None:
+        """A 503 on any request delays an order, by what it asks for, and does not fail it."""
+        for path in ("/directory", "/nonce", "/new-account", "/new-order", "/authorization/", "/challenge/"):
+            self.client, before = self.ca.client(), self.ca.clock.seconds()
+            self.spoil(path, lambda _: Reply(503, b"", {"Retry-After": "5"}), times=1)
+            self.successResultOf(self.obtaining())
+            self.assertGreaterEqual(self.ca.clock.seconds() - before, 5, path)
 
     def test_trouble_passes(self) -> None:
         """A few 500s and lost connections are sat out; when they last, there is an end to trying."""
+        self.ca.settings = CASettings(bad_nonce_rate=0, lists_orders=False)
+        self.ca.forget()
         for times, change in (
             (3, lambda _: Reply(500, b"oops", {"Content-Type": "text/plain"})),
             (3, self._refuse),
@@ -356,6 +371,14 @@ class RefusalTests(OrderCase):
         self.failureResultOf(self.obtaining(), AcmeServerTrouble)
         self.assertLess(len(self.ca.requests) - before, 20)
 
+    def test_nothing_is_ordered_twice(self) -> None:
+        """Where the answer to newOrder is lost, the order is found in the account's list, and none is added."""
+        for change in (self._refuse, lambda _: Reply(502, b"<html>", {"Content-Type": "text/html"})):
+            self.spoil("/new-order", change, times=1)
+            self.successResultOf(self.obtaining())
+            self.assertEqual(self.ca.requests.count(("POST", "/new-order")), 1)
+            self.ca.requests.clear()
+
     def test_unreachable(self) -> None:
         """A CA that is not there is AcmeUnreachable, with a message that names it."""
         self.spoil("/", self._refuse)
@@ -363,10 +386,17 @@ class RefusalTests(OrderCase):
         self.assertIn("ca.example", str(failure.value))
 
     def test_replaces_is_dropped(self) -> None:
-        """A CA that refuses `replaces` gets the same order without it."""
-        for kind in ("malformed", "alreadyReplaced"):
-            self.spoil("/new-order", lambda _, kind=kind: problem_reply(kind, 409), times=1)
+        """A CA that refuses `replaces`, in whatever words, gets the same order without it."""
+        for kind, status in (("malformed", 400), ("alreadyReplaced", 409), ("unauthorized", 403), ("conflict", 409)):
+            refused = problem_reply(kind, status)
+            self.spoil("/new-order", lambda _, refused=refused: refused, times=1)
             self.successResultOf(self.obtaining(replaces="aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE"))
+
+    def test_other_refusals_stand(self) -> None:
+        """What has nothing to do with `replaces` is not asked twice."""
+        self.spoil("/new-order", lambda _: problem_reply("rejectedIdentifier"))
+        self.failureResultOf(self.obtaining(replaces="aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE"), AcmeRefused)
+        self.assertEqual(self.ca.requests.count(("POST", "/new-order")), 1)
 
     def _refuse(self, reply: Reply) -> Reply:
         raise TwistedConnectionRefusedError
