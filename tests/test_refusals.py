@@ -6,6 +6,7 @@ from twisted.internet.defer import Deferred
 
 from nodetrust.certificates import make_key
 from nodetrust.command.deployment import full_addresses
+from nodetrust.issue.challenges import servers as challenges
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.messages import (
@@ -103,6 +104,7 @@ class RefusalTests(ServersTestCase):
 
     async def test_the_dns_server_is_out_of_reach(self) -> None:
         """Then no challenge can be set; what is in the store is handed out all the same."""
+        self.patch(challenges, "PUBLISH_SECONDS", 2.0)
         servers = await self.start()
         peer = await self.connected_peer(servers)
         good = peer.request()

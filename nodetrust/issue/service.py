@@ -8,7 +8,7 @@ from twisted.logger import Logger
 
 from nodetrust.discovery import relay, start_pubsub
 from nodetrust.issue.decide import Policy
-from nodetrust.issue.dns01 import DnsServers
+from nodetrust.issue.challenges.servers import DnsServers
 from nodetrust.issue.orders import Orders
 from nodetrust.issue.protocol import IssueProtocol
 from nodetrust.issue.settings import IssueSettings
@@ -39,6 +39,7 @@ class IssueService(RoleService):
         self.settings = settings
         self.host: Host | None = None
         self.store: Store | None = None
+        self.dns: DnsServers | None = None
         self.orders: Orders | None = None
         self._pubsub: PubSub | None = None
         self._trust: TrustInForce | None = None
@@ -51,7 +52,9 @@ class IssueService(RoleService):
         self._pubsub = start_pubsub(host, self.reactor)
         relay(self._pubsub)
         self.store = store = await Store.open(self.reactor, store_url(settings))
-        self.orders = await Orders.open(self.reactor, settings, DnsServers(host, settings.dns_servers), store)
+        self.dns = dns = DnsServers(self.reactor, host, settings.dns_servers, settings.dns_confirmations)
+        dns.start()
+        self.orders = await Orders.open(self.reactor, settings, dns, store)
         self._trust = trust = TrustInForce(self.reactor, settings, lambda trust: protocol.replace_trust(trust))
         trust.start()
         policy = policy_of(settings, host.peer_id, trust.trust)
@@ -67,6 +70,8 @@ class IssueService(RoleService):
             self._trust.stop()
         if self.orders is not None:
             await self.orders.give_up()
+        if self.dns is not None:
+            await self.dns.stop()
         if self.host is not None:
             await self.host.stop()
         if self.orders is not None:

@@ -19,7 +19,7 @@ from nodetrust.certificates import CertificateKey, Chain, key_to_pem, make_csr, 
 from nodetrust.errors import NodetrustError
 from nodetrust.issue.authorities.account import keep_account_url, open_client
 from nodetrust.issue.decide import Order
-from nodetrust.issue.dns01 import DnsServers
+from nodetrust.issue.challenges.servers import DnsServers
 from nodetrust.issue.errors import Refusal, Unavailable
 from nodetrust.issue.settings import IssueSettings
 from nodetrust.messages import E_OTHER, E_RATE_LIMIT, OK, IssueResponse

@@ -1,0 +1,159 @@
+"""What one DNS server still has to be told. Pure: times are seconds of one clock, handed in.
+
+For each challenge there is at most one entry: the state that is wanted (set or removed) and not yet confirmed. So a
+challenge that was withdrawn while the server was down is never set, and both kinds may be told twice without harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+Challenge = tuple[str, str]
+"""A name, without `_acme-challenge.`, and the value of its TXT record."""
+
+MAX_ENTRIES = 20_000
+"""Of one server; some 6 MB. More than all open orders and an hour's withdrawals."""
+
+SET_SECONDS = 600.0
+"""How long it is worth while to set a challenge that nobody withdrew: no order takes longer."""
+
+REMOVE_SECONDS = 3600.0
+"""How long to remove one: after the longest life that a DNS server gives a challenge it is gone by itself."""
+
+FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 1.0, 60.0
+"""Pauses between attempts double from the first to the last."""
+
+LAST_PAUSE_OF_ORDERS_SECONDS = 3.0
+"""The last pause before a challenge is set: behind it is an open order, which is to go on within ten seconds of when
+the server can be reached again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A challenge to be set, or removed."""
+
+    challenge: Challenge
+    remove: bool
+
+
+@dataclass(slots=True)
+class _Entry:
+    wanted: Wish
+    until: float
+    due: float
+    failures: int = 0
+    told: bool = False
+    """Whether the server may have heard of the challenge, in this process or an earlier one."""
+    on_its_way: bool = False
+    refused: bool = False
+
+
+class Outbox:
+    """What is wanted of one server and not confirmed, in the order in which it was first wanted."""
+
+    def __init__(self, max_entries: int = MAX_ENTRIES) -> None:
+        self._max_entries = max_entries
+        self._entries: dict[Challenge, _Entry] = {}
+        self._held: set[Challenge] = set()
+        """Those that the server is known to have."""
+        self._has_paused = False
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, challenge: Challenge) -> bool:
+        return challenge in self._entries
+
+    def set(self, challenge: Challenge, now: float) -> bool:
+        """Want a challenge to be answered; False if there is no room."""
+        return self._want(Wish(challenge, remove=False), now + SET_SECONDS, now)
+
+    def remove(self, challenge: Challenge, now: float) -> bool:
+        """Want it not to be answered any more; False if there is no room."""
+        held = challenge in self._held
+        entry = self._entries.get(challenge)
+        if entry is not None and not (held or entry.told or entry.on_its_way):
+            del self._entries[challenge]
+            return True
+        return self._want(Wish(challenge, remove=True), now + REMOVE_SECONDS, now)
+
+    def take(self, now: float, most: int) -> list[Wish]:
+        """Up to `most` wishes that are due; each is to be given to `confirm`, `refused` or `postpone` afterwards."""
+        taken: list[Wish] = []
+        late: list[Challenge] = []
+        for challenge, entry in self._entries.items():
+            if entry.on_its_way:
+                continue
+            if entry.until <= now:
+                late.append(challenge)
+            elif entry.due <= now:
+                entry.on_its_way = True
+                taken.append(entry.wanted)
+                if len(taken) == most:
+                    break
+        for challenge in late:
+            del self._entries[challenge]
+        return taken
+
+    def told(self, wishes: Iterable[Wish]) -> None:
+        """These, which were taken, are being sent: who knows what arrives."""
+        for wish in wishes:
+            self._entries[wish.challenge].told = True
+
+    def confirm(self, wish: Wish, now: float) -> None:
+        """The server has done this one. It can be reached, so all that it has not refused are due."""
+        entry = self._entries[wish.challenge]
+        entry.on_its_way = False
+        if entry.wanted == wish:
+            del self._entries[wish.challenge]
+        if wish.remove:
+            self._held.discard(wish.challenge)
+        elif len(self._held) < self._max_entries:
+            self._held.add(wish.challenge)
+        if self._has_paused:
+            self._has_paused = False
+            for other in self._entries.values():
+                if not other.refused:
+                    other.due, other.failures = min(other.due, now), 0
+
+    def refused(self, wish: Wish, now: float) -> None:
+        """The server does not do this one: perhaps later, its disk may be full."""
+        self._entries[wish.challenge].refused = True
+        self.postpone([wish], now)
+
+    def postpone(self, wishes: Iterable[Wish], now: float) -> None:
+        """These were not done, and are due again after a pause; one that has changed meanwhile is due at once."""
+        for wish in wishes:
+            entry = self._entries[wish.challenge]
+            entry.on_its_way = False
+            if entry.wanted.remove and not entry.told and wish.challenge not in self._held:
+                del self._entries[wish.challenge]
+            elif entry.wanted == wish:
+                self._pause(entry, now)
+
+    def postpone_all(self, now: float) -> None:
+        """The server cannot be reached: what is due, and not on its way, has to wait."""
+        for entry in self._entries.values():
+            if not entry.on_its_way and entry.due <= now:
+                self._pause(entry, now)
+
+    def seconds_to_next(self, now: float) -> float | None:
+        """When `take` has something again; None if nothing is left but what is on its way."""
+        return min((max(0.0, one.due - now) for one in self._entries.values() if not one.on_its_way), default=None)
+
+    def _want(self, wish: Wish, until: float, now: float) -> bool:
+        entry = self._entries.get(wish.challenge)
+        if entry is not None:
+            entry.wanted, entry.until, entry.due, entry.failures, entry.refused = wish, until, now, 0, False
+            return True
+        if len(self._entries) >= self._max_entries:
+            return False
+        self._entries[wish.challenge] = _Entry(wish, until, now, told=wish.remove)
+        return True
+
+    def _pause(self, entry: _Entry, now: float) -> None:
+        self._has_paused = True
+        entry.failures += 1
+        last = LAST_PAUSE_SECONDS if entry.wanted.remove else LAST_PAUSE_OF_ORDERS_SECONDS
+        entry.due = now + min(last, FIRST_PAUSE_SECONDS * 2.0 ** min(entry.failures - 1, 10))
