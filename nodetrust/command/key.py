@@ -1,4 +1,4 @@
-"""`nodetrust key new|show|dnssec`."""
+"""`nodetrust key new|show|rotate|dnssec`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from nodetrust.command.dnssec import dnssec
+from nodetrust.command.rotate import rotate
 from nodetrust.errors import NodetrustError
 from nodetrust.keyfile import load, load_or_create
 from nodetrust.libp2p.errors import Libp2pError
@@ -18,15 +19,16 @@ TYPES = {"ed25519": KeyType.ED25519, "secp256k1": KeyType.SECP256K1, "ecdsa": Ke
 
 @click.group()
 def key() -> None:
-    """Make and show keys of peers and zones.
+    """Make, change and show keys of peers and zones.
 
     The private keys of libp2p peers, and with dnssec those with which a zone is signed. A peer's key file holds the
     base64 of a libp2p PrivateKey, as Kubo's configuration does. The servers make theirs by themselves, as peer.key in
-    their state folder.
+    their state folder; rotate gives a proof server another one for its proofs.
     """
 
 
 key.add_command(dnssec)
+key.add_command(rotate)
 
 
 @key.command()

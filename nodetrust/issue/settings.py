@@ -10,6 +10,7 @@ from nodetrust.certificates import CRYPTO_NAMES, CryptoName
 from nodetrust.libp2p.keys import PublicKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
+from nodetrust.lists.build import check_feeds
 from nodetrust.names import NameChoice
 from nodetrust.settings import HostPort, PeerSettings, Settings, SettingsError, ZoneName, described
 
@@ -119,8 +120,9 @@ class IssueSettings(PeerSettings, frozen=True, kw_only=True):
     proof_keys: Annotated[
         Path | None,
         described(
-            "a file with further keys whose proofs are trusted, one a line: the peer ID of the proof server, a space, "
-            "the ID of the key; read again when it changes"
+            "a file with the keys that proof servers sign with, where a server has others than its own, one a line: "
+            "the peer ID of the server, a space, the ID of the key (see `nodetrust key rotate`); read again when it "
+            "changes"
         ),
     ] = None
     dns_confirmations: Annotated[
@@ -185,6 +187,7 @@ class IssueSettings(PeerSettings, frozen=True, kw_only=True):
             raise SettingsError("own_names: expected a name for the certificate of wss_listen and https_listen")
         if self.dns_confirmations > len(self.dns_ids):
             raise SettingsError(f"dns_confirmations: expected at most {len(self.dns_ids)}, as many as DNS servers")
+        check_feeds(self.deny_feeds)
         if self.quorum > len(self.proof_ids):
             raise SettingsError(f"quorum: expected at most {len(self.proof_ids)}, as many as proof servers")
         if not self.cryptos:
@@ -211,11 +214,6 @@ class IssueSettings(PeerSettings, frozen=True, kw_only=True):
     def dns_ids(self) -> frozenset[PeerId]:
         """The DNS servers."""
         return frozenset(one.peer_id for one in self.dns_servers if one.peer_id is not None)
-
-    @property
-    def proof_keys_of_servers(self) -> dict[PeerId, PublicKey]:
-        """The proof servers' own keys."""
-        return {peer: key for peer in self.proof_ids if (key := PublicKey.from_peer_id(peer)) is not None}
 
     @property
     def crypto_numbers(self) -> tuple[int, ...]:

@@ -34,7 +34,7 @@ class TrustInForce:
     def __init__(self, reactor: Any, settings: IssueSettings, put_in_force: Callable[[Trust], None]) -> None:
         self._settings = settings
         self._put_in_force = put_in_force
-        self._lists = ListsInForce(reactor, settings, self._changed)
+        self._lists = ListsInForce(reactor, settings, lambda lists: self._changed())
         self._keys: KeysOfServers = own_keys(settings.proof_ids)
         self._stamp: Stamp | None = None
         self._polling = LoopingCall(self._poll)

@@ -91,13 +91,13 @@ def start_feeds(reactor: Any, settings: ListSettings) -> Fetches | None:
 
 
 class ListsInForce:
-    """The lists of a role in one process: `lists` is what is in force now."""
+    """The lists of a role: `lists` is what is in force now, and `put_in_force` is told when that changes."""
 
-    def __init__(self, reactor: Any, settings: ListSettings, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, reactor: Any, settings: ListSettings, put_in_force: Callable[[Lists], None]) -> None:
         self._reactor = reactor
         self._settings = settings
-        self._changed = changed
-        self._files = ListFiles(reactor, list_files(settings), self._put_in_force)
+        self._put_in_force = put_in_force
+        self._files = ListFiles(reactor, list_files(settings), self._replace)
         self._feeds: Fetches | None = None
         self.lists = NO_LISTS
 
@@ -113,6 +113,6 @@ class ListsInForce:
         if self._feeds is not None:
             self._feeds.stop()
 
-    def _put_in_force(self, lists: Lists) -> None:
+    def _replace(self, lists: Lists) -> None:
         self.lists = lists
-        self._changed()
+        self._put_in_force(lists)

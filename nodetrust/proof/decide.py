@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from nodetrust.addresses import direct_ip, is_public
 from nodetrust.errors import NodetrustError
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
+from nodetrust.lists.lists import NO_LISTS, Lists
 from nodetrust.messages import E_NOT_AUTHORIZED, E_OTHER, OK, ProofRequest, ProofResponse, parse
 from nodetrust.proofs import MAX_NONCE_BYTES, make_proof
 
@@ -25,14 +28,30 @@ def read_request(message: bytes) -> ProofRequest:
     return request
 
 
-def answer(
-    key: PrivateKey, peer: PeerId, address: Multiaddr, now_ms: int, request: ProofRequest, *, allow_private: bool
-) -> ProofResponse:
-    """The proof for `peer`, seen at `address`, at `now_ms` (milliseconds since the epoch)."""
-    ip = direct_ip(address)
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the operator has settled; the lists may change at any time."""
+
+    allow_private: bool = False
+    lists: Lists = NO_LISTS
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The authenticated peer, and where its connection comes from."""
+
+    peer: PeerId
+    address: Multiaddr
+
+
+def answer(key: PrivateKey, caller: Caller, now_ms: int, request: ProofRequest, rules: Rules) -> ProofResponse:
+    """The proof for `caller`, signed with `key` at `now_ms` (milliseconds since the epoch)."""
+    peer, ip = caller.peer, direct_ip(caller.address)
     if ip is None:
         return refusal(NoProof("the connection does not come straight from an IP address"))
-    if not (allow_private or is_public(ip)):
+    if rules.lists.deny_peer(peer, (ip,)):
+        return ProofResponse(error=E_NOT_AUTHORIZED, message=f"{peer} at {ip} is on the denylist of this server")
+    if not (rules.allow_private or is_public(ip)):
         return ProofResponse(
             error=E_NOT_AUTHORIZED,
             message=f"you come from {ip}, which is not a public address: this server proves public addresses only",

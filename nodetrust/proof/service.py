@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
@@ -14,8 +15,11 @@ from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.message_stream import MessageStream
 from nodetrust.libp2p.pubsub import PubSub
+from nodetrust.lists.build import ListsInForce
+from nodetrust.lists.lists import Lists
 from nodetrust.messages import MAX_PROOF_REQUEST_BYTES, PROOF_PROTOCOL, PROOF_PROTOCOL_NONCE, ProofRequest
-from nodetrust.proof.decide import answer, read_request, refusal
+from nodetrust.proof.decide import Caller, Rules, answer, read_request, refusal
+from nodetrust.proof.keys import SigningKeys
 from nodetrust.proof.settings import ProofSettings
 from nodetrust.service import RoleService, listen_all, open_host
 
@@ -26,10 +30,10 @@ REQUEST_SECONDS = 10.0
 class ProofProtocol:
     """One signed answer to each stream."""
 
-    def __init__(self, clock: IReactorTime, key: PrivateKey, *, allow_private: bool) -> None:
+    def __init__(self, clock: IReactorTime, signer: Callable[[], PrivateKey], rules: Rules) -> None:
         self._clock = clock
-        self._key = key
-        self._allow_private = allow_private
+        self._signer = signer
+        self.rules = rules
 
     async def prove(self, stream: MessageStream) -> None:
         """Protocol 1.0.0: the peer sends nothing."""
@@ -46,12 +50,11 @@ class ProofProtocol:
     def _answer(self, stream: MessageStream, request: ProofRequest) -> None:
         connection = stream.connection
         response = answer(
-            self._key,
-            connection.remote_peer,
-            connection.remote_address,
+            self._signer(),
+            Caller(connection.remote_peer, connection.remote_address),
             int(self._clock.seconds() * 1000),
             request,
-            allow_private=self._allow_private,
+            self.rules,
         )
         stream.write(response.SerializeToString())
 
@@ -67,19 +70,34 @@ class ProofService(RoleService):
         self.settings = settings
         self.host: Host | None = None
         self.pubsub: PubSub | None = None
+        self._keys: SigningKeys | None = None
+        self._lists: ListsInForce | None = None
+        self._protocol: ProofProtocol | None = None
 
     async def start(self) -> None:
-        """Listen, serve both versions of the protocol, and relay announcements."""
+        """Read keys and lists, listen, serve both versions of the protocol, and relay announcements."""
         self.host = host = open_host(self.reactor, self.settings)
-        protocol = ProofProtocol(self.reactor, host.key, allow_private=self.settings.allow_private)
+        self._keys = keys = SigningKeys(self.reactor, self.settings.state, host.key)
+        keys.start()
+        self._lists = lists = ListsInForce(self.reactor, self.settings, self._replace_lists)
+        lists.start()
+        rules = Rules(self.settings.allow_private, lists.lists)
+        self._protocol = protocol = ProofProtocol(self.reactor, keys.current, rules)
         host.handle_messages(PROOF_PROTOCOL, protocol.prove, MAX_PROOF_REQUEST_BYTES, REQUEST_SECONDS)
         host.handle_messages(PROOF_PROTOCOL_NONCE, protocol.prove_request, MAX_PROOF_REQUEST_BYTES, REQUEST_SECONDS)
         self.pubsub = start_pubsub(host, self.reactor)
         relay(self.pubsub)
         await listen_all(host, self.settings, self.log, "nodetrust-proof")
 
+    def _replace_lists(self, lists: Lists) -> None:
+        if self._protocol is not None:
+            self._protocol.rules = Rules(self.settings.allow_private, lists)
+
     async def stop(self) -> None:
         """Close every connection and listener."""
+        for watched in (self._keys, self._lists):
+            if watched is not None:
+                watched.stop()
         if self.pubsub is not None:
             self.pubsub.stop()
         if self.host is not None:

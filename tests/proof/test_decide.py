@@ -1,11 +1,16 @@
 """What a proof server answers, as a function."""
 
+from ipaddress import ip_network
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.lists.entries import Entries
+from nodetrust.lists.lists import NO_LISTS, Lists
+from nodetrust.lists.prefixes import PrefixSet
 from nodetrust.messages import E_NOT_AUTHORIZED, E_OTHER, OK, InvalidMessage, Proof, ProofRequest
-from nodetrust.proof.decide import NoProof, answer, read_request
+from nodetrust.proof.decide import Caller, NoProof, Rules, answer, read_request
 from nodetrust.proofs import check_proof
 
 NOW_MS = 1_700_000_000_000
@@ -17,14 +22,13 @@ class AnswerTests(SynchronousTestCase):
         self.peer = PrivateKey.generate().peer_id
         self.issuer = PrivateKey.generate().peer_id
 
-    def answer(self, address, request=None, allow_private=False):
+    def answer(self, address, request=None, allow_private=False, lists=NO_LISTS):
         return answer(
             self.key,
-            self.peer,
-            Multiaddr.parse(address),
+            Caller(self.peer, Multiaddr.parse(address)),
             NOW_MS,
             request or ProofRequest(),
-            allow_private=allow_private,
+            Rules(allow_private, lists),
         )
 
     def check(self, wrapper, **options):
@@ -56,6 +60,18 @@ class AnswerTests(SynchronousTestCase):
             self.assertFalse(response.HasField("proof"))
             self.assertIn("not a public address", response.message)
             self.assertEqual(self.answer(address, allow_private=True).error, OK)
+
+    def test_the_denied_get_none(self):
+        """Neither a denied peer nor whoever comes from a denied address, unless it is allowed."""
+        peers, prefixes = frozenset([self.peer]), PrefixSet([ip_network("8.8.0.0/16")])
+        for lists, code in (
+            (Lists(Entries(peers=peers), Entries()), E_NOT_AUTHORIZED),
+            (Lists(Entries(prefixes), Entries()), E_NOT_AUTHORIZED),
+            (Lists(Entries(prefixes), Entries(peers=peers)), OK),
+            (Lists(Entries(PrefixSet([ip_network("8.7.0.0/16")])), Entries()), OK),
+        ):
+            response = self.answer("/ip4/8.8.8.8/tcp/5", lists=lists)
+            self.assertEqual((response.error, response.HasField("proof")), (code, code == OK))
 
     def test_a_relayed_peer_gets_a_reason(self):
         """A connection without an address of its own gets an error, not a proof."""
