@@ -7,6 +7,7 @@ In reading order:
 * `obtain`: CSR and certificate; usable alone with any host
 * `files`: a certificate and its key in a folder
 * `renewal`: when to ask for the next certificate, or for new proofs (pure)
+* `plan`: the plan for the next certificate, which the issue server may move (pure)
 * `upkeep`: the stored certificate, the next one in time, another after a move
 * `announced`: which addresses others are told (pure)
 * `service`: WSS with whatever certificate is the newest, and the announcements

@@ -1,12 +1,14 @@
 """A certificate and its key in a folder: `cert.pem`, `chain.pem`, `fullchain.pem` and `key.pem` (0600).
 
 A fifth file, `addresses.txt`, has the addresses that were proven for it, one a line: the names of a certificate for a
-peer and everything below it do not tell them.
+peer and everything below it do not tell them. A sixth, `renew-at.txt`, has the time at which to ask for the next one
+(ISO 8601), if the issue server has said it or a running client has planned it.
 """
 
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from nodetrust.files import replace_file
 KEY_FILE = "key.pem"
 FULL_CHAIN_FILE = "fullchain.pem"
 ADDRESSES_FILE = "addresses.txt"
+RENEW_AT_FILE = "renew-at.txt"
 
 
 def save(folder: Path, obtained: Obtained) -> None:
@@ -29,6 +32,7 @@ def save(folder: Path, obtained: Obtained) -> None:
         "chain.pem": (chain.authorities_pem, 0o644),
         FULL_CHAIN_FILE: (chain.full_pem, 0o644),
         ADDRESSES_FILE: ("".join(f"{address}\n" for address in obtained.addresses).encode(), 0o644),
+        RENEW_AT_FILE: (b"" if obtained.renew_at is None else f"{obtained.renew_at.isoformat()}\n".encode(), 0o644),
     }
     make_folder(folder)
     for name, (content, mode) in contents.items():
@@ -72,7 +76,18 @@ def load(folder: Path) -> Obtained | None:
         addresses = tuple(ip_address(line) for line in lines)
     except ValueError as error:
         raise ObtainError(f"{folder / ADDRESSES_FILE}: {error}") from None
-    return Obtained(chain, key, addresses, from_cache=True) if chain.is_for(key) else None
+    if not chain.is_for(key):
+        return None
+    return Obtained(chain, key, addresses, from_cache=True, renew_at=_load_renew_at(folder))
+
+
+def _load_renew_at(folder: Path) -> datetime | None:
+    """The plan, if it is one: without it, the certificate is as good."""
+    try:
+        found = datetime.fromisoformat((_read(folder / RENEW_AT_FILE) or b"").decode("ascii", "replace").strip())
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
 
 
 def _read(path: Path) -> bytes | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from twisted.internet.interfaces import IReactorTime
 
 from nodetrust.certificates import CertificateKey, Chain, InvalidCertificate, make_csr
 from nodetrust.client.errors import IssuerUnreachable, ObtainError, Refused
 from nodetrust.client.prove import Progress, Proofs, error_name, peer_of, prove, readable
+from nodetrust.client.renewal import server_plan
 from nodetrust.errors import NodetrustError
 from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.host import Host
@@ -32,12 +34,16 @@ ISSUE_SECONDS = 330.0
 
 @dataclass(frozen=True, slots=True)
 class Obtained:
-    """A certificate with the key it is for, and the addresses that were proven for it."""
+    """A certificate with the key it is for, and the addresses that were proven for it.
+
+    `renew_at`: when to ask for the next one, if the issue server has said it; always within the certificate's life.
+    """
 
     chain: Chain
     key: CertificateKey
     addresses: tuple[IPAddress, ...]
     from_cache: bool
+    renew_at: datetime | None = None
 
 
 async def obtain(
@@ -79,7 +85,11 @@ async def obtain_with(
     )
     progress(f"asking for a certificate for {', '.join(wanted)}")
     response = await _ask_certificate(host, issuer, peer_of(issuer), request)
-    return Obtained(_checked(response, key, wanted), key, proofs.addresses, response.fromCache)
+    chain = _checked(response, key, wanted)
+    renew_at = None
+    if response.HasField("renewAt"):
+        renew_at = server_plan(response.renewAt, chain.not_before, chain.not_after)
+    return Obtained(chain, key, proofs.addresses, response.fromCache, renew_at)
 
 
 async def _ask_certificate(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from nodetrust.client.errors import IssuerUnreachable, NoProofs, Refused
 from nodetrust.names import IPAddress
@@ -16,33 +17,79 @@ LAST_RETRY_SECONDS = 3600.0
 FIRST_REDIAL_SECONDS = 5.0
 """The first wait where not even the issue server or a proof server could be reached: the CA has heard nothing of it."""
 
+LONGEST_RETRY_SECONDS = 86400.0
+"""However long the issue server asks us to wait: once a day costs it nothing, and it may have been mistaken."""
+
 SPREAD = 0.1
 """Of a wait: so that peers that started together do not renew together."""
 
-MIN_WAIT_SECONDS = 1.0
+LAST_SHARE = 0.1
+"""Of a life: later than this before the end is never planned, whatever the issue server says."""
+
+CHECK_SECONDS = 3 * 3600.0
+"""How often the issue server is asked when to renew. A CA that revokes in haste may leave a day for all."""
+
+RECHECK_SECONDS = 600.0
+"""Between two of these questions, however often the connection is lost."""
+
+REST_SECONDS = 3600.0
+"""After a certificate, before the issue server can make us order another one; twice as long after each such haste."""
 
 REPROOF_SECONDS = 30.0
 """At least from one look at where we are to the next: an issue server that sees us at an address which no proof server
 sees (its neighbour's, say) may tell us so on every connection."""
 
 
-def seconds_to_renewal(not_before: datetime, not_after: datetime, now: datetime, chance: float) -> float:
-    """Seconds from `now` until a third of the life is left, and a little more by `chance` (0 to 1)."""
-    life_seconds = (not_after - not_before).total_seconds()
-    due_seconds = (not_after - now).total_seconds() - life_seconds / 3
-    # A little after the third, never before: until then an issue server hands out the old certificate again.
-    return max(MIN_WAIT_SECONDS, due_seconds + chance * SPREAD * life_seconds / 3)
+def own_plan(not_before: datetime, not_after: datetime, chance: float) -> datetime:
+    """When to renew if nobody says it: when a third of the life is left, and a little later by `chance` (0 to 1)."""
+    third = (not_after - not_before) / 3
+    # Never before the third: until then an issue server hands out the old certificate again.
+    return not_after - third + third * SPREAD * chance
+
+
+def server_plan(renew_at_ms: int, not_before: datetime, not_after: datetime) -> datetime:
+    """When to renew by the issue server's word (`renewAt`, milliseconds since the epoch), whatever that is.
+
+    A time in the past means now; one too close to the end, or after it, is moved to before.
+    """
+    latest = not_after - (not_after - not_before) * LAST_SHARE
+    first_ms, last_ms = (int(time.timestamp() * 1000) for time in (not_before, latest))
+    return datetime.fromtimestamp(min(max(renew_at_ms, first_ms), last_ms) / 1000, UTC)
+
+
+def planned_seconds(plan: datetime, not_before: datetime, not_after: datetime, now: datetime) -> float:
+    """From `now`, when a plan is made, to it; bounded by the life, for the clock here may be wrong by years."""
+    longest = (not_after - not_before) * (1 - LAST_SHARE)
+    return max(timedelta(0), min(plan - now, longest)).total_seconds()
+
+
+def seconds_of_rest(hasty: int, life: timedelta) -> float:
+    """From one certificate to the order of the next, after `hasty` renewals in a row that each came soon."""
+    return min(REST_SECONDS * math.pow(2, min(hasty, 20)), life.total_seconds() / 3)
+
+
+def seconds_to_check(chance: float) -> float:
+    """From one question about `renewAt` to the next; a quarter more or less, by `chance`."""
+    return CHECK_SECONDS * (0.75 + 0.5 * chance)
 
 
 def seconds_to_retry(failures: int, chance: float, error: Exception) -> float:
     """Seconds to wait after the `failures`-th failure in a row (from 1), the last of which was `error`.
 
-    When the issue server has said how long to wait, it is never less.
+    When the issue server has said how long to wait, it is never less, up to `LONGEST_RETRY_SECONDS`.
     """
     first = FIRST_REDIAL_SECONDS if isinstance(error, IssuerUnreachable | NoProofs) else FIRST_RETRY_SECONDS
     wait = min(LAST_RETRY_SECONDS, first * math.pow(2, min(failures - 1, 10)))
     asked = error.retry_after_seconds if isinstance(error, Refused) else None
-    return max(wait, asked or 0.0) * (1 + chance * SPREAD)
+    return max(wait, min(asked or 0.0, LONGEST_RETRY_SECONDS)) * (1 + chance * SPREAD)
+
+
+def level_of_failure(not_before: datetime, not_after: datetime, now: datetime) -> Literal["info", "warn", "error"]:
+    """How loudly to say that there is no next certificate, by how much is left of the life of this one."""
+    left = (not_after - now) / (not_after - not_before)
+    if left > 1 / 3:
+        return "info"
+    return "warn" if left > LAST_SHARE else "error"
 
 
 def seconds_to_reproof(

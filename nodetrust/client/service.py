@@ -143,13 +143,13 @@ class ClientService(RoleService):
     # The certificate.
 
     def _identified(self, connection: Connection) -> None:
-        """The issue server says where it sees us: not where our certificate says, if we have moved."""
-        identify = connection.remote_identify
-        if identify is None or identify.observed_address is None or self._upkeep is None:
+        """The issue server is there, and says where it sees us: not where our certificate says, if we have moved."""
+        if not connection.outbound or connection.remote_peer != self.settings.issuer[0].peer_id or self._upkeep is None:
             return
-        ip = direct_ip(identify.observed_address)
-        trusted = connection.outbound and connection.remote_peer == self.settings.issuer[0].peer_id
-        if trusted and ip is not None and any(reaches(one, ip) for one in self._wss_listening):
+        self._upkeep.reconnected()
+        identify = connection.remote_identify
+        ip = None if identify is None or identify.observed_address is None else direct_ip(identify.observed_address)
+        if ip is not None and any(reaches(one, ip) for one in self._wss_listening):
             self._upkeep.seen_at(ip)
 
     def _use(self, host: Host, obtained: Obtained) -> None:

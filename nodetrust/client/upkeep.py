@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import SystemRandom
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
 from nodetrust.certificates import CRYPTO_NAMES, make_key
 from nodetrust.client.errors import ObtainError
 from nodetrust.client.files import load, save
 from nodetrust.client.obtain import Obtained, obtain_with
-from nodetrust.client.prove import Proofs, prove
-from nodetrust.client.renewal import seconds_to_renewal, seconds_to_reproof, seconds_to_retry
+from nodetrust.client.plan import Plan
+from nodetrust.client.prove import Proofs, ask_info, prove
+from nodetrust.client.renewal import (
+    RECHECK_SECONDS,
+    level_of_failure,
+    seconds_to_check,
+    seconds_to_reproof,
+    seconds_to_retry,
+)
 from nodetrust.client.settings import ClientSettings
 from nodetrust.errors import NodetrustError
 from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.host import Host
 from nodetrust.names import IPAddress, certificate_names
 
+SHORTEST_SLEEP_SECONDS = 0.01
+"""Less than that is nothing on a clock that counts since 1970 in a float."""
+
 
 class Upkeep:
     """Keeps a certificate for where the host is.
 
     `use` is called with each certificate, first the one of an earlier run; `failed` with what went wrong, after which
-    it goes on trying.
+    it goes on trying. `steady` is a clock that is never set, in seconds.
     """
 
     log = Logger()
@@ -42,6 +54,8 @@ class Upkeep:
         host: Host,
         use: Callable[[Obtained], None],
         failed: Callable[[Exception], None],
+        *,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self.current: Obtained | None = None
         self._reactor = reactor
@@ -49,7 +63,12 @@ class Upkeep:
         self._host = host
         self._use = use
         self._failed = failed
+        self._steady = steady
         self._chance = SystemRandom().random
+        self._plan: Plan | None = None
+        self._checked_at = float("-inf")
+        self._check_at = float("inf")
+        self._unsaved = False
         self._seen_at: IPAddress | None = None
         self._followed_at: float | None = None
         self._sleeping: Deferred[None] | None = None
@@ -61,17 +80,15 @@ class Upkeep:
         failures = 0
         moved_to: IPAddress | None = None
         while not self._stopped:
-            if self.current is not None and failures == 0:
-                moved_to = await self._until_due(self.current)
+            if self._plan is not None and failures == 0:
+                moved_to = await self._until_due(self._plan)
             try:
                 await (self._renew() if moved_to is None else self._follow(moved_to))
                 failures = 0
             except (NodetrustError, Libp2pError) as error:
                 failures += 1
                 wait = seconds_to_retry(failures, self._chance(), error)
-                self.log.error(
-                    "no certificate: {reason}; trying again in {wait} s", reason=str(error), wait=round(wait)
-                )
+                self._log_failure(error, wait)
                 self._failed(error)
                 if not self._stopped:
                     await deferLater(self._reactor, wait)
@@ -83,6 +100,15 @@ class Upkeep:
     def seen_at(self, address: IPAddress) -> None:
         """The issue server, which we trust, says that we come from this address."""
         self._seen_at = address
+        self._wake()
+
+    def reconnected(self) -> None:
+        """There is a new connection to the issue server: it may have been told when to renew while there was none."""
+        if self._steady() - self._checked_at >= RECHECK_SECONDS:
+            self._check_at = self._steady()
+            self._wake()
+
+    def _wake(self) -> None:
         if self._sleeping is not None:
             self._sleeping.cancel()
 
@@ -90,25 +116,45 @@ class Upkeep:
         try:
             stored = load(self._settings.state)
             if stored is not None and stored.chain.not_after > self._now():
-                self._take(stored)
+                self._take(stored, self._plan_for(stored))
         except (ObtainError, Libp2pError) as error:
             self.log.warn("the stored certificate is not used: {reason}", reason=str(error))
 
-    async def _until_due(self, current: Obtained) -> IPAddress | None:
+    async def _until_due(self, plan: Plan) -> IPAddress | None:
         """Wait until the certificate is to be renewed, or until we seem to have moved: then return where to."""
-        chain = current.chain
-        wait = seconds_to_renewal(chain.not_before, chain.not_after, self._now(), self._chance())
-        due_at = self._reactor.seconds() + wait
+        self._check_at = min(self._check_at, self._steady() + seconds_to_check(self._chance()))
         while True:
-            now = self._reactor.seconds()
-            since_last = None if self._followed_at is None else now - self._followed_at
-            reproof = seconds_to_reproof(self._seen_at, current.addresses, since_last)
+            steady = self._steady()
+            since_last = None if self._followed_at is None else steady - self._followed_at
+            proven = () if self.current is None else self.current.addresses
+            reproof = seconds_to_reproof(self._seen_at, proven, since_last)
             if reproof is not None and reproof <= 0:
-                moved_to, self._seen_at, self._followed_at = self._seen_at, None, now
+                moved_to, self._seen_at, self._followed_at = self._seen_at, None, steady
                 return moved_to
-            if now >= due_at:
+            left = plan.seconds_left(self._now(), steady)
+            if left <= 0:
                 return None
-            await self._sleep(due_at - now if reproof is None else min(due_at - now, reproof))
+            if self._check_at <= steady:
+                await self._check(plan)
+                continue
+            wait = min(left, self._check_at - steady, math.inf if reproof is None else reproof)
+            await self._sleep(max(wait, SHORTEST_SLEEP_SECONDS))
+
+    async def _check(self, plan: Plan) -> None:
+        """Ask the issue server when to renew: the CA may have other plans for this certificate than we have."""
+        self._checked_at = self._steady()
+        self._check_at = self._checked_at + seconds_to_check(self._chance())
+        try:
+            info = await ask_info(self._host, self._settings.issuer)
+        except (NodetrustError, Libp2pError) as error:
+            self.log.info("the issue server does not say when to renew: {reason}", reason=str(error))
+            return
+        moved = info.HasField("renewAt") and plan.move(info.renewAt, self._now(), self._steady())
+        if moved:
+            self.log.info("the next certificate is asked for at {due}", due=plan.at.isoformat(timespec="minutes"))
+        if self.current is not None and (moved or self._unsaved):
+            self.current = replace(self.current, renew_at=plan.at)
+            await self._save(self.current)
 
     async def _sleep(self, seconds: float) -> None:
         """Wait so long, or until `seen_at` is called."""
@@ -132,7 +178,7 @@ class Upkeep:
         if current is None or address not in proofs.addresses:
             self.log.info("the issue server sees this peer at {address}, but nobody proves that", address=str(address))
         elif current.chain.names >= names:
-            await self._keep(replace(current, addresses=proofs.addresses))
+            await self._keep(replace(current, addresses=proofs.addresses), self._plan or self._plan_for(current))
         else:
             await self._order(proofs)
 
@@ -146,15 +192,52 @@ class Upkeep:
         obtained = await obtain_with(
             proofs, self._host, settings.issuer, key, crypto, names=settings.names, progress=self._log_step
         )
-        await self._keep(obtained)
+        plan = self._plan_for(obtained)
+        plan.rest_after(self._plan)
+        await self._keep(obtained, plan)
 
-    async def _keep(self, obtained: Obtained) -> None:
-        await self._in_thread(save, self._settings.state, obtained)
-        self._take(obtained)
+    def _plan_for(self, obtained: Obtained) -> Plan:
+        chain = obtained.chain
+        plan = Plan(chain.not_before, chain.not_after, self._steady())
+        plan.make(obtained.renew_at, self._now(), self._steady(), self._chance())
+        return plan
 
-    def _take(self, obtained: Obtained) -> None:
+    async def _keep(self, obtained: Obtained, plan: Plan) -> None:
+        """Use it, and store it with its plan: a restart orders nothing."""
+        obtained = replace(obtained, renew_at=plan.at)
+        await self._save(obtained)
+        self._take(obtained, plan)
+
+    async def _save(self, obtained: Obtained) -> None:
+        """Try to; what cannot be stored is used all the same, or else a full disk would cost an order each hour."""
+        try:
+            await self._in_thread(save, self._settings.state, obtained)
+            self._unsaved = False
+        except ObtainError as error:
+            self._unsaved = True
+            self.log.error("the certificate is used, but a restart will need another: {reason}", reason=str(error))
+
+    def _take(self, obtained: Obtained, plan: Plan) -> None:
         self.current = obtained
+        self._plan = plan
         self._use(obtained)
+
+    def _log_failure(self, error: Exception, wait: float) -> None:
+        """The louder, the less is left of the certificate that is served."""
+        again = str(timedelta(seconds=round(wait)))
+        if self.current is None:
+            self.log.error("no certificate: {reason}; trying again in {again}", reason=str(error), again=again)
+            return
+        chain = self.current.chain
+        over = " (it is over)" if chain.not_after <= self._now() else ""
+        self.log.emit(
+            LogLevel.lookupByName(level_of_failure(chain.not_before, chain.not_after, self._now())),
+            "no new certificate: {reason}; the one that is served is good until {until}{over}; trying again in {again}",
+            reason=str(error),
+            until=chain.not_after.isoformat(timespec="minutes"),
+            over=over,
+            again=again,
+        )
 
     def _log_step(self, step: str) -> None:
         self.log.info("{step}", step=step)

@@ -11,22 +11,26 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 import nodetrust.client.upkeep as upkeep_module
 from nodetrust.certificates import Chain
-from nodetrust.client.errors import NoProofs
+from nodetrust.client.errors import NoProofs, ObtainError, Refused
+from nodetrust.client.files import save
 from nodetrust.client.obtain import Obtained
 from nodetrust.client.prove import Proofs
-from nodetrust.client.renewal import FIRST_REDIAL_SECONDS, REPROOF_SECONDS, SPREAD
+from nodetrust.client.renewal import FIRST_REDIAL_SECONDS, RECHECK_SECONDS, REPROOF_SECONDS, SPREAD
 from nodetrust.client.settings import ClientSettings
 from nodetrust.client.upkeep import Upkeep
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.messages import E_OTHER, E_RATE_LIMIT, IssueInfo
 from nodetrust.names import NameChoice, certificate_names
 
 PEER = PrivateKey.generate().peer_id
 LIFE = timedelta(days=90)
+HOUR = timedelta(hours=1)
 HOME, AWAY = ip_address("192.0.2.1"), ip_address("192.0.2.2")
 
 
@@ -63,7 +67,7 @@ def certificate(key: Any, names: Iterable[str], now: datetime) -> Chain:
     return Chain(leaf, ())
 
 
-class UpkeepTests(SynchronousTestCase):
+class UpkeepCase(SynchronousTestCase):
     """With an issue server that gives whatever it is asked for, and proof servers that see the peer at `self.at`."""
 
     def setUp(self) -> None:
@@ -74,15 +78,42 @@ class UpkeepTests(SynchronousTestCase):
         self.failures: list[Exception] = []
         self.patch(upkeep_module, "prove", self.prove)
         self.patch(upkeep_module, "obtain_with", self.obtain_with)
+        self.patch(upkeep_module, "ask_info", self.ask_info)
+        self.infos = 0
+        self.renew_at: datetime | None = None
+        self.refusal: Refused | None = None
         self.begin()
 
-    def begin(self, names: NameChoice = "addresses") -> None:
+    def begin(self, names: NameChoice = "addresses", state: Path | None = None) -> None:
         settings = ClientSettings(
-            issuer=(Multiaddr.parse(f"/ip4/192.0.2.9/tcp/1/p2p/{PEER}"),), state=Path(self.mktemp()), names=names
+            issuer=(Multiaddr.parse(f"/ip4/192.0.2.9/tcp/1/p2p/{PEER}"),),
+            state=Path(self.mktemp()) if state is None else state,
+            names=names,
         )
         host: Any = SimpleNamespace(peer_id=PEER)
-        self.upkeep = Upkeep(self.clock, settings, host, self.used.append, self.failures.append)
+        self.state = settings.state
+        self.upkeep = Upkeep(
+            self.clock, settings, host, self.used.append, self.failures.append, steady=self.clock.seconds
+        )
         self.running = Deferred.fromCoroutine(self.upkeep.run())
+
+    def end(self) -> None:
+        """Stop the client that runs."""
+        self.upkeep.stop()
+        self.running.cancel()
+        self.failureResultOf(self.running, CancelledError)
+
+    def advance(self, time: timedelta) -> None:
+        """Let time pass, an hour at a time: one long step would let a timer be late by all of it."""
+        for _ in range(round(time.total_seconds() / 3600)):
+            self.clock.advance(3600)
+
+    async def ask_info(self, *args: Any) -> IssueInfo:
+        self.infos += 1
+        info = IssueInfo(domain="nt.example")
+        if self.renew_at is not None:
+            info.renewAt = int(self.renew_at.timestamp() * 1000)
+        return info
 
     async def prove(self, *args: Any, **kwargs: Any) -> Proofs:
         self.proofs += 1
@@ -94,16 +125,22 @@ class UpkeepTests(SynchronousTestCase):
         self, proofs: Proofs, host: Any, issuer: Any, key: Any, crypto: int, **options: Any
     ) -> Obtained:
         self.orders += 1
+        if self.refusal is not None:
+            raise self.refusal
         names = certificate_names(PEER, proofs.addresses, proofs.zone, options["names"])
         now = datetime.fromtimestamp(self.clock.seconds(), UTC)
         return Obtained(certificate(key, names, now), key, proofs.addresses, from_cache=False)
 
+
+class UpkeepTests(UpkeepCase):
+    """From the first certificate on."""
+
     def test_renews_in_time(self) -> None:
         """One certificate at the start, and the next when a third of its life is left."""
         self.assertEqual(self.orders, 1)
-        self.clock.advance(LIFE.total_seconds() * 2 / 3 - 1)
+        self.advance(LIFE * 2 / 3 - HOUR)
         self.assertEqual(self.orders, 1)
-        self.clock.advance(LIFE.total_seconds() / 3 * SPREAD + 2)
+        self.advance(LIFE / 3 * SPREAD + 2 * HOUR)
         self.assertEqual(self.orders, 2)
 
     def test_follows_a_move(self) -> None:
@@ -145,7 +182,97 @@ class UpkeepTests(SynchronousTestCase):
 
     def test_stops(self) -> None:
         """Nothing is left that waits."""
-        self.upkeep.stop()
-        self.running.cancel()
-        self.failureResultOf(self.running, CancelledError)
+        self.end()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class ServersWordTests(UpkeepCase):
+    """What the issue server says about the time of the next certificate."""
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.clock.seconds(), UTC)
+
+    def test_renews_when_it_is_told(self) -> None:
+        """The CA wants a certificate of two days replaced now: within four hours it is."""
+        self.advance(timedelta(days=2))
+        self.assertGreater(self.infos, 10)
+        self.renew_at = self.now()
+        self.advance(timedelta(hours=4))
+        self.assertEqual(self.orders, 2)
+
+    def test_asks_on_a_new_connection(self) -> None:
+        """Once, however often the connection is lost."""
+        self.advance(HOUR)
+        for _ in range(3):
+            self.upkeep.reconnected()
+        self.assertEqual(self.infos, 1)
+        self.clock.advance(RECHECK_SECONDS)
+        self.upkeep.reconnected()
+        self.assertEqual(self.infos, 2)
+
+    def test_one_that_says_now_to_everything(self) -> None:
+        """It costs a dozen orders, each at twice the distance of the one before, and not one an hour."""
+        self.renew_at = datetime.fromtimestamp(0, UTC)
+        self.advance(timedelta(days=10))
+        self.assertLessEqual(self.orders, 9)
+
+    def test_a_restart_keeps_the_plan(self) -> None:
+        """It orders nothing, and goes on with the time that the issue server has said."""
+        self.renew_at = self.now() + timedelta(days=50)
+        self.advance(timedelta(hours=4))
+        self.end()
+        self.renew_at = None
+        self.begin(state=self.state)
+        self.advance(timedelta(days=49, hours=19))
+        self.assertEqual(self.orders, 1)
+        self.advance(timedelta(hours=2))
+        self.assertEqual(self.orders, 2)
+
+    def test_a_plan_that_cannot_be_read(self) -> None:
+        """The certificate is used all the same, and renewed in time."""
+        self.end()
+        for content in ("garbage", "2026-01-01", "9999-12-31T23:59:59+00:00"):
+            (self.state / "renew-at.txt").write_text(content)
+            self.begin(state=self.state)
+            self.assertEqual(self.orders, 1)
+            self.end()
+
+    def test_a_wait_is_kept_to(self) -> None:
+        """Who is told to come back in a day comes back in a day."""
+        self.refusal = Refused("later", E_RATE_LIMIT, 86400)
+        self.renew_at = self.now()
+        self.advance(timedelta(hours=4))
+        self.assertEqual(self.orders, 2)
+        self.advance(timedelta(hours=19))
+        self.assertEqual(self.orders, 2)
+        self.advance(timedelta(hours=8))
+        self.assertEqual(self.orders, 3)
+
+    def test_a_failure_is_said_with_the_end(self) -> None:
+        """The louder, the nearer it is."""
+        self.refusal = Refused("the CA is down", E_OTHER, None)
+        with capturedLogs() as logged:
+            self.advance(LIFE + timedelta(hours=5))
+        said = [event for event in logged if "no new certificate" in event["log_format"]]
+        self.assertEqual(
+            [level.name for level in dict.fromkeys(event["log_level"] for event in said)], ["warn", "error"]
+        )
+        text = formatEvent(said[0])
+        self.assertIn("the CA is down; the one that is served is good until 1970-04-01T00:00+00:00; trying", text)
+        self.assertIn("(it is over)", formatEvent(said[-1]))
+
+    def test_a_full_disk(self) -> None:
+        """The certificate is used; nothing is ordered again, and it is stored when there is room."""
+        self.end()
+        with capturedLogs() as logged:
+            self.patch(upkeep_module, "save", self.no_room)
+            self.begin()
+        self.assertEqual((self.orders, len(self.used)), (2, 2))
+        self.assertIn("no room", formatEvent(logged[-1]))
+        self.patch(upkeep_module, "save", save)
+        self.advance(timedelta(hours=5))
+        self.assertTrue((self.state / "renew-at.txt").exists())
+        self.assertEqual(self.orders, 2)
+
+    def no_room(self, *args: Any) -> None:
+        raise ObtainError("no room")
