@@ -35,7 +35,7 @@ from nodetrust.messages import (
     parse,
 )
 from nodetrust.names import IPAddress, check_zone
-from nodetrust.proofs import Proven, check_proof
+from nodetrust.proofs import OutOfTime, Proven, check_proof
 
 INFO_SECONDS = 15.0
 """For the issue info: it needs no work."""
@@ -73,6 +73,16 @@ class Proofs:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """A proof that is right, but perhaps for its time."""
+
+    server: PeerId
+    wrapper: ProofWrapper
+    proven: Proven
+    out_of_time: OutOfTime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Purpose:
     """Whom a proof is for: the issue server, and the nonce that it gave (empty, if it is of 2018)."""
 
@@ -102,11 +112,37 @@ async def prove(
     issuer_id = peer_of(issuer)
     info = await ask_info(host, issuer)
     progress(f"the issue server gives names in {info.domain} and trusts {len(info.proofs)} proof server(s)")
-    found = await _gather(host, clock, info, _Purpose(issuer_id, info.nonce))
-    addresses = sorted({address for _, proof in found for address in proof.addresses}, key=str)
+    found = in_time(await _gather(host, clock, info, _Purpose(issuer_id, info.nonce)))
+    addresses = agreed(found, info.quorum)
     progress(f"{len(found)} proof(s) for {', '.join(map(str, addresses))}")
-    wrappers = tuple(wrapper for wrapper, _ in found)
-    return Proofs(info.domain, frozenset(info.cryptos), wrappers, tuple(addresses))
+    return Proofs(info.domain, frozenset(info.cryptos), tuple(one.wrapper for one in found), addresses)
+
+
+def in_time(found: Sequence[Found]) -> list[Found]:
+    """Without the proofs of servers whose clocks are wrong, since one of those would spoil the request.
+
+    If all look wrong it is the clock here: the issue server, which has another, is the one to judge.
+    """
+    for one in found:
+        if one.out_of_time is not None:
+            log.warn("{server}: {reason}", server=str(one.server), reason=str(one.out_of_time))
+    return [one for one in found if one.out_of_time is None] or list(found)
+
+
+def agreed(found: Sequence[Found], quorum: int) -> tuple[IPAddress, ...]:
+    """The addresses for which as many servers vouch as the issue server asks for. Raises `NoProofs`: there is none."""
+    votes: dict[IPAddress, set[PeerId]] = {}
+    for one in found:
+        for address in one.proven.addresses:
+            votes.setdefault(address, set()).add(one.server)
+    too_few = {address: len(servers) for address, servers in votes.items() if len(servers) < quorum}
+    if not too_few:
+        return tuple(sorted(votes, key=str))
+    counts = ", ".join(f"{count} of {quorum} for {address}" for address, count in too_few.items())
+    if len(too_few) == len(votes):
+        raise NoProofs(f"too few proof servers vouch for an address: {counts}")
+    log.warn("no name for an address that too few proof servers vouch for: {counts}", counts=counts)
+    return tuple(sorted(votes.keys() - too_few.keys(), key=str))
 
 
 async def ask_info(host: Host, issuer: Sequence[Multiaddr]) -> IssueInfo:
@@ -125,9 +161,7 @@ async def ask_info(host: Host, issuer: Sequence[Multiaddr]) -> IssueInfo:
         raise IssuerUnreachable(f"the issue server {issuer_id} gave no information: {error}") from error
 
 
-async def _gather(
-    host: Host, clock: IReactorTime, info: IssueInfo, purpose: _Purpose
-) -> list[tuple[ProofWrapper, Proven]]:
+async def _gather(host: Host, clock: IReactorTime, info: IssueInfo, purpose: _Purpose) -> list[Found]:
     """Every proof that can be had; a proof server that fails is ignored, none at all is an error."""
     tries = [
         Deferred.fromCoroutine(_try_proof(host, clock, server, addresses, purpose))
@@ -169,7 +203,7 @@ def by_family(addresses: Sequence[Multiaddr]) -> list[list[Multiaddr]]:
 
 async def _try_proof(
     host: Host, clock: IReactorTime, server: ProofServer, addresses: list[Multiaddr], purpose: _Purpose
-) -> tuple[ProofWrapper, Proven] | str:
+) -> Found | str:
     """The proof, or why there is none."""
     asking = Deferred.fromCoroutine(_ask_proof(host, clock, server, addresses, purpose))
     try:
@@ -185,7 +219,7 @@ async def _try_proof(
 
 async def _ask_proof(
     host: Host, clock: IReactorTime, server: ProofServer, addresses: list[Multiaddr], purpose: _Purpose
-) -> tuple[ProofWrapper, Proven]:
+) -> Found:
     """A proof server's word, checked as the issue server will check it: there, one bad proof spoils the request."""
     server_id = PeerId(server.id)
     connection = await host.connect(addresses, server_id, anew=True)
@@ -196,15 +230,32 @@ async def _ask_proof(
             connection.close()  # one is kept: announcements travel over it
     if response.error != OK:
         raise NoProofs(readable(response.message) or f"error {error_name(response.error)}")
-    proven = check_proof(
-        response.proof,
-        trusted=_keys_of(server, connection),
-        peer_id=host.peer_id,
-        now_ms=int(clock.seconds() * 1000),
-        issuer=purpose.issuer,
-        nonces=[purpose.nonce],
-    )
-    return response.proof, proven
+    facts = _Facts(_keys_of(server, connection), host.peer_id, purpose)
+    now_ms = int(clock.seconds() * 1000)
+    try:
+        return Found(server_id, response.proof, facts.check(response.proof, now_ms))
+    except OutOfTime as error:
+        proven = facts.check(response.proof, now_ms + error.ahead_ms)
+        return Found(server_id, response.proof, proven, error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What a proof is checked against, but for the time."""
+
+    trusted: dict[PeerId, PublicKey]
+    peer_id: PeerId
+    purpose: _Purpose
+
+    def check(self, wrapper: ProofWrapper, now_ms: int) -> Proven:
+        return check_proof(
+            wrapper,
+            trusted=self.trusted,
+            peer_id=self.peer_id,
+            now_ms=now_ms,
+            issuer=self.purpose.issuer,
+            nonces=(self.purpose.nonce,),
+        )
 
 
 def _keys_of(server: ProofServer, connection: Connection) -> dict[PeerId, PublicKey]:
