@@ -54,7 +54,7 @@ class IssueService(RoleService):
         self.store = store = await Store.open(self.reactor, store_url(settings))
         self.dns = dns = DnsServers(self.reactor, host, settings.dns_servers, settings.dns_confirmations)
         dns.start()
-        self.orders = await Orders.open(self.reactor, settings, dns, store)
+        self.orders = await Orders.open(self.reactor, settings, dns, store, host.peer_id)
         self._trust = trust = TrustInForce(self.reactor, settings, lambda trust: protocol.replace_trust(trust))
         trust.start()
         policy = policy_of(settings, host.peer_id, trust.trust)

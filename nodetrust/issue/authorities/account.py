@@ -1,48 +1,62 @@
-"""Our account at the CA: its key is made once and kept, so that a restart finds the account again."""
+"""Our account at a CA: its key is made once and kept, so that a restart finds the account again."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from nodetrust.acme import AcmeClient, account_key_from_pem, account_key_to_pem, generate_account_key
-from nodetrust.issue.settings import IssueSettings
+from nodetrust.acme import (
+    AcmeClient,
+    ExternalAccount,
+    account_key_from_pem,
+    account_key_to_pem,
+    generate_account_key,
+)
+from nodetrust.issue.settings import CaSettings
 from nodetrust.settings import SettingsError
 from nodetrust.store import Store, StoredAccount
 
 
-async def open_client(reactor: Any, settings: IssueSettings, store: Store) -> AcmeClient:
-    """An ACME client with the stored account, or with a new key, which is stored before the CA hears of it.
-
-    Raises `StoreError`, `AcmeUsageError` for a directory that is no https URL, and `SettingsError`.
-    """
-    account = await store.account(settings.acme_directory)
+async def load_account(store: Store, directory_url: str) -> StoredAccount:
+    """The stored account, or one with a new key, which is stored before the CA hears of it. Raises `StoreError`."""
+    account = await store.account(directory_url)
     if account is None:
-        account = StoredAccount(settings.acme_directory, account_key_to_pem(generate_account_key()))
+        account = StoredAccount(directory_url, account_key_to_pem(generate_account_key()))
         await store.save_account(account)
+    return account
+
+
+def open_client(reactor: Any, ca: CaSettings, contact: tuple[str, ...], account: StoredAccount) -> AcmeClient:
+    """A client for this account; the CA is not spoken to yet.
+
+    Raises `AcmeUsageError` for a directory that is no https URL, and `SettingsError` for a file that cannot be read.
+    """
     return AcmeClient(
         reactor,
-        settings.acme_directory,
+        ca.directory,
         account_key_from_pem(account.key_pem),
         account_url=account.account_url,
-        contact=[f"mailto:{address}" for address in settings.contact],
-        trust_root_pem=_read_roots(settings),
+        contact=[f"mailto:{address}" for address in contact],
+        trust_root_pem=None if ca.root_file is None else _read(ca.root_file, "root_file"),
+        external_account=_external_account(ca),
     )
 
 
-async def keep_account_url(client: AcmeClient, settings: IssueSettings, store: Store, known: str | None) -> str | None:
-    """Store the account's URL if it is another than the `known` one; returns what is known now."""
-    url = client.account_url
-    if url is not None and url != known:
-        key_pem = account_key_to_pem(client.account_key)
-        await store.save_account(StoredAccount(settings.acme_directory, key_pem, url))
-    return url
+def with_url(account: StoredAccount, account_url: str | None) -> StoredAccount:
+    """The account with what the CA calls it."""
+    return replace(account, account_url=account_url)
 
 
-def _read_roots(settings: IssueSettings) -> bytes | None:
-    path = settings.acme_ca_file
-    if path is None:
+def _external_account(ca: CaSettings) -> ExternalAccount | None:
+    if ca.eab_key_file is None:
         return None
+    text = _read(ca.eab_key_file, "eab_key_file").decode("ascii", "replace").strip()
+    return ExternalAccount.parse(ca.eab_kid, text)
+
+
+def _read(path: Path, key: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise SettingsError(f"acme_ca_file: expected a PEM file, {path} cannot be read: {error.strerror}") from error
+        raise SettingsError(f"ca: {key}: expected a file, {path} cannot be read: {error.strerror}") from error

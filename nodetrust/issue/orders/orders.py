@@ -1,43 +1,44 @@
-"""From an order to a certificate: out of the store, or from the CA, and once for two requests that want the same."""
+"""`Orders`: from what a peer may have to the certificate; once for all who ask for the same."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Coroutine
+import os
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError, gatherResults
+from twisted.internet.defer import CancelledError, TimeoutError, gatherResults
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from nodetrust.acme import AcmeClient, AcmeError, AcmeRateLimited, IssuedCertificate
-from nodetrust.acme import obtain as obtain_from_ca
-from nodetrust.certificates import CertificateKey, Chain, key_to_pem, make_csr, make_key, public_key_der
+from nodetrust.certificates import CertificateKey, key_to_pem, make_csr, make_key
 from nodetrust.errors import NodetrustError
-from nodetrust.issue.authorities.account import keep_account_url, open_client
+from nodetrust.issue.authorities import open_authorities
 from nodetrust.issue.decide import Order
-from nodetrust.issue.challenges.servers import DnsServers
 from nodetrust.issue.errors import Refusal, Unavailable
+from nodetrust.issue.orders.cache import Cache
+from nodetrust.issue.orders.cleaning import Cleaning
+from nodetrust.issue.orders.issuing import Issuing
+from nodetrust.issue.orders.queue import network_of
+from nodetrust.issue.orders.requests import request_of, response_with
+from nodetrust.issue.orders.tools import Challenges, Tools
+from nodetrust.issue.orders.turns import Turns
+from nodetrust.issue.orders.unsaved import Unsaved
+from nodetrust.issue.orders.upkeep import Upkeep
+from nodetrust.issue.orders.waiting import Shared
 from nodetrust.issue.settings import IssueSettings
-from nodetrust.messages import E_OTHER, E_RATE_LIMIT, OK, IssueResponse
-from nodetrust.settings import SettingsError
-from nodetrust.store import Store, StoredCertificate, StoreError
-
-MAX_OPEN_ORDERS = 100
-"""Orders with the CA at one time; more are told to come back. Let's Encrypt takes 300 new orders in three hours."""
-
-BUSY_RETRY_SECONDS = 60.0
+from nodetrust.libp2p.peer_id import PeerId
+from nodetrust.messages import E_OTHER, IssueResponse
+from nodetrust.store import Store, StoredCertificate, StoredOrder, StoreError
 
 STOPPING = "the issue server is stopping: come back later"
 
 GIVE_UP_SECONDS = 1.0
-"""What a stop gives the DNS servers to forget the challenges of open orders; they forget them by themselves later."""
+"""What a stop gives the DNS servers to forget the challenges of open orders; what is left is in the store."""
 
-_Same = tuple[bytes, tuple[str, ...], int, bytes]
-"""What makes two orders the same: peer, names, algorithm and, if the peer sent a CSR, its key."""
+STORE_RETRY_SECONDS = 60.0
+
+EPOCH_BYTES = 16
 
 
 class Orders:
@@ -45,51 +46,73 @@ class Orders:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, settings: IssueSettings, dns: DnsServers, store: Store, ca: AcmeClient) -> None:
-        self._reactor = reactor
-        self._settings = settings
-        self._dns = dns
-        self._store = store
-        self._ca = ca
-        self._account_url = ca.account_url
+    def __init__(self, tools: Tools, server: PeerId) -> None:
+        self._tools = tools
+        self._zone = tools.settings.zone
         self._closing = False
-        self._open: dict[_Same, _OpenOrder] = {}
+        self._open: dict[bytes, Shared[IssueResponse | None]] = {}
+        self._turns = Turns(tools.settings.max_open_orders, tools.settings.max_waiting_orders)
+        unsaved = Unsaved(tools.store)
+        self._cleaning = Cleaning(tools.store, tools.dns)
+        self._cache = Cache(tools.store, unsaved)
+        self._issuing = Issuing(tools, self._cache, unsaved, self._cleaning)
+        self._upkeep = Upkeep(
+            tools, server, unsaved=unsaved, cleaning=self._cleaning, issuing=self._issuing, resume=self._resume
+        )
 
     @classmethod
-    async def open(cls, reactor: Any, settings: IssueSettings, dns: DnsServers, store: Store) -> Orders:
-        """Open the account. Raises `NodetrustError`."""
-        try:
-            return cls(reactor, settings, dns, store, await open_client(reactor, settings, store))
-        except AcmeError as error:
-            raise SettingsError(f"acme_directory: {error}") from error
+    async def open(cls, reactor: Any, settings: IssueSettings, dns: Challenges, store: Store, server: PeerId) -> Orders:
+        """Open the accounts, and begin with what an earlier life has left. Raises `StoreError`, `SettingsError`."""
+        authorities = await open_authorities(reactor, settings, store)
+        tools = Tools(reactor, settings, store, dns, authorities, os.urandom(EPOCH_BYTES))
+        orders = cls(tools, server)
+        await orders._upkeep.start()
+        return orders
+
+    @property
+    def tools(self) -> Tools:
+        """The CAs, the store and the DNS servers that it works with."""
+        return self._tools
 
     async def give_up(self) -> None:
-        """Take no orders any more and cancel the open ones; returns when their challenges are withdrawn, or soon."""
+        """Take no orders any more and cancel the open ones; returns when their challenges are withdrawn, or soon.
+
+        What is in the store stays there for the next life, which goes on with it.
+        """
         self._closing = True
+        self._upkeep.stop()
         ended = [order.ended() for order in self._open.values()]
         for order in list(self._open.values()):
             order.running.cancel()
         with suppress(TimeoutError):
-            await gatherResults(ended).addTimeout(GIVE_UP_SECONDS, self._reactor)
+            await gatherResults([*ended, self._cleaning.ended()]).addTimeout(GIVE_UP_SECONDS, self._tools.reactor)
 
     async def close(self) -> None:
-        """After `give_up`: close the connections to the CA."""
-        await self._ca.close()
+        """After `give_up`: close the connections to the CAs."""
+        for authority in self._tools.authorities:
+            await authority.client.close()
 
     async def fulfil(self, order: Order) -> IssueResponse:
-        """The response with the certificate; raises `Refusal`, or another `NodetrustError` of the store."""
-        if self._closing:
-            raise Refusal(E_OTHER, STOPPING)
-        same = _same(order)
-        waiting = self._open.get(same)
-        if waiting is None:
-            if len(self._open) >= MAX_OPEN_ORDERS:
-                raise Refusal(E_RATE_LIMIT, "too many orders are open: come back later", BUSY_RETRY_SECONDS)
-            waiting = self._open[same] = _OpenOrder(self._from_store_or_ca(order))
-            waiting.running.addBoth(self._done, same)
-        return await waiting.result()
+        """The response with the certificate; raises `Refusal`."""
+        same = request_of(order).same
+        while True:
+            if self._closing:
+                raise Refusal(E_OTHER, STOPPING)
+            if not self._upkeep.is_ours:
+                raise Unavailable("another process runs with this peer's key")
+            shared = self._open.get(same) or self._begin(
+                same, Shared(lambda shared: self._answer(order, shared), idle=True)
+            )
+            response = await shared.result()
+            if response is not None:
+                return response
 
-    def _done(self, result: IssueResponse | Failure, same: _Same) -> None:
+    def _begin(self, same: bytes, shared: Shared[IssueResponse | None]) -> Shared[IssueResponse | None]:
+        self._open[same] = shared
+        shared.running.addBoth(self._done, same)
+        return shared
+
+    def _done(self, result: IssueResponse | Failure | None, same: bytes) -> None:
         if isinstance(result, Failure):
             result = self._explained(result)
         self._open.pop(same).finish(result)
@@ -98,42 +121,39 @@ class Orders:
         """A failure that can be told to peers."""
         if failure.check(CancelledError):
             return Failure(Refusal(E_OTHER, STOPPING))
+        if failure.check(StoreError):
+            self.log.error("an order was not possible: {reason}", reason=failure.getErrorMessage())
+            text = "the issue server's database is out of order: come back later"
+            return Failure(Unavailable(text, retry_after_seconds=STORE_RETRY_SECONDS))
         if failure.check(NodetrustError):
             return failure
         self.log.failure("an order failed in a way that is a bug", failure=failure)
         return Failure(Unavailable("the issue server has failed; its log says how"))
 
-    async def _from_store_or_ca(self, order: Order) -> IssueResponse:
-        return await self._stored(order) or await self._order(order)
-
-    async def _stored(self, order: Order) -> IssueResponse | None:
-        """A fresh certificate for the same peer, names and key, if there is one; without a CSR the key is forgotten."""
-        if order.csr is None:
-            return None
-        now = self._now()
-        fingerprint = hashlib.sha256(order.csr.public_key_der).digest()
-        stored = await self._store.newest_certificate(order.peer.multihash, order.names, fingerprint, now)
-        if stored is None:
-            return None
-        chain = Chain.from_pem(stored.certificate_pem + stored.issuers_pem)
-        if not chain.is_fresh(now):
-            return None
-        response = _response(order, chain)
-        response.fromCache = True
-        return response
+    async def _answer(self, order: Order, shared: Shared[IssueResponse | None]) -> IssueResponse:
+        """From the cache, or else when it is this order's turn."""
+        ready = await self._cache.find(order, self._tools.now())
+        if ready is not None:
+            return self._response(ready, from_cache=True)
+        async with self._turns.turn(network_of(order), order.names):
+            shared.idle = False
+            return await self._order(order)
 
     async def _order(self, order: Order) -> IssueResponse:
         key, csr_der = await self._key_and_csr(order)
-        issued = await self._ask_ca(order, csr_der)
-        chain = Chain.from_pem(issued.chain_pem)
-        await self._keep(order, chain)
+        certificate, was_there = await self._issuing.certificate(order, csr_der)
         self.log.info("certificate for {peer}: {names}", peer=str(order.peer), names=", ".join(order.names))
-        response = _response(order, chain)
+        response = self._response(certificate, from_cache=was_there)
         if key is not None:
             response.key = key_to_pem(key)
         return response
 
     async def _key_and_csr(self, order: Order) -> tuple[CertificateKey | None, bytes]:
+        """For a client of 2018 a new key, which is in memory alone.
+
+        After a restart its order goes on with another key when the peer asks again; one that was finalized with the
+        lost key is given up, and another one ordered.
+        """
         if order.csr is not None:
             return None, order.csr.der
 
@@ -141,93 +161,29 @@ class Orders:
             key = make_key(order.crypto)
             return key, make_csr(key, order.names)
 
-        made: tuple[CertificateKey, bytes] = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), make)
+        reactor = self._tools.reactor
+        made: tuple[CertificateKey, bytes] = await deferToThreadPool(reactor, reactor.getThreadPool(), make)
         return made
 
-    async def _ask_ca(self, order: Order, csr_der: bytes) -> IssuedCertificate:
-        try:
-            return await obtain_from_ca(
-                self._ca,
-                order.names,
-                csr_der,
-                self._dns.publish,
-                self._dns.withdraw,
-                profile=self._settings.acme_profile or None,
-            )
-        except AcmeRateLimited as error:
-            raise Unavailable(f"the CA has no room now: {error}", E_RATE_LIMIT, error.retry_after_seconds) from error
-        except AcmeError as error:
-            raise Unavailable(f"the CA gave no certificate: {error}") from error
-        finally:
-            self._account_url = await keep_account_url(self._ca, self._settings, self._store, self._account_url)
+    def _resume(self, row: StoredOrder) -> None:
+        """Go on with an order of ours that has a CSR, and that nobody works on; peers may join in."""
+        same = row.request.same
+        if same not in self._open and not self._closing:
+            self._begin(same, Shared(lambda _: self._resumed(row)))
 
-    async def _keep(self, order: Order, chain: Chain) -> None:
-        """Store the certificate, and forget those that have ended: so the store does not grow for ever."""
-        certificate = StoredCertificate(
-            peer_id=order.peer.multihash,
-            names=order.names,
-            public_key_sha256=hashlib.sha256(public_key_der(chain.leaf.public_key())).digest(),
-            crypto=order.crypto,
-            certificate_pem=chain.leaf_pem,
-            issuers_pem=chain.authorities_pem,
-            not_before=chain.not_before,
-            not_after=chain.not_after,
-            from_csr=order.csr is not None,
+    async def _resumed(self, row: StoredOrder) -> IssueResponse | None:
+        """None, if nothing came of it: who joined in orders anew."""
+        peer = PeerId(row.request.peer_id)
+        async with self._turns.turn(peer, row.request.names):
+            certificate = await self._issuing.take_up(row)
+        if certificate is None:
+            return None
+        self.log.info(
+            "certificate for {peer}: {names}, in an order that was left open",
+            peer=str(peer),
+            names=", ".join(row.request.names),
         )
-        try:
-            await self._store.save_certificate(certificate)
-            await self._store.forget_certificates(self._now())
-        except StoreError as error:
-            # The CA has counted it: the peer gets it all the same, and only a second request costs another order.
-            self.log.error("a certificate could not be stored: {reason}", reason=str(error))
+        return self._response(certificate, from_cache=False)
 
-    def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._reactor.seconds(), UTC)
-
-
-class _OpenOrder:
-    """An order with the CA, and everybody who waits for it."""
-
-    def __init__(self, order: Coroutine[Any, Any, IssueResponse]) -> None:
-        self.running: Deferred[IssueResponse] = Deferred.fromCoroutine(order)
-        self._waiting: list[Deferred[IssueResponse]] = []
-        self._outcome: IssueResponse | Failure | None = None
-
-    def result(self) -> Deferred[IssueResponse]:
-        """Fires with what comes of it; who gives up waiting does not end it for the others."""
-        waiting: Deferred[IssueResponse] = Deferred(self._waiting.remove)
-        if self._outcome is None:
-            self._waiting.append(waiting)
-        else:
-            waiting.callback(self._outcome)
-        return waiting
-
-    def ended(self) -> Deferred[None]:
-        """Fires when it is over, whatever came of it."""
-        return self.result().addBoth(lambda _: None)
-
-    def finish(self, outcome: IssueResponse | Failure) -> None:
-        """Tell everybody who waits, and whoever is about to."""
-        self._outcome = outcome
-        waiting, self._waiting = self._waiting, []
-        for one in waiting:
-            one.callback(outcome)
-
-
-def _same(order: Order) -> _Same:
-    key = b"" if order.csr is None else order.csr.public_key_der
-    return order.peer.multihash, order.names, order.crypto, key
-
-
-def _response(order: Order, chain: Chain) -> IssueResponse:
-    return IssueResponse(
-        error=OK,
-        cert=chain.leaf_pem,
-        chain=chain.full_pem,
-        ca=chain.authorities_pem,
-        cn=order.common_name,
-        altnames=order.names,
-        validity=int(chain.not_after.timestamp() * 1000),
-        fromCache=False,
-        cryptoType=order.crypto,  # type: ignore[arg-type]  # an int is an enum here
-    )
+    def _response(self, certificate: StoredCertificate, *, from_cache: bool) -> IssueResponse:
+        return response_with(certificate, self._zone, from_cache=from_cache)
