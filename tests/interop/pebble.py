@@ -6,6 +6,8 @@ default. It looks names up at one DNS server, over TCP, and signs from a root th
 
 import json
 import socket
+from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from twisted.internet import ssl
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError
 from twisted.internet.task import deferLater
-from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, ResponseNeverReceived, readBody
+from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, FileBodyProducer, ResponseNeverReceived, readBody
 
 from tests.interop.certificates import CertificateFiles, make_certificate
 from tests.interop.harness import Program, ProgramError
@@ -47,48 +49,69 @@ class Pebble(Program):
         self.root_pem = b""
 
     async def start(
-        self, program: Path, folder: Path, dns_server: str, *, bad_nonce_percent: int | None = None
+        self,
+        program: Path,
+        folder: Path,
+        dns_server: str,
+        *,
+        bad_nonce_percent: int | None = None,
+        environment: Mapping[str, str] | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
-        """Run it with its files in `folder`; `dns_server` is "host:port"."""
+        """Run it with its files in `folder`; `dns_server` is "host:port". It validates at once.
+
+        `environment` has further PEBBLE_ variables, and other values for those set here; so has `settings` for the
+        configuration file.
+        """
         port, management_port = free_port(), free_port()
         files = make_certificate(folder, ["127.0.0.1", "localhost"])
         configuration = folder / "pebble.json"
-        configuration.write_text(json.dumps(self._configuration(port, management_port, files)))
+        own_settings = self._settings(port, management_port, files)
+        configuration.write_text(json.dumps({"pebble": {**own_settings, **(settings or {})}}))
         self.directory = f"https://127.0.0.1:{port}/dir"
         self.https_root = files.root
         refused = {} if bad_nonce_percent is None else {"PEBBLE_WFE_NONCEREJECT": str(bad_nonce_percent)}
         self.spawn(
             [program, "-config", configuration, "-strict", "-dnsserver", dns_server],
-            {"PEBBLE_VA_NOSLEEP": "1"} | refused,
+            {"PEBBLE_VA_NOSLEEP": "1"} | refused | dict(environment or {}),
         )
-        await self._get(self.directory)
-        self.root_pem = await self._get(f"https://127.0.0.1:{management_port}/roots/0")
+        self._management = f"https://127.0.0.1:{management_port}"
+        await self._request(self.directory)
+        self.root_pem = await self.root(0)
+
+    async def root(self, number: int) -> bytes:
+        """One of the roots that it signs from, PEM; further ones are those of the alternate chains."""
+        return await self._request(f"{self._management}/roots/{number}")
+
+    async def tell_renewal(self, certificate_pem: bytes, answer: str) -> None:
+        """Have it say this, JSON or not, when it is asked when to renew the certificate."""
+        told = {"Certificate": certificate_pem.decode(), "ARIResponse": answer}
+        await self._request(f"{self._management}/set-renewal-info/", json.dumps(told).encode())
 
     @staticmethod
-    def _configuration(port: int, management_port: int, files: CertificateFiles) -> dict[str, Any]:
+    def _settings(port: int, management_port: int, files: CertificateFiles) -> dict[str, Any]:
         return {
-            "pebble": {
-                "listenAddress": f"127.0.0.1:{port}",
-                "managementListenAddress": f"127.0.0.1:{management_port}",
-                "certificate": str(files.certificate),
-                "privateKey": str(files.key),
-                "keyAlgorithm": "ecdsa",
-                "retryAfter": {"authz": 1, "order": 1},
-                "profiles": PROFILES,
-            }
+            "listenAddress": f"127.0.0.1:{port}",
+            "managementListenAddress": f"127.0.0.1:{management_port}",
+            "certificate": str(files.certificate),
+            "privateKey": str(files.key),
+            "keyAlgorithm": "ecdsa",
+            "retryAfter": {"authz": 1, "order": 1},
+            "profiles": PROFILES,
         }
 
-    async def _get(self, url: str) -> bytes:
-        """The body at `url`; asks again as long as nothing listens there yet."""
+    async def _request(self, url: str, body: bytes | None = None) -> bytes:
+        """What it answers at `url` (to a POST if there is a body); asks again as long as nothing listens there yet."""
         root = ssl.Certificate.loadPEM(self.https_root.read_bytes())
         agent = Agent(self._reactor, BrowserLikePolicyForHTTPS(ssl.trustRootFromCertificates([root])))
         give_up = self._reactor.seconds() + START_SECONDS
+        method, producer = (b"GET", None) if body is None else (b"POST", FileBodyProducer(BytesIO(body)))
         while not self.ended and self._reactor.seconds() < give_up:
             try:
-                response = await agent.request(b"GET", url.encode())
+                response = await agent.request(method, url.encode(), bodyProducer=producer)
             except (ConnectError, ResponseNeverReceived):
                 await deferLater(self._reactor, LOOK_AGAIN_SECONDS)
                 continue
-            body: Deferred[bytes] = readBody(response)
-            return await body
+            answer: Deferred[bytes] = readBody(response)
+            return await answer
         raise ProgramError(f"pebble does not answer at {url}{self.printed()}")

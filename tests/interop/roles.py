@@ -1,10 +1,16 @@
 """The four roles on loopback, with Pebble as the CA: what the end-to-end tests stand on."""
 
+import time
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor as default_reactor
 
+from nodetrust.certificates import make_key
+from nodetrust.client.obtain import Obtained, obtain_with
+from nodetrust.client.prove import Proofs
 from nodetrust.client.service import ClientService
 from nodetrust.client.settings import ClientSettings
 from nodetrust.dns.service import DnsService
@@ -13,9 +19,13 @@ from nodetrust.issue.service import IssueService
 from nodetrust.issue.settings import IssueSettings
 from nodetrust.keyfile import load_or_create
 from nodetrust.libp2p.host import Host
+from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.messages import ECDSA_P256
+from nodetrust.names import certificate_names
 from nodetrust.proof.service import ProofService
 from nodetrust.proof.settings import ProofSettings
+from nodetrust.proofs import make_proof
 from nodetrust.service import KEY_FILE
 from nodetrust.settings import HostPort, ZoneName
 from tests.interop.pebble import Pebble
@@ -24,6 +34,30 @@ ZONE = "nodetrust.test"
 LOOPBACK = (Multiaddr.parse("/ip4/127.0.0.1/tcp/0"),)
 SECURE_WEB_SOCKET = (Multiaddr.parse("/ip4/127.0.0.1/tcp/0/tls/ws"),)
 PROOF_SERVERS = 2
+MANY = 1000
+
+
+class Asker:
+    """A peer that asks an issue server for a certificate, with proofs that it makes with a proof server's own key.
+
+    So that a test can have hundreds of peers, each at addresses of its own. `names` are those that it asks for.
+    """
+
+    def __init__(self, issuer: Sequence[Multiaddr], proof_key: PrivateKey, *addresses: str) -> None:
+        self.host = Host(default_reactor, PrivateKey.generate())
+        self.issuer = issuer
+        self.addresses = tuple(IPv4Address(address) for address in addresses)
+        self.names = certificate_names(self.host.peer_id, self.addresses, ZONE, "addresses")
+        self._key = make_key(ECDSA_P256)
+        self._proof_key = proof_key
+        self._proof_ms = 0
+
+    async def ask(self) -> Obtained:
+        """A certificate for all names, always for the same key; raises `ObtainError`."""
+        self._proof_ms = max(self._proof_ms + 1, time.time_ns() // 1_000_000)  # no two proofs are the same
+        wrapper = make_proof(self._proof_key, self.host.peer_id, self.addresses, self._proof_ms)
+        proofs = Proofs(ZONE, frozenset(), (wrapper,), self.addresses)
+        return await obtain_with(proofs, self.host, self.issuer, self._key, ECDSA_P256)
 
 
 class Roles:
@@ -41,19 +75,35 @@ class Roles:
 
     async def start_servers(self, *, bad_nonce_percent: int | None = None, **issue_settings: Any) -> None:
         """DNS, Pebble (5 % of whose nonces are bad by default), the proof servers, and the issue server."""
-        self.dns = await self._run(DnsService(self._reactor, self._dns_settings()))
+        await self.start_surroundings(bad_nonce_percent=bad_nonce_percent)
+        self.issue = await self.start_issue(**issue_settings)
+
+    async def start_surroundings(
+        self,
+        *,
+        bad_nonce_percent: int | None = None,
+        pebble_environment: Mapping[str, str] | None = None,
+        issuers: Sequence[str] = ("issue",),
+    ) -> None:
+        """All but the issue servers, which have their state in folders called as in `issuers`."""
+        self.dns = await self._run(DnsService(self._reactor, self._dns_settings(issuers)))
         self._started.append(self.pebble)
         await self.pebble.start(
             self._pebble_program,
             self.folder / "pebble",
             str(self.name_server),
             bad_nonce_percent=bad_nonce_percent,
+            environment=pebble_environment,
         )
         self.root_file.write_bytes(self.pebble.root_pem)
         for number in range(PROOF_SERVERS):
             settings = ProofSettings(state=self._folder(f"proof-{number}"), listen=LOOPBACK, allow_private=True)
             self.proofs.append(await self._run(ProofService(self._reactor, settings)))
-        self.issue = await self._run(IssueService(self._reactor, self._issue_settings(issue_settings)))
+
+    async def start_issue(self, folder: str = "issue", **settings: Any) -> IssueService:
+        """An issue server, which the DNS server must have been told of."""
+        issue: IssueService = await self._run(IssueService(self._reactor, self.issue_settings(folder, **settings)))
+        return issue
 
     async def start_client(self, name: str = "client", **settings: Any) -> ClientService:
         """A client that announces itself every second; its `certified` has yet to fire."""
@@ -70,6 +120,14 @@ class Roles:
             ClientService(self._reactor, ClientSettings(**{**defaults, **settings}))
         )
         return client
+
+    def asker(self, *addresses: str, issue: IssueService | None = None) -> Asker:
+        """A peer that was seen at these addresses, and asks `issue`, else the one issue server."""
+        proof = self.proofs[0].host
+        assert proof is not None
+        asker = Asker(full_addresses((issue or self.issue).host), proof.key, *addresses or ("127.0.0.1",))
+        self._started.append(asker.host)
+        return asker
 
     async def stop(self) -> None:
         """Stop what was started, last first."""
@@ -96,20 +154,21 @@ class Roles:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
 
-    def _dns_settings(self) -> DnsSettings:
-        issuer = load_or_create(self._folder("issue") / KEY_FILE).peer_id
+    def _dns_settings(self, issuers: Sequence[str]) -> DnsSettings:
         return DnsSettings(
             zone=ZoneName(ZONE),
             state=self._folder("dns"),
             listen=LOOPBACK,
             listen_dns=(HostPort("127.0.0.1", 0),),
-            admins=(issuer,),
+            max_tcp_per_client=MANY,  # Pebble asks for each name over three connections at once
+            admins=tuple(load_or_create(self._folder(name) / KEY_FILE).peer_id for name in issuers),
         )
 
-    def _issue_settings(self, settings: dict[str, Any]) -> IssueSettings:
+    def issue_settings(self, folder: str = "issue", **settings: Any) -> IssueSettings:
+        """The settings of the issue server whose state is in `folder`."""
         defaults: dict[str, Any] = {
             "zone": ZoneName(ZONE),
-            "state": self._folder("issue"),
+            "state": self._folder(folder),
             "listen": LOOPBACK,
             "proof_servers": tuple(address for proof in self.proofs for address in full_addresses(proof.host)),
             "dns_servers": full_addresses(self.dns.host),
