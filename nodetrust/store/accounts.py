@@ -1,6 +1,6 @@
 """Our accounts at the CAs."""
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from nodetrust.store import rows
 from nodetrust.store.schema import accounts
@@ -21,3 +21,8 @@ class Accounts(Tables):
         """Keep an account, in place of the one that was known for this CA."""
         row = rows.account_to_row(account)
         await self._database.write(lambda connection: put(connection, accounts, [row]))
+
+    async def forget_account(self, directory_url: str) -> None:
+        """The CA has ended the account: the next one there is a new one, with a key of its own."""
+        statement = delete(accounts).where(accounts.c.directory_url == directory_url)
+        await self._database.write(lambda connection: connection.execute(statement))

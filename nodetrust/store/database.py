@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from twisted.internet.defer import TimeoutError, gatherResults
 from twisted.python.failure import Failure
 
-from nodetrust.store.engine import is_memory, open_engine, reading
+from nodetrust.store.engine import POSTGRESQL_CONNECTIONS, is_memory, open_engine, reading
 from nodetrust.store.errors import StoreError
 from nodetrust.store.lane import ANSWER_SECONDS, Job, Lane, NoAnswer, Overloaded
 
@@ -19,9 +19,6 @@ OPEN_SECONDS = 300.0
 
 CLOSE_SECONDS = 5.0
 """What was asked for before `close` has this time; a database that is stuck does not hold the process."""
-
-SERVER_THREADS = 4
-"""A database server does several things at once; SQLite has one writer."""
 
 TOGETHER = 100
 """Changes that wait for SQLite are made in one transaction, for the disk takes as long for a hundred as for one."""
@@ -41,8 +38,8 @@ class Database:
         self._writes: Lane[Connection]
         self._reads: Lane[Connection]
         if engine.dialect.name != "sqlite":
-            self._writes = Lane(reactor, "store", self._write_together, threads=SERVER_THREADS)
-            self._reads = Lane(reactor, "store-reads", self._read_together, threads=SERVER_THREADS)
+            self._writes = Lane(reactor, "store", self._write_together, threads=POSTGRESQL_CONNECTIONS // 2)
+            self._reads = Lane(reactor, "store-reads", self._read_together, threads=POSTGRESQL_CONNECTIONS // 2)
         else:
             self._writes = Lane(reactor, "store", self._write_together, most_together=TOGETHER)
             # All of a database in memory is on one connection, which one thread at a time may use.

@@ -24,6 +24,22 @@ _PRAGMAS = (
     "PRAGMA synchronous = FULL",
 )
 
+POSTGRESQL_CONNECTIONS = 8
+
+_LIBPQ = {
+    "application_name": "nodetrust",
+    "connect_timeout": "5",
+    # One that waits for another one's lock gives up before our own patience ends, and an issue server that froze in the
+    # middle of a transaction does not keep its locks.
+    "options": "-c statement_timeout=10s -c lock_timeout=10s -c idle_in_transaction_session_timeout=10s",
+    # One that has vanished from the network is noticed as soon.
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+"""For libpq; what the URL says goes before it. <https://www.postgresql.org/docs/current/libpq-connect.html>"""
+
 _READS = "nodetrust_reads"  # an execution option: no transaction is begun
 
 
@@ -37,8 +53,12 @@ def parse_url(text: str) -> URL:
 
 def open_engine(url: URL) -> Engine:
     """An engine whose tables exist and are of our version."""
+    kinds = {"sqlite": _sqlite, "postgresql": _postgresql}
+    kind = kinds.get(url.drivername.partition("+")[0])
+    if kind is None:
+        raise StoreError(f"the store {url.render_as_string()} is neither SQLite nor PostgreSQL")
     try:
-        engine = _sqlite(url) if url.get_backend_name() == "sqlite" else _server(url)
+        engine = kind(url)
     except (NoSuchModuleError, ImportError) as error:
         raise StoreError(f"the driver for {url.drivername} is not installed: {error}") from error
     migrate(engine)
@@ -57,8 +77,16 @@ def is_memory(url: URL) -> bool:
     return url.database in (None, "", ":memory:")
 
 
-def _server(url: URL) -> Engine:
-    return create_engine(url, pool_pre_ping=True)
+def _postgresql(url: URL) -> Engine:
+    arguments = {name: value for name, value in _LIBPQ.items() if name not in url.query}
+    return create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        # A server that was restarted, or a firewall that forgot us, is found out before work is given to it.
+        pool_pre_ping=True,
+        pool_size=POSTGRESQL_CONNECTIONS,
+        max_overflow=0,
+        connect_args=arguments,
+    )
 
 
 def _sqlite(url: URL) -> Engine:

@@ -1,6 +1,6 @@
 """Bringing the tables up to date, whole or not at all. It blocks: for the store's threads only."""
 
-from sqlalchemy import Connection, Engine, MetaData, Table, func, inspect, select
+from sqlalchemy import Connection, Engine, MetaData, Table, func, inspect, select, text
 
 from nodetrust.store.errors import StoreError
 from nodetrust.store.schema import schema_version
@@ -20,6 +20,8 @@ def migrate(engine: Engine) -> None:
         if connection.dialect.name == "postgresql":
             # Several servers may start at the same moment: one makes the tables, the others wait for it. On SQLite the
             # transaction began with the right to write.
+            for limit in ("lock_timeout", "statement_timeout"):
+                connection.execute(text(f"SET LOCAL {limit} = 0"))
             connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
         found = _step(connection)
         if found == STEPS[-1]:

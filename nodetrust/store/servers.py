@@ -7,7 +7,7 @@ agree to a part of that, and a clock that jumped makes nobody immortal.
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from nodetrust.store.schema import servers
 from nodetrust.store.tables import Tables, alone, first, put
@@ -45,6 +45,12 @@ class Servers(Tables):
             return True
 
         return await self._database.write(change)
+
+    async def living_servers(self, now: datetime) -> int:
+        """How many servers work with this store now."""
+        query = select(func.count().label("servers")).select_from(servers).where(is_living(now))
+        found = await self._database.read(lambda connection: first(connection, query))
+        return 0 if found is None else int(found["servers"])
 
 
 def is_living(now: datetime) -> ColumnElement[bool]:

@@ -39,8 +39,8 @@ def put(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]])
 
 def add(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
     """Insert a row if there is none with the same primary key; whether it was inserted."""
-    statement = _insert(connection, table).values(row).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount > 0
+    statement = _insert(connection, table).values(row).on_conflict_do_nothing().returning(*table.primary_key)
+    return connection.execute(statement).first() is not None
 
 
 def alone(connection: Connection) -> None:

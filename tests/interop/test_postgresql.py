@@ -6,7 +6,8 @@ from twisted.trial.unittest import SkipTest, TestCase
 from nodetrust.store import Store, StoredAccount, StoreError
 from tests.interop import toolchain
 from tests.interop.postgresql import PostgreSQL, programs
-from tests.store.contract import NOW, StoreContract, certificate, reactor
+from tests.store.contract import StoreContract
+from tests.store.examples import NOW, certificate, reactor
 
 
 class PostgreSQLTests(StoreContract, TestCase):

@@ -1,79 +1,49 @@
 """What every database that `Store.open` takes must do: to be mixed into a `TestCase`."""
 
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from twisted.internet.defer import Deferred, gatherResults
 
-from twisted.internet import reactor as default_reactor
-from twisted.internet.defer import Deferred
-
-from nodetrust.store import Store, StoredAccount, StoredCertificate, StoreError
-
-if TYPE_CHECKING:
-    from twisted.trial.unittest import TestCase as Mixin
-else:
-    Mixin = object  # so that Trial runs only the classes that mix it in
-
-reactor: Any = default_reactor
-
-NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+from nodetrust.store import StoredAccount, StoreError
+from tests.store.contract_orders import OrdersContract
+from tests.store.contract_shared import SharedContract
+from tests.store.examples import CA, NAMES, NOW, PEER, certificate, later
 
 
-def certificate(**changes: object) -> StoredCertificate:
-    """A certificate of one peer, with some fields changed."""
-    fields: dict[str, object] = {
-        "peer_id": b"\x00\x24peer",
-        "names": ("b.example", "a.example"),
-        "public_key_sha256": bytes(32),
-        "crypto": 2,
-        "certificate_pem": b"leaf",
-        "issuers_pem": b"issuer",
-        "not_before": NOW,
-        "not_after": NOW + timedelta(days=90),
-        "from_csr": True,
-    }
-    return StoredCertificate(**{**fields, **changes})  # type: ignore[arg-type]
-
-
-class StoreContract(Mixin):
+class StoreContract(OrdersContract, SharedContract):
     """What every database must do; `url` is a new, empty one."""
-
-    url: str
-
-    async def opened(self) -> Store:
-        """A store that is closed at the end of the test."""
-        store = await Store.open(reactor, self.url)
-        self.addCleanup(lambda: Deferred.fromCoroutine(store.close()))
-        return store
 
     async def test_account_round_trip(self) -> None:
         """An account is found again by its directory URL, and saving it again replaces it."""
         store = await self.opened()
-        first = StoredAccount("https://ca.example/dir", b"key", None)
+        first = StoredAccount(CA, b"key", None)
         await store.save_account(first)
-        self.assertEqual(await store.account("https://ca.example/dir"), first)
-        second = StoredAccount("https://ca.example/dir", b"key", "https://ca.example/acct/1")
+        self.assertEqual(await store.account(CA), first)
+        second = StoredAccount(CA, b"key", "https://ca.example/acct/1", next_key_pem=b"next")
         await store.save_account(second)
-        self.assertEqual(await store.account("https://ca.example/dir"), second)
+        self.assertEqual(await store.account(CA), second)
         self.assertIsNone(await store.account("https://other.example/dir"))
 
     async def test_certificate_round_trip(self) -> None:
         """A certificate comes back as it was saved, its names sorted, whatever the order they are asked in."""
         store = await self.opened()
-        await store.save_certificate(certificate())
-        found = await store.newest_certificate(b"\x00\x24peer", ["b.example", "a.example"], bytes(32), NOW)
-        self.assertEqual(found, certificate(names=("a.example", "b.example")))
+        saved = {"directory_url": CA, "renew_at": later(days=60), "ari_checked_at": NOW}
+        await store.save_certificate(certificate(**saved))
+        found = await store.newest_certificate(PEER, reversed(NAMES), bytes(32), NOW)
+        self.assertEqual(found, certificate(names=NAMES, **saved))
+        await store.save_certificate(certificate(peer_id=b"other"))
+        found = await store.newest_certificate(b"other", NAMES, bytes(32), NOW)
+        self.assertEqual(found, certificate(peer_id=b"other", names=NAMES))
 
     async def test_every_part_of_the_question_counts(self) -> None:
         """Another peer, other names, another key, or too short a life: not found."""
         store = await self.opened()
         await store.save_certificate(certificate())
-        names, key = ("a.example", "b.example"), bytes(32)
+        key = bytes(32)
         for peer, asked, sha256, until in (
-            (b"other", names, key, NOW),
-            (b"\x00\x24peer", ("a.example",), key, NOW),
-            (b"\x00\x24peer", (*names, "c.example"), key, NOW),
-            (b"\x00\x24peer", names, bytes([1] * 32), NOW),
-            (b"\x00\x24peer", names, key, NOW + timedelta(days=90)),
+            (b"other", NAMES, key, NOW),
+            (PEER, ("a.example",), key, NOW),
+            (PEER, (*NAMES, "c.example"), key, NOW),
+            (PEER, NAMES, bytes([1] * 32), NOW),
+            (PEER, NAMES, key, later(days=90)),
         ):
             self.assertIsNone(await store.newest_certificate(peer, asked, sha256, until))
 
@@ -81,17 +51,39 @@ class StoreContract(Mixin):
         """Of several certificates the one that ends last is found."""
         store = await self.opened()
         for days in (60, 90, 30):
-            await store.save_certificate(certificate(not_after=NOW + timedelta(days=days)))
-        found = await store.newest_certificate(b"\x00\x24peer", ("a.example", "b.example"), bytes(32), NOW)
-        assert found is not None
-        self.assertEqual(found.not_after, NOW + timedelta(days=90))
+            await store.save_certificate(certificate(not_after=later(days=days)))
+        found = await store.newest_certificate(PEER, NAMES, bytes(32), NOW)
+        self.assertEqual(found.not_after, later(days=90))
 
-    async def test_forgets_what_has_ended(self) -> None:
-        """Only certificates that ended before the given time are deleted."""
+    async def test_newest_whatever_its_key(self) -> None:
+        """For the same names with another key, and of the peer at all."""
         store = await self.opened()
-        for days in (1, 2, 3):
-            await store.save_certificate(certificate(not_after=NOW + timedelta(days=days)))
-        self.assertEqual(await store.forget_certificates(NOW + timedelta(days=3)), 2)
+        self.assertIsNone(await store.newest_of_peer(PEER))
+        await store.save_certificate(certificate())
+        await store.save_certificate(certificate(public_key_sha256=bytes([1] * 32), not_after=later(days=91)))
+        await store.save_certificate(certificate(names=("c.example",), not_after=later(days=92)))
+        await store.save_certificate(certificate(peer_id=b"other", not_after=later(days=93)))
+        found = await store.newest_for_names(PEER, reversed(NAMES))
+        self.assertEqual(found.not_after, later(days=91))
+        self.assertEqual((await store.newest_of_peer(PEER)).names, ("c.example",))
+
+    async def test_whose_renewal_to_ask_about(self) -> None:
+        """Those that waited longest first; not those that ended, nor those that were replaced."""
+        store = await self.opened()
+        for number, not_after in enumerate((later(days=90), later(days=91), NOW)):
+            await store.save_certificate(certificate(peer_id=b"%d" % number, not_after=not_after))
+        for not_after in (later(days=80), later(days=95), later(days=70)):
+            await store.save_certificate(certificate(peer_id=b"renewed", not_after=not_after))
+        found = await store.certificates_to_check(later(1), 10)
+        self.assertEqual([one.peer_id for one in found], [b"0", b"1", b"renewed"])
+        self.assertEqual(found[2].not_after, later(days=95))
+        await store.save_renewal(found[0].id, later(days=60), later(10))
+        await store.save_renewal(found[1].id, None, later(5))
+        again = await store.certificates_to_check(later(11), 2)
+        self.assertEqual([one.peer_id for one in again], [b"renewed", b"1"])
+        self.assertEqual([one.ari_checked_at for one in again], [None, later(5)])
+        self.assertEqual([one.peer_id for one in await store.certificates_to_check(later(10), 10)], [b"renewed", b"1"])
+        self.assertEqual((await store.newest_of_peer(b"0")).renew_at, later(days=60))
 
     async def test_closed_store(self) -> None:
         """After close every question is refused, and closing again is harmless."""
@@ -99,4 +91,12 @@ class StoreContract(Mixin):
         await store.close()
         await store.close()
         with self.assertRaises(StoreError):
-            await store.account("https://ca.example/dir")
+            await store.account(CA)
+
+    async def test_close_waits_for_what_was_asked(self) -> None:
+        """What was on its way when the store was closed is in it."""
+        store = await self.opened()
+        saving = [Deferred.fromCoroutine(store.save_certificate(certificate(peer_id=b"%d" % n))) for n in range(50)]
+        await store.close()
+        self.assertTrue(all(one.called for one in saving))
+        await gatherResults(saving)

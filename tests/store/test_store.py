@@ -8,7 +8,8 @@ from twisted.internet import reactor
 from twisted.trial.unittest import TestCase
 
 from nodetrust.store import Store, StoredAccount, StoreError
-from tests.store.contract import NOW, StoreContract, certificate
+from tests.store.contract import StoreContract
+from tests.store.examples import NOW, certificate
 
 
 class MemoryStoreTests(StoreContract, TestCase):
