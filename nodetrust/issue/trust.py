@@ -107,7 +107,7 @@ def _read_id(text: str, place: str) -> PeerId:
     try:
         return PeerId.parse(text)
     except Libp2pError as error:
-        raise ProofKeysError(f"{place}: {str(error)[:100]}") from None
+        raise ProofKeysError(f"{place}: expected a peer ID: {str(error)[:100]}") from None
 
 
 def ahead_ms(made_ms: int, now_ms: int, given_ms: int | None) -> int:

@@ -51,7 +51,7 @@ def _read_peer(text: str, place: str) -> PeerId:
     try:
         return PeerId.parse(text)
     except Libp2pError as error:
-        raise ListError(f"{place}: {str(error)[:100]}") from None
+        raise ListError(f"{place}: expected a prefix or a peer ID: {str(error)[:100]}") from None
 
 
 def _read_prefix(text: str, place: str, from_others: bool) -> Network:

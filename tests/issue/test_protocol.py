@@ -1,5 +1,6 @@
 """The issue server's two protocols, with a clock of their own and orders that the test fulfils."""
 
+from ipaddress import ip_network
 from types import SimpleNamespace
 
 from twisted.internet.defer import Deferred
@@ -8,15 +9,20 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.errors import NodetrustError
-from nodetrust.issue.decide import Policy
-from nodetrust.issue.errors import Unavailable
-from nodetrust.issue.protocol import IssueProtocol
+from nodetrust.issue.decide import DENIED, Policy
+from nodetrust.issue.errors import Refusal, Unavailable
+from nodetrust.issue.protocol import USED, IssueProtocol
 from nodetrust.issue.trust import own_keys, trust_in
 from nodetrust.libp2p.errors import MessageTooLong
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.libp2p.peer_id import PeerId
+from nodetrust.lists.entries import Entries
+from nodetrust.lists.lists import Lists
+from nodetrust.lists.prefixes import PrefixSet
 from nodetrust.messages import (
     E_INVALID_PROOF,
+    E_NOT_AUTHORIZED,
     E_OTHER,
     E_RATE_LIMIT,
     ECDSA_P256,
@@ -26,8 +32,8 @@ from nodetrust.messages import (
     IssueRequest,
     IssueResponse,
 )
-from nodetrust.proofs import make_proof
-from tests.issue.test_decide import PUBLIC, ZONE
+from nodetrust.proofs import VALID_MS, make_proof
+from tests.issue.test_decide import PUBLIC, SECOND, ZONE
 
 PLACES = ("/ip4/192.0.2.1/tcp/1", "/ip6/2001:db8::1/tcp/1")
 
@@ -85,19 +91,19 @@ class ProtocolTests(SynchronousTestCase):
         self.clock.advance(1_700_000_000)
         self.prover, self.issuer = PrivateKey.generate(), PrivateKey.generate().peer_id
         self.peer = PrivateKey.generate().peer_id
-        policy = Policy(
+        self.policy = Policy(
             zone=ZONE,
             issuer=self.issuer,
             trust=trust_in(own_keys([self.prover.peer_id])),
             cryptos=[ECDSA_P256, RSA],
             names="addresses",
             allow_private=False,
-            require_nonce=True,
+            require_nonce=False,
         )
         self.orders = FakeOrders()
-        servers = tuple(Multiaddr.parse(place).with_peer_id(self.prover.peer_id) for place in PLACES)
+        self.servers = tuple(Multiaddr.parse(place).with_peer_id(self.prover.peer_id) for place in PLACES)
         self.proofs = FakeStore()
-        self.protocol = IssueProtocol(self.clock, policy, servers, self.orders, self.proofs)
+        self.protocol = self.open()
 
     def inform(self, peer=None):
         stream = FakeStream(peer or self.peer)
@@ -105,10 +111,20 @@ class ProtocolTests(SynchronousTestCase):
         (message,) = stream.written
         return IssueInfo.FromString(message)
 
-    def request(self, nonce):
-        now_ms = int(self.clock.seconds() * 1000)
-        proof = make_proof(self.prover, self.peer, [PUBLIC], now_ms, issuer=self.issuer.multihash, nonce=nonce)
-        return IssueRequest(proofs=[proof], supportedCryptos=[RSA]).SerializeToString()
+    def open(self):
+        """A server with the same store."""
+        return IssueProtocol(self.clock, self.policy, self.servers, self.orders, self.proofs)
+
+    def proof(self, *addresses, nonce=None, seconds=0):
+        now_ms = int((self.clock.seconds() + seconds) * 1000)
+        issuer = None if nonce is None else self.issuer.multihash
+        return make_proof(self.prover, self.peer, addresses or [PUBLIC], now_ms, issuer=issuer, nonce=nonce)
+
+    def request_of(self, *proofs, cryptos=(RSA,)):
+        return IssueRequest(proofs=proofs, supportedCryptos=cryptos).SerializeToString()
+
+    def request(self, nonce, cryptos=(RSA,), addresses=(), seconds=0):
+        return self.request_of(self.proof(*addresses, nonce=nonce, seconds=seconds), cryptos=cryptos)
 
     def issue(self, message, peer=None):
         """The stream, and what fires when the protocol is through with it."""
@@ -131,18 +147,111 @@ class ProtocolTests(SynchronousTestCase):
         self.assertNotEqual(first.nonce, second.nonce)
         self.assertEqual((list(server.keys), first.quorum), ([], 1))
 
-    def test_a_nonce_is_used_up_by_the_answer(self):
-        """Until then the same request may come again; afterwards it is refused."""
-        request = self.request(self.inform().nonce)
-        one, first_done = self.issue(request)
-        two, second_done = self.issue(request)
-        ((_, outcome),) = self.orders.orders
-        outcome.callback(IssueResponse(error=OK))
-        self.successResultOf(first_done)
-        self.successResultOf(second_done)
-        for stream in (one, two):
-            self.assertEqual(IssueResponse.FromString(stream.written[0]).error, OK)
-        self.assertEqual(self.answer(request).error, E_INVALID_PROOF)
+    def test_info_names_keys_where_they_are_others(self):
+        """A client checks proofs with them; a server that has no key that is trusted is not named at all."""
+        other = PrivateKey.generate().peer_id
+        prover = self.prover.peer_id
+        for keys, expected in (
+            ((other,), [[other]]),
+            ((prover, other), [[prover, other]]),
+            ((prover,), [[]]),
+            ((), []),
+        ):
+            self.protocol.replace_trust(trust_in({prover: keys}, 3))
+            info = self.inform()
+            self.assertEqual([[PeerId(key) for key in server.keys] for server in info.proofs], expected)
+            self.assertEqual(info.quorum, 3)
+
+    def test_the_same_request_gets_the_same_answer(self):
+        """While it is answered it may come again, on whatever stream, and costs no second order; afterwards it is used."""
+        for request in (self.request(self.inform().nonce), self.request(None)):
+            self.orders.orders.clear()
+            one, first_done = self.issue(request)
+            two, second_done = self.issue(request)
+            ((_, outcome),) = self.orders.orders
+            outcome.callback(IssueResponse(error=OK))
+            self.successResultOf(first_done)
+            self.successResultOf(second_done)
+            for stream in (one, two):
+                self.assertEqual(IssueResponse.FromString(stream.written[0]).error, OK)
+            self.assertEqual(self.answer(request).error, E_INVALID_PROOF)
+
+    def test_another_request_with_the_same_proof(self):
+        """A proof is used up by the first request, not by its answer: another one cannot slip in."""
+        for nonce in (self.inform().nonce, None):
+            self.issue(self.request(nonce))
+            other = self.answer(self.request(nonce, cryptos=[RSA, ECDSA_P256]))
+            self.assertEqual(other.error, E_INVALID_PROOF)
+
+    def test_used_proofs_are_remembered_for_all_servers(self):
+        """Another server with the same store takes none of them, for as long as the proof is good by any clock."""
+        request = self.request(None)
+        self.issue(request)
+        (until,) = self.proofs.used.values()
+        self.assertEqual(until.timestamp(), self.clock.seconds() + 2 * VALID_MS / 1000)
+        self.protocol = self.open()
+        response = self.answer(request)
+        self.assertEqual((response.error, response.message), (E_INVALID_PROOF, USED))
+
+    def test_one_used_proof_of_two(self):
+        """The request is refused, and the other proof may come again in a better one."""
+        old, new = self.proof(), self.proof(SECOND)
+        self.issue(self.request_of(old))
+        self.assertEqual(self.answer(self.request_of(old, new)).error, E_INVALID_PROOF)
+        self.assertEqual(len(self.proofs.used), 1)
+        self.issue(self.request_of(new))
+        self.assertEqual(len(self.orders.orders), 2)
+
+    def test_no_certificate_no_use(self):
+        """Where no certificate comes of it, a client of 2018 may ask with the same proofs once more."""
+        for error in (Unavailable("the CA is down"), Refusal(E_RATE_LIMIT, "later", 60)):
+            request = self.request(None)
+            _, done = self.issue(request)
+            self.orders.orders[-1][1].errback(error)
+            self.successResultOf(done)
+            self.assertEqual(self.proofs.used, {})
+
+    def test_a_store_that_fails(self):
+        """Without it nobody knows whether a proof was used: no order, and the operator hears of it."""
+        self.proofs.failure = NodetrustError("the disk is full")
+        with capturedLogs() as logged:
+            self.assertEqual(self.answer(self.request(None)).error, E_OTHER)
+        self.assertEqual([event["log_level"] for event in logged], [LogLevel.error])
+        self.assertEqual(self.orders.orders, [])
+
+    def test_nothing_is_used_by_what_is_refused(self):
+        """A request that is wrong uses up neither its nonce nor its proofs."""
+        nonce = self.inform().nonce
+        for refused in (self.request(nonce, cryptos=[9]), self.request(None, cryptos=[9])):
+            self.assertNotEqual(self.answer(refused).error, OK)
+        self.assertEqual(self.proofs.used, {})
+        self.issue(self.request(nonce))
+        self.assertEqual(len(self.orders.orders), 1)
+
+    def test_the_denied(self):
+        """A denied peer, and whoever comes from a denied address, gets nothing; from one moment to the next."""
+        prefix = Entries(PrefixSet([ip_network("8.8.8.8")]))
+        for denied in (Entries(peers=frozenset([self.peer])), prefix):
+            self.protocol.replace_trust(trust_in(own_keys([self.prover.peer_id]), 1, Lists(denied, Entries())))
+            response = self.answer(self.request(self.inform().nonce, addresses=[SECOND]))
+            self.assertEqual((response.error, response.message), (E_NOT_AUTHORIZED, DENIED))
+        self.protocol.replace_trust(trust_in(own_keys([self.prover.peer_id])))
+        self.issue(self.request(self.inform().nonce))
+        self.assertEqual(len(self.orders.orders), 1)
+
+    def test_clocks_that_differ(self):
+        """The log names the server and the difference, once an hour; what fits into the visit is no difference."""
+        for seconds, side in ((-10, "behind"), (10, "ahead of")):
+            self.protocol = self.open()
+            nonce = self.inform().nonce
+            with capturedLogs() as logged:
+                for _ in range(2):
+                    self.issue(self.request(self.inform().nonce, seconds=seconds))
+                self.clock.advance(30)
+                self.issue(self.request(nonce, seconds=-20))
+            (event,) = [event for event in logged if event["log_level"] == LogLevel.warn]
+            self.assertEqual((event["server"], event["side"]), (str(self.prover.peer_id), side))
+            self.assertAlmostEqual(event["seconds"], 10, places=2)
 
     def test_nonces_of_others(self):
         """A nonce is good for the peer that it was given to, for a minute."""
