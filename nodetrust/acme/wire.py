@@ -18,6 +18,7 @@ MAX_NAMES = 100
 """Names in one order: Let's Encrypt's limit for its `classic` profile, the widest."""
 
 _MAX_PROFILES = 100
+_MAX_IDENTITIES = 10
 _MAX_CONTACTS = 20
 _MAX_ORDERS = 1000  # on one page of an account's list
 
@@ -40,6 +41,7 @@ class Directory:
     profiles: tuple[str, ...]  # of draft-ietf-acme-profiles, sorted
     terms_of_service: str | None  # to be shown to a person; it may be anywhere
     external_account_required: bool
+    caa_identities: tuple[str, ...]  # what the CA is called in CAA records; RFC 8555 §9.7.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ def parse_directory(body: bytes, origin: Origin) -> Directory:
     meta = found.get("meta")
     meta = meta if isinstance(meta, dict) else {}
     profiles, terms = meta.get("profiles"), meta.get("termsOfService")
+    identities = meta.get("caaIdentities")
 
     def optional(name: str) -> str | None:
         return origin.check(found[name]) if name in found else None
@@ -84,6 +87,9 @@ def parse_directory(body: bytes, origin: Origin) -> Directory:
         profiles=tuple(sorted(list(profiles)[:_MAX_PROFILES])) if isinstance(profiles, dict) else (),
         terms_of_service=printable(terms) if isinstance(terms, str) else None,
         external_account_required=meta.get("externalAccountRequired") is True,
+        caa_identities=(
+            tuple(printable(one) for one in identities[:_MAX_IDENTITIES]) if isinstance(identities, list) else ()
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from nodetrust import __version__
+from nodetrust.command.ca import ca
 from nodetrust.command.demo import demo
 from nodetrust.command.key import key
 from nodetrust.command.name import name
@@ -22,5 +23,5 @@ def main() -> None:
     """
 
 
-for subcommand in (demo, obtain, key, name, zone):
+for subcommand in (demo, obtain, ca, key, name, zone):
     main.add_command(subcommand)

@@ -7,7 +7,7 @@ agree to a part of that, and a clock that jumped makes nobody immortal.
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from nodetrust.store.schema import servers
 from nodetrust.store.tables import Tables, alone, first, put
@@ -45,6 +45,16 @@ class Servers(Tables):
             return True
 
         return await self._database.write(change)
+
+    async def leave(self, server: bytes, epoch: bytes, now: datetime) -> None:
+        """This process ends: others may take up its orders at once, and need not wait until it counts as dead."""
+        statement = (
+            update(servers)
+            .where(servers.c.peer_id == server)
+            .where(servers.c.epoch == epoch)
+            .values(beat_at=now.timestamp() - SERVER_SECONDS - 1)
+        )
+        await self._database.write(lambda connection: connection.execute(statement))
 
     async def living_servers(self, now: datetime) -> int:
         """How many servers work with this store now."""

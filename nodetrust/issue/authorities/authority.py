@@ -13,6 +13,7 @@ from nodetrust.issue.authorities.account import load_account, open_client, with_
 from nodetrust.issue.authorities.blame import Blame, blame
 from nodetrust.issue.authorities.pauses import Pause, PauseBook, next_pause
 from nodetrust.issue.authorities.refusals import place_of
+from nodetrust.issue.authorities.rollover import roll_over
 from nodetrust.issue.settings import CaSettings, IssueSettings
 from nodetrust.settings import SettingsError
 from nodetrust.store import Store, StoredAccount, StoredTrouble, StoreError
@@ -70,6 +71,8 @@ class Authority:
         """Have the directory and the account, and the account's URL in the store. Raises `AcmeError`, `StoreError`."""
         deadline = Deadline(self.client.clock, READY_SECONDS)
         await self.client.directory(deadline)
+        if self._account.next_key_pem is not None:
+            self._account = await roll_over(self.client, self._store, self._account, deadline)
         if self.client.account_url is None:
             await self.client.register(deadline)
         await self.keep_account_url()

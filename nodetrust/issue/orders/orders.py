@@ -88,7 +88,8 @@ class Orders:
             await gatherResults([*ended, self._cleaning.ended()]).addTimeout(GIVE_UP_SECONDS, self._tools.reactor)
 
     async def close(self) -> None:
-        """After `give_up`: close the connections to the CAs."""
+        """After `give_up`: tell other servers that we end, and close the connections to the CAs."""
+        await self._upkeep.leave()
         for authority in self._tools.authorities:
             await authority.client.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
@@ -75,6 +76,12 @@ class Upkeep:
         for loop in self._loops:
             if loop.running:
                 loop.stop()
+
+    async def leave(self) -> None:
+        """The process ends: others need not wait until it counts as dead, as they do if the store cannot be told."""
+        if self.is_ours:
+            with suppress(StoreError):
+                await self._tools.store.leave(self._server, self._tools.epoch, self._tools.now())
 
     def _loop(self, work: Callable[[], Awaitable[None]], seconds: float) -> LoopingCall:
         loop = LoopingCall(lambda: Deferred.fromCoroutine(self._guarded(work)))
