@@ -163,7 +163,7 @@ class ProtocolTests(SynchronousTestCase):
             self.assertEqual(info.quorum, 3)
 
     def test_the_same_request_gets_the_same_answer(self):
-        """While it is answered it may come again, on whatever stream, and costs no second order; afterwards it is used."""
+        """Until it is answered it may come again, on any stream, and costs no second order; afterwards it is used."""
         for request in (self.request(self.inform().nonce), self.request(None)):
             self.orders.orders.clear()
             one, first_done = self.issue(request)
@@ -222,7 +222,7 @@ class ProtocolTests(SynchronousTestCase):
     def test_nothing_is_used_by_what_is_refused(self):
         """A request that is wrong uses up neither its nonce nor its proofs."""
         nonce = self.inform().nonce
-        for refused in (self.request(nonce, cryptos=[9]), self.request(None, cryptos=[9])):
+        for refused in (self.request(nonce, cryptos=[]), self.request(None, cryptos=[])):
             self.assertNotEqual(self.answer(refused).error, OK)
         self.assertEqual(self.proofs.used, {})
         self.issue(self.request(nonce))
