@@ -12,6 +12,7 @@ In reading order:
 * `zone/`: the operator's records; how their file is read, checked, written, and read again
 * `challenges/`: which challenges may be set, the table of them, how they are kept, and the protocol that sets them
 * `sources`: where made-up records come from, one source a kind of name (pure)
+* `persist`: what tells CAs that they need no challenge, at every name that may have one (pure)
 * `answer`: which names exist, and what is answered (pure)
 * `dnssec/`: answers signed while they are asked for, where there is a key
 * `fast/`: the short path, plain queries answered from tables (pure)

@@ -10,6 +10,7 @@ from nodetrust.dns.challenges.table import ChallengeTable
 from nodetrust.dns.dnssec.apex import with_keys
 from nodetrust.dns.dnssec.keys import load as load_key
 from nodetrust.dns.errors import ZoneError
+from nodetrust.dns.persist import PersistSource
 from nodetrust.dns.records import parse_name
 from nodetrust.dns.settings import DnsSettings
 from nodetrust.dns.sources import (
@@ -62,12 +63,14 @@ def build_authority(
     `policy` stands in for that of the settings.
     """
     policy = policy or POLICIES[settings.addresses]
+    persist = tuple(value.encode("ascii") for value in settings.persist)
     sources = (
         ChallengeSource(zone.origin, table),
         Ip4Source(settings.ttl, policy),
         Ip6Source(settings.ttl, policy),
         PeerSource(settings.ttl),
-        AutoTlsSource(settings.ttl, policy),
+        *((PersistSource(zone.origin, persist, settings.rights.names),) if persist else ()),
+        AutoTlsSource(settings.ttl, policy),  # of names below a peer's CID it leaves none to others
     )
     identity = Identity(settings.version.encode("utf-8"), settings.server_id.encode("utf-8"))
     return Authority(zone, sources, identity)

@@ -12,6 +12,7 @@ from nodetrust.libp2p.peer_id import PeerId
 Meaning: TypeAlias = IPv4Address | IPv6Address | PeerId
 
 CHALLENGE_LABEL = names.CHALLENGE_PREFIX.encode("ascii")
+PERSIST_LABEL = b"_validation-persist"
 IPV4_PREFIX = names.IPV4_PREFIX.encode("ascii")
 IPV6_PREFIX = names.IPV6_PREFIX.encode("ascii")
 PEER_PREFIX = names.PEER_PREFIX.encode("ascii")

@@ -18,6 +18,7 @@ CLASS_CH = 3
 CLASS_ANY = 255
 MAX_LABEL_BYTES = 63  # RFC 1035 §2.3.4
 MAX_NAME_BYTES = 255  # RFC 1035 §2.3.4, with the length octets and the root
+MAX_STRING_BYTES = 255  # RFC 1035 §3.3
 MAX_TTL = 0x7FFFFFFF  # RFC 2181 §8
 _SOA_NAMES = 2  # the name server and the mailbox, before five numbers
 
@@ -129,8 +130,13 @@ def character_string(value: bytes) -> bytes:
 
 
 def text_rrset(ttl: int, *values: bytes) -> RRset:
-    """One TXT record for each value of at most 255 octets."""
-    return RRset(Type.TXT, ttl, tuple(character_string(value) for value in values))
+    """One TXT record for each value; one of more than 255 octets is several strings, to be read as one."""
+    return RRset(Type.TXT, ttl, tuple(map(_text_rdata, values)))
+
+
+def _text_rdata(value: bytes) -> bytes:
+    starts = range(0, max(1, len(value)), MAX_STRING_BYTES)
+    return b"".join(character_string(value[start : start + MAX_STRING_BYTES]) for start in starts)
 
 
 def soa_around(origin: Name, rdata: bytes) -> tuple[bytes, ...]:

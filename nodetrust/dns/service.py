@@ -95,7 +95,7 @@ class DnsService(RoleService):
         self._surroundings = Surroundings(self.reactor, settings, answering)
         self._surroundings.start()
         self.host = host = open_host(self.reactor, settings)
-        dns01 = Dns01(answering.responder, challenges, frozenset(settings.admins))
+        dns01 = Dns01(answering.responder, challenges, settings.rights)
         host.handle_messages(DNS01_PROTOCOL, dns01.serve, MAX_DNS01_REQUEST_BYTES, IDLE_SECONDS)
         await listen_all(host, settings, self.log, "nodetrust-dns")
 

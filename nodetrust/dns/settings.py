@@ -6,21 +6,23 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
+from nodetrust.dns.challenges.rights import Rights
 from nodetrust.dns.challenges.table import DEFAULT_LIFE_SECONDS, MAX_LIFE_SECONDS
 from nodetrust.dns.errors import ZoneError
 from nodetrust.dns.limits.rates import DEFAULT_RATE, DEFAULT_SLIP
-from nodetrust.dns.records import MAX_TTL
+from nodetrust.dns.persist import MAX_VALUES as MAX_PERSIST_VALUES
+from nodetrust.dns.persist import check_persist_value
+from nodetrust.dns.records import MAX_STRING_BYTES, MAX_TTL, Name, is_within, name_to_text, parse_name
 from nodetrust.dns.sources import DEFAULT_TTL
 from nodetrust.dns.transport.tcp import DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_PER_CLIENT
 from nodetrust.dns.zone.caa import check_caa_value
+from nodetrust.errors import NodetrustError
+from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.lists.build import DEFAULT_FEED_SECONDS, check_feeds
 from nodetrust.lists.prefixes import read_network
 from nodetrust.settings import HostPort, PeerSettings, SettingsError, ZoneName, described
-
-MAX_STRING_BYTES = 255
-"""RFC 1035 §3.3: of a character-string."""
 
 
 class DnsSettings(PeerSettings, frozen=True, kw_only=True):
@@ -59,6 +61,24 @@ class DnsSettings(PeerSettings, frozen=True, kw_only=True):
     ] = ()
     admins: Annotated[
         tuple[PeerId, ...], described("the peer ID of an issue server, which may set ACME challenges here")
+    ] = ()
+    admin_scopes: Annotated[
+        tuple[str, ...],
+        described(
+            "PEER-ID=NAME: this admin may set challenges for this name and what is below it, and for no others; give "
+            "it once more for another name"
+        ),
+    ] = ()
+    challenge_names: Annotated[
+        tuple[ZoneName, ...],
+        described("a further name of the zone for which admins may set challenges, such as a server's own"),
+    ] = ()
+    persist: Annotated[
+        tuple[str, ...],
+        described(
+            "what a CA finds at _validation-persist of every name that may have challenges, so that it needs none "
+            '(dns-persist-01): "letsencrypt.org; accounturi=https://...; policy=wildcard"'
+        ),
     ] = ()
     ttl: Annotated[int, described("how many seconds resolvers may keep addresses and peer IDs", ge=0, le=MAX_TTL)] = (
         DEFAULT_TTL
@@ -138,9 +158,47 @@ class DnsSettings(PeerSettings, frozen=True, kw_only=True):
                 raise SettingsError(f"rate_limit_exempt: {error}") from None
         for value in self.caa:
             _check_caa(value)
+        self._check_challenges()
         for key, text in (("version", self.version), ("server_id", self.server_id)):
             if not text.isascii() or len(text) > MAX_STRING_BYTES:
                 raise SettingsError(f"{key}: expected at most {MAX_STRING_BYTES} ASCII characters")
+
+    def _check_challenges(self) -> None:
+        origin = parse_name(self.zone)
+        rights = self.rights
+        scopes = {scope for scopes in rights.scopes.values() for scope in scopes}
+        for key, names in (("challenge_names", rights.names), ("admin_scopes", scopes)):
+            for name in sorted(names):
+                if not is_within(name, origin):
+                    raise SettingsError(f"{key}: expected a name of the zone {self.zone}, got {name_to_text(name)}")
+        for peer in rights.scopes:
+            if peer not in rights.admins:
+                raise SettingsError(f"admin_scopes: {peer} is not among the admins")
+        if len(self.persist) > MAX_PERSIST_VALUES:
+            raise SettingsError(f"persist: expected at most {MAX_PERSIST_VALUES} values")
+        for value in self.persist:
+            try:
+                check_persist_value(value)
+            except ZoneError as error:
+                raise SettingsError(f"persist: {error}") from None
+
+    @property
+    def rights(self) -> Rights:
+        """Who may set challenges, and for which names."""
+        scopes: dict[PeerId, tuple[Name, ...]] = {}
+        for peer, name in map(_read_scope, self.admin_scopes):
+            scopes[peer] = (*scopes.get(peer, ()), name)
+        return Rights(frozenset(self.admins), scopes, frozenset(map(parse_name, self.challenge_names)))
+
+
+def _read_scope(text: str) -> tuple[PeerId, Name]:
+    peer, separator, name = text.partition("=")
+    if not separator:
+        raise SettingsError(f"admin_scopes: expected PEER-ID=NAME, got {text}")
+    try:
+        return PeerId.parse(peer), parse_name(ZoneName.parse(name))
+    except (Libp2pError, NodetrustError) as error:
+        raise SettingsError(f"admin_scopes: {error}") from None
 
 
 def _check_caa(value: str) -> None:

@@ -7,6 +7,7 @@ import dns.rrset
 
 from nodetrust.dns.answer import Authority, Identity
 from nodetrust.dns.challenges.table import ChallengeTable
+from nodetrust.dns.persist import PersistSource
 from nodetrust.dns.records import parse_name
 from nodetrust.dns.respond import respond
 from nodetrust.dns.sources import (
@@ -59,7 +60,10 @@ ip47-7-7-7            CNAME ns1
 
 
 def authority(
-    table: ChallengeTable | None = None, policy: Policy = every_address, identity: Identity = NOBODY
+    table: ChallengeTable | None = None,
+    policy: Policy = every_address,
+    identity: Identity = NOBODY,
+    persist: tuple[bytes, ...] = (),
 ) -> Authority:
     """The example zone with all sources."""
     sources = (
@@ -67,6 +71,7 @@ def authority(
         Ip4Source(3600, policy),
         Ip6Source(3600, policy),
         PeerSource(3600),
+        *((PersistSource(ORIGIN, persist, frozenset({parse_name("proof.nt.test")})),) if persist else ()),
         AutoTlsSource(3600, policy),
     )
     return Authority(parse_zone(ZONE, ORIGIN, "example.zone"), sources, identity)

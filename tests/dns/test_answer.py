@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.dns.answer import Identity
-from nodetrust.dns.challenges.table import Challenge, ChallengeTable, decide
+from nodetrust.dns.challenges.rights import decide
+from nodetrust.dns.challenges.table import Challenge, ChallengeTable
 from nodetrust.dns.records import parse_name
 from nodetrust.dns.respond import respond
 from nodetrust.libp2p.peer_id import PeerId

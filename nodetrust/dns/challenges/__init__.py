@@ -2,7 +2,8 @@
 
 In reading order:
 
-* `table`: which challenges may be set, and the table of them (pure)
+* `table`: the challenges that are set (pure)
+* `rights`: who may set which (pure)
 * `journal`, `kept`: on the disk before the OK, so that they outlive kill -9
 * `dns01`: the libp2p protocol by which the issue server sets them
 """

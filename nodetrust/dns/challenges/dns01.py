@@ -7,13 +7,13 @@ from now on: it is looked up in the answer itself before OK is sent.
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from twisted.logger import Logger, LogLevel
 
 from nodetrust.dns.answer import answer
-from nodetrust.dns.challenges.table import Challenge, ChallengeTable, authorize, decide
+from nodetrust.dns.challenges.rights import Rights, decide
+from nodetrust.dns.challenges.table import Challenge, ChallengeTable
 from nodetrust.dns.errors import ChallengeRefused, RequestUnreadable
 from nodetrust.dns.labels import CHALLENGE_LABEL
 from nodetrust.dns.records import CLASS_IN, Type, character_string
@@ -58,14 +58,14 @@ class ChallengesInMemory:
 
 
 class Dns01:
-    """The protocol for the peers in `admins`; everyone else is refused, and the stream closed."""
+    """The protocol for those who have the rights; everyone else is refused, and the stream closed."""
 
     log = Logger()
 
-    def __init__(self, responder: Responder, challenges: Challenges, admins: AbstractSet[PeerId]) -> None:
+    def __init__(self, responder: Responder, challenges: Challenges, rights: Rights) -> None:
         self._responder = responder
         self._challenges = challenges
-        self._admins = admins
+        self._rights = rights
 
     async def serve(self, stream: MessageStream) -> None:
         """Answer the requests of one stream, in order."""
@@ -88,21 +88,22 @@ class Dns01:
         except ChallengeRefused as error:
             self._responder.counters.challenges_refused += 1
             reason = str(error)[:MAX_REASON_CHARACTERS]
-            level = (
-                LogLevel.debug if error.error == E_NOT_AUTHORIZED else LogLevel.warn
-            )  # strangers do not fill the log
+            # Strangers do not fill the log.
+            level = LogLevel.warn if caller in self._rights.admins else LogLevel.debug
             self.log.emit(level, "refused a challenge of {caller}: {reason}", caller=str(caller), reason=reason)
             goes_on = error.error != E_NOT_AUTHORIZED and not isinstance(error, RequestUnreadable)
             return DNS01Response(error=error.error, message=reason), goes_on
         return DNS01Response(error=OK), True
 
     async def _obey(self, caller: PeerId, message: bytes) -> None:
-        authorize(caller, self._admins)  # before a stranger's message is read
+        self._rights.check_caller(caller)  # before a stranger's message is read
         try:
             request = parse(DNS01Request, message)
         except InvalidMessage as error:
             raise RequestUnreadable(E_OTHER, str(error)) from None
-        challenge = decide(self._responder.authority.zone.origin, request.fqdn, request.value)
+        origin = self._responder.authority.zone.origin
+        challenge = decide(origin, request.fqdn, request.value, self._rights.names)
+        self._rights.check_scope(caller, challenge.name)
         if request.remove:
             await self._challenges.remove(challenge)
             self._responder.counters.challenges_removed += 1

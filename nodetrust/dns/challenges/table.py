@@ -1,27 +1,21 @@
-"""The ACME challenges that the issue server has set: who may, for which names, and the table of them (all pure).
+"""The ACME challenges that the issue server has set: the table of them (pure).
 
 RFC 8555 §8.4. Times are seconds of one monotonic clock, handed in: setting the wall clock loses nothing.
 """
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from nodetrust.dns.errors import BrokenLabel, ChallengeRefused
-from nodetrust.dns.labels import CHALLENGE_LABEL, read_autotls_peer, read_label
-from nodetrust.dns.records import MAX_NAME_BYTES, Name, is_within, name_to_text, name_to_wire, parse_name
-from nodetrust.libp2p.peer_id import PeerId
-from nodetrust.messages import E_NOT_AUTHORIZED, E_OTHER, E_RATE_LIMIT
-from nodetrust.names import CHALLENGE_PREFIX
+from nodetrust.dns.errors import ChallengeRefused
+from nodetrust.dns.records import Name, name_to_text
+from nodetrust.messages import E_RATE_LIMIT
 
 DEFAULT_LIFE_SECONDS = 600.0  # an order takes seconds; a CA tries again for a few minutes
 MAX_LIFE_SECONDS = 3600.0
 MAX_VALUES_PER_NAME = 8  # a name and its wildcard, in a few orders at once
 MAX_VALUES = 100_000  # about 40 MB; the load we promise is half of it
-_VALUE = re.compile(r"[A-Za-z0-9_-]{43}")  # base64url of a SHA-256
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,46 +24,6 @@ class Challenge:
 
     name: Name
     value: bytes
-
-
-def authorize(caller: PeerId, admins: AbstractSet[PeerId]) -> None:
-    """Raise ChallengeRefused unless `caller` may set challenges."""
-    if caller not in admins:
-        raise ChallengeRefused(E_NOT_AUTHORIZED, f"{caller} is not one of this server's admins")
-
-
-def decide(origin: Name, fqdn: str, value: str) -> Challenge:
-    """The challenge that a DNS01Request is about, if this server may publish it.
-
-    The name must be one that this server answers for by itself: its first label spells an address or a peer ID (for the
-    wildcard of a peer the CA asks at the peer's own name), or it is a peer's CID just below the zone. Raises
-    ChallengeRefused with the error number to answer.
-    """
-    try:
-        name = parse_name(fqdn)
-    except ValueError as error:
-        raise ChallengeRefused(E_OTHER, f"not a name: {error}") from None
-    if fqdn != name_to_text(name):
-        raise ChallengeRefused(E_OTHER, f"{fqdn!r}: a name is in lower case and has no dot at its end")
-    if len(name_to_wire((CHALLENGE_LABEL, *name))) > MAX_NAME_BYTES:
-        raise ChallengeRefused(E_OTHER, f"{fqdn}: too long a name to put {CHALLENGE_PREFIX} in front")
-    if not is_within(name, origin):
-        raise ChallengeRefused(E_OTHER, f"{fqdn} is not in zone {name_to_text(origin)}")
-    _check_labels(name[: len(name) - len(origin)], fqdn)
-    if _VALUE.fullmatch(value) is None:
-        raise ChallengeRefused(E_OTHER, "the value is not 43 characters of base64url")
-    return Challenge(name, value.encode("ascii"))
-
-
-def _check_labels(labels: Name, fqdn: str) -> None:
-    """The rule of `decide` for the labels in front of the zone's."""
-    try:
-        meanings = [read_label(label) for label in labels]
-    except BrokenLabel as error:
-        raise ChallengeRefused(E_OTHER, f"{fqdn}: {error}") from None
-    is_autotls = len(labels) == 1 and read_autotls_peer(labels[0]) is not None
-    if not is_autotls and (not meanings or meanings[0] is None):
-        raise ChallengeRefused(E_OTHER, f"{fqdn}: its first label is neither an address nor a peer ID")
 
 
 class ChallengeTable:

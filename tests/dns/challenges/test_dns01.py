@@ -4,10 +4,13 @@ from collections import deque
 from types import SimpleNamespace
 
 from twisted.internet.defer import Deferred
+from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.dns.challenges.dns01 import ChallengesInMemory, Dns01
+from nodetrust.dns.challenges.rights import Rights
 from nodetrust.dns.challenges.table import ChallengeTable
+from nodetrust.dns.records import parse_name
 from nodetrust.dns.respond import Responder
 from nodetrust.libp2p.errors import StreamEnded
 from nodetrust.libp2p.keys import PrivateKey
@@ -20,10 +23,11 @@ from nodetrust.messages import (
     DNS01Request,
     DNS01Response,
 )
-from tests.dns.challenges.test_table import VALUE
+from tests.dns.challenges.test_rights import VALUE
 from tests.dns.example import ask, authority, rows
 
 ADMIN = PrivateKey.from_seed(b"a" * 32).peer_id
+CONFINED = PrivateKey.from_seed(b"c" * 32).peer_id
 STRANGER = PrivateKey.from_seed(b"s" * 32).peer_id
 FQDN = "ip41-2-3-4.nt.test"
 
@@ -56,7 +60,10 @@ class Dns01Tests(SynchronousTestCase):
         self.table = ChallengeTable(600)
         self.world = authority(self.table)
         challenges = ChallengesInMemory(self.table, lambda: 5.0)
-        self.dns01 = Dns01(Responder(self.world, lambda: 5.0), challenges, frozenset({ADMIN}))
+        rights = Rights(
+            frozenset({ADMIN, CONFINED}), {CONFINED: (parse_name(FQDN),)}, frozenset({parse_name("issue.nt.test")})
+        )
+        self.dns01 = Dns01(Responder(self.world, lambda: 5.0), challenges, rights)
 
     def talk(self, peer: object, *messages: bytes) -> tuple[list[DNS01Response], FakeStream]:
         """The responses on one stream, which must have been closed."""
@@ -100,6 +107,22 @@ class Dns01Tests(SynchronousTestCase):
             self.assertEqual([response.error for response in responses], [E_NOT_AUTHORIZED])
             self.assertEqual(len(stream.messages), 1)
         self.assertEqual(self.values(), [])
+
+    def test_scopes(self) -> None:
+        """An admin asks for a name outside its scope: as a stranger would, but the operator hears of it."""
+        inside, outside = (DNS01Request(fqdn=f"{label}.nt.test", value=VALUE) for label in ("ip41-2-3-4", "ip41-2-3-5"))
+        with capturedLogs() as logs:
+            responses, stream = self.talk(CONFINED, *(one.SerializeToString() for one in (inside, outside, inside)))
+        self.assertEqual([response.error for response in responses], [OK, E_NOT_AUTHORIZED])
+        self.assertEqual(len(stream.messages), 1)
+        self.assertEqual([event["log_level"] for event in logs], [LogLevel.info, LogLevel.warn])
+        self.assertTrue(all(event["caller"] == str(CONFINED) for event in logs))
+        self.assertEqual((self.values(), self.values("ip41-2-3-5.nt.test")), ([VALUE], []))
+
+    def test_further_names(self) -> None:
+        """The operator's own names are answered like the others."""
+        (response,), _ = self.talk(ADMIN, DNS01Request(fqdn="issue.nt.test", value=VALUE).SerializeToString())
+        self.assertEqual((response.error, self.values("issue.nt.test")), (OK, [VALUE]))
 
     def test_messages_that_do_not_parse(self) -> None:
         """An admin's message that is none is E_OTHER, and the end of the stream: what follows it is not read."""

@@ -29,9 +29,11 @@ QUERIES = 200_000
 SEED = 20261122
 
 
-def world(zone: str, policy: Policy = every_address, origin: Name = ORIGIN) -> Authority:
+def world(
+    zone: str, policy: Policy = every_address, origin: Name = ORIGIN, persist: tuple[bytes, ...] = ()
+) -> Authority:
     """The sources of the example with another zone file."""
-    return Authority(parse_zone(zone, origin, "test.zone"), authority(policy=policy).sources)
+    return Authority(parse_zone(zone, origin, "test.zone"), authority(policy=policy, persist=persist).sources)
 
 
 def question(name: bytes, type_: int, class_: int = 1) -> bytes:
@@ -100,7 +102,9 @@ class Queries:
                 return "".join(label)
             case _:
                 file = ("ns1", "proof", "www", "ip49-9-9-9", "ip47-7-7-7", "sub", "wild", PEER_LABEL, "_acme-challenge")
-                return pick.choice((*file, "x", "pool-loop", "made", "\0", "ip4" + "1" * 60, "p" + "b" * 62))
+                return pick.choice(
+                    (*file, "_validation-persist", "x", "pool-loop", "made", "\0", "ip4" + "1" * 60, "p" + "b" * 62)
+                )
 
     def name(self) -> bytes:
         """A name; nearly always in the zone."""
@@ -147,7 +151,7 @@ def worlds() -> list[tuple[str, Authority, ShortPath]]:
         "plain": world(PLAIN_ZONE),
         "example": authority(),
         "wild": world(WILD_ZONE),
-        "public": world(PLAIN_ZONE, is_public),
+        "public": world(PLAIN_ZONE, is_public, persist=(b"ca.example; accounturi=https://ca.example/1",)),
     }
     return [(name, one, short_path(one)) for name, one in made.items()]
 
