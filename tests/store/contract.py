@@ -5,7 +5,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from nodetrust.store import StoredAccount, StoreError
 from tests.store.contract_orders import OrdersContract
 from tests.store.contract_shared import SharedContract
-from tests.store.examples import CA, NAMES, NOW, PEER, certificate, later
+from tests.store.examples import CA, NAMES, NOW, PEER, certificate, later, there
 
 
 class StoreContract(OrdersContract, SharedContract):
@@ -27,10 +27,10 @@ class StoreContract(OrdersContract, SharedContract):
         store = await self.opened()
         saved = {"directory_url": CA, "renew_at": later(days=60), "ari_checked_at": NOW}
         await store.save_certificate(certificate(**saved))
-        found = await store.newest_certificate(PEER, reversed(NAMES), bytes(32), NOW)
+        found = there(await store.newest_certificate(PEER, reversed(NAMES), bytes(32), NOW))
         self.assertEqual(found, certificate(names=NAMES, **saved))
         await store.save_certificate(certificate(peer_id=b"other"))
-        found = await store.newest_certificate(b"other", NAMES, bytes(32), NOW)
+        found = there(await store.newest_certificate(b"other", NAMES, bytes(32), NOW))
         self.assertEqual(found, certificate(peer_id=b"other", names=NAMES))
 
     async def test_every_part_of_the_question_counts(self) -> None:
@@ -52,7 +52,7 @@ class StoreContract(OrdersContract, SharedContract):
         store = await self.opened()
         for days in (60, 90, 30):
             await store.save_certificate(certificate(not_after=later(days=days)))
-        found = await store.newest_certificate(PEER, NAMES, bytes(32), NOW)
+        found = there(await store.newest_certificate(PEER, NAMES, bytes(32), NOW))
         self.assertEqual(found.not_after, later(days=90))
 
     async def test_newest_whatever_its_key(self) -> None:
@@ -63,9 +63,9 @@ class StoreContract(OrdersContract, SharedContract):
         await store.save_certificate(certificate(public_key_sha256=bytes([1] * 32), not_after=later(days=91)))
         await store.save_certificate(certificate(names=("c.example",), not_after=later(days=92)))
         await store.save_certificate(certificate(peer_id=b"other", not_after=later(days=93)))
-        found = await store.newest_for_names(PEER, reversed(NAMES))
+        found = there(await store.newest_for_names(PEER, reversed(NAMES)))
         self.assertEqual(found.not_after, later(days=91))
-        self.assertEqual((await store.newest_of_peer(PEER)).names, ("c.example",))
+        self.assertEqual(there(await store.newest_of_peer(PEER)).names, ("c.example",))
 
     async def test_whose_renewal_to_ask_about(self) -> None:
         """Those that waited longest first; not those that ended, nor those that were replaced."""
@@ -77,13 +77,13 @@ class StoreContract(OrdersContract, SharedContract):
         found = await store.certificates_to_check(later(1), 10)
         self.assertEqual([one.peer_id for one in found], [b"0", b"1", b"renewed"])
         self.assertEqual(found[2].not_after, later(days=95))
-        await store.save_renewal(found[0].id, later(days=60), later(10))
-        await store.save_renewal(found[1].id, None, later(5))
+        await store.save_renewal(there(found[0].id), later(days=60), later(10))
+        await store.save_renewal(there(found[1].id), None, later(5))
         again = await store.certificates_to_check(later(11), 2)
         self.assertEqual([one.peer_id for one in again], [b"renewed", b"1"])
         self.assertEqual([one.ari_checked_at for one in again], [None, later(5)])
         self.assertEqual([one.peer_id for one in await store.certificates_to_check(later(10), 10)], [b"renewed", b"1"])
-        self.assertEqual((await store.newest_of_peer(b"0")).renew_at, later(days=60))
+        self.assertEqual(there(await store.newest_of_peer(b"0")).renew_at, later(days=60))
 
     async def test_closed_store(self) -> None:
         """After close every question is refused, and closing again is harmless."""

@@ -2,7 +2,7 @@
 
 from nodetrust.quotas import Exhausted
 from nodetrust.store import OrderIsOpen, OrderTaken
-from tests.store.examples import CA, ME, NAMES, NOW, OTHER, PEER, StoreCase, certificate, draw, later, request
+from tests.store.examples import CA, ME, NAMES, NOW, OTHER, PEER, StoreCase, certificate, draw, later, request, there
 
 
 class OrdersContract(StoreCase):
@@ -20,18 +20,18 @@ class OrdersContract(StoreCase):
         self.assertEqual(await store.open_order_for(request().same), opened)
 
         await store.note_placing(opened.id)
-        self.assertTrue((await store.open_order_for(request().same)).placing)
+        self.assertTrue(there(await store.open_order_for(request().same)).placing)
         await store.note_placed(opened.id, "https://ca.example/order/1")
         records = (("_acme-challenge.a.example", "x" * 43), ("_acme-challenge.b.example", "y" * 43))
         await store.note_records(opened.id, records)
-        found = await store.open_order_for(request().same)
+        found = there(await store.open_order_for(request().same))
         self.assertEqual(
             (found.placing, found.order_url, found.records), (False, "https://ca.example/order/1", records)
         )
 
         await store.settle_order(opened.id, None, [], NOW)
         self.assertIsNone(await store.open_order_for(request().same))
-        claimed = await store.claim_order(opened.id, b"e", NOW)
+        claimed = there(await store.claim_order(opened.id, b"e", NOW))
         self.assertEqual((claimed.settled, claimed.records), (True, records))
         await store.forget_order(opened.id)
         self.assertIsNone(await store.claim_order(opened.id, b"e", NOW))
@@ -40,7 +40,7 @@ class OrdersContract(StoreCase):
         """A request without a CSR comes back without one."""
         store = await self.opened()
         await store.open_order(request(csr_der=None), CA, [], b"e", NOW)
-        self.assertIsNone((await store.open_order_for(request().same)).request.csr_der)
+        self.assertIsNone(there(await store.open_order_for(request().same)).request.csr_der)
 
     async def test_one_open_order_for_the_same(self) -> None:
         """A second one is refused with the first one, costs nothing, and is free to open once that is settled."""
@@ -123,7 +123,7 @@ class OrdersContract(StoreCase):
             with self.assertRaises(OrderTaken):
                 await late
         await store.note_placing(order.id, b"mine")
-        found = await store.open_order_for(request().same)
+        found = there(await store.open_order_for(request().same))
         self.assertEqual((found.placing, found.order_url, found.records), (True, None, ()))
         await store.forget_order(order.id)
         with self.assertRaises(OrderTaken):

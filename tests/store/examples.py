@@ -1,7 +1,7 @@
 """Values for the store's tests, and the base of their contracts."""
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.internet import reactor as default_reactor
 from twisted.internet.defer import Deferred
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from twisted.trial.unittest import TestCase as Mixin
 else:
     Mixin = object  # so that Trial runs only the classes that mix it in
+
+T = TypeVar("T")
 
 reactor: Any = default_reactor
 
@@ -71,3 +73,10 @@ class StoreCase(Mixin):
         store = await Store.open(reactor, self.url)
         self.addCleanup(lambda: Deferred.fromCoroutine(store.close()))
         return store
+
+
+def there(found: T | None) -> T:
+    """What was found."""
+    if found is None:
+        raise AssertionError("nothing was found")
+    return found
