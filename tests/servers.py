@@ -97,15 +97,17 @@ class Peer:
         self.peer_id = self.host.peer_id
         self.own_name = name_for_peer(self.peer_id, ZONE)
         self.key = make_key(ECDSA_P256)
+        self._last_proof_ms = 0
 
     def proof(self, *addresses: Any, key: PrivateKey | None = None, **changes: Any) -> ProofWrapper:
-        """What the proof server would say, but for the changes."""
+        """What the proof server would say, but for the changes; no two are the same, for each counts once."""
+        self._last_proof_ms = max(self._last_proof_ms + 1, int(time.time() * 1000))
         assert self.servers.proof.host is not None
         return make_proof(
             key or self.servers.proof.host.key,
             changes.get("peer_id", self.peer_id),
             addresses or [LOOPBACK],
-            changes.get("now_ms", int(time.time() * 1000)),
+            changes.get("now_ms", self._last_proof_ms),
         )
 
     def request(self, names: Any = None, **changes: Any) -> IssueRequest:

@@ -6,8 +6,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.task import deferLater
 
 from nodetrust.certificates import make_key
+from nodetrust.issue.orders import upkeep
 from nodetrust.issue.service import IssueService
 from nodetrust.messages import E_OTHER, ECDSA_P256, OK, RSA, IssueResponse
 from nodetrust.store import StoreError
@@ -80,34 +82,63 @@ class IssuingTests(ServersTestCase):
         self.assertEqual((servers.orders, servers.accounts), (2, 1))
 
     async def test_a_store_that_fails(self) -> None:
-        """A certificate that the CA has counted is handed over although it could not be kept."""
+        """A certificate that the CA has counted is handed over although it cannot be kept, and kept when it can be."""
+        self.patch(upkeep, "BEAT_SECONDS", 0.2)
         servers = await self.start()
         peer = await self.connected_peer(servers)
-        assert servers.issue.orders is not None
+        store = servers.issue.store
+        assert store is not None
 
-        async def fail(certificate: object) -> None:
+        async def fail(*_: object) -> None:
             raise StoreError("the disk is full")
 
-        self.patch(servers.issue.orders._store, "save_certificate", fail)
-        self.assertFalse((await self.asked(peer)).fromCache)
+        failing = self.patch(store, "settle_order", fail)
+        first = await self.asked(peer)
+        again = await self.asked(peer)
+        self.assertEqual((first.fromCache, again.fromCache, again.chain), (False, True, first.chain))
         self.assertEqual(servers.stored_certificates(), 0)
+        failing.restore()
+        while not servers.stored_certificates():
+            await deferLater(reactor, 0.05)
+        self.assertEqual((await self.asked(peer)).chain, first.chain)
+        self.assertEqual(servers.orders, 1)
+
+    async def test_a_store_that_is_away(self) -> None:
+        """The peer is told, the CA is not asked; when the store is back, work goes on."""
+        servers = await self.start()
+        peer = await self.connected_peer(servers)
+        store = servers.issue.store
+        assert store is not None
+
+        async def fail(*_: object, **__: object) -> None:
+            raise StoreError("the store sqlite:////secret/place failed: the disk is full")
+
+        for method in ("newest_certificate", "open_order", "note_placing"):
+            failing = self.patch(store, method, fail)
+            response = await peer.ask(peer.request())
+            self.assertEqual((response.error, servers.orders), (E_OTHER, 0))
+            self.assertIn("database is out of order", response.message)
+            self.assertNotIn("secret", response.message)
+            failing.restore()
+        response = await peer.ask(peer.request())  # the row was there: it is tried again, but not at once
+        self.assertEqual((response.error, response.retryAfter), (E_OTHER, 60))
+        peer.key = make_key(ECDSA_P256)
+        await self.asked(peer)
 
     async def test_a_bug_in_an_order(self) -> None:
         """The peer gets an answer, the log the traceback, and the next request is served."""
         servers = await self.start()
         peer = await self.connected_peer(servers)
-        orders = servers.issue.orders
-        assert orders is not None
-        ask_ca = orders._ask_ca
+        assert servers.issue.store is not None
 
         async def break_down(*_: object) -> None:
             raise ZeroDivisionError
 
-        orders._ask_ca = break_down  # type: ignore[assignment,method-assign]
+        broken = self.patch(servers.issue.store, "newest_for_names", break_down)
         response = await peer.ask(peer.request())
         self.assertEqual((response.error, "its log says how" in response.message), (E_OTHER, True))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        orders._ask_ca = ask_ca  # type: ignore[method-assign]
+        broken.restore()
         await self.asked(peer)
 
     async def test_a_start_that_is_stopped(self) -> None:
@@ -118,7 +149,8 @@ class IssuingTests(ServersTestCase):
         service.startService()
         await service.stopService()
         await servers.issue.stop()
-        self.assertEqual([thread.name for thread in threading.enumerate() if "store" in thread.name], [])
+        while [thread.name for thread in threading.enumerate() if "store" in thread.name]:
+            await deferLater(reactor, 0.05)
 
     async def restart(self, servers: Servers) -> None:
         await servers.issue.stop()

@@ -99,7 +99,7 @@ class RefusalTests(ServersTestCase):
         """A rate limit is E_RATE_LIMIT, with the CA's own word on when to come back."""
         servers = await self.start(CASettings(rate_limited_seconds=4000))
         peer = await self.connected_peer(servers)
-        response = await self.assert_refused(peer, peer.request(), E_RATE_LIMIT, "no room now")
+        response = await self.assert_refused(peer, peer.request(), E_RATE_LIMIT, "too many new orders")
         self.assertAlmostEqual(response.retryAfter, 4000, delta=60)
 
     async def test_the_dns_server_is_out_of_reach(self) -> None:
@@ -107,25 +107,27 @@ class RefusalTests(ServersTestCase):
         self.patch(challenges, "PUBLISH_SECONDS", 2.0)
         servers = await self.start()
         peer = await self.connected_peer(servers)
-        good = peer.request()
-        self.assertEqual((await peer.ask(good)).error, OK)
+        good = peer.key
+        self.assertEqual((await peer.ask(peer.request())).error, OK)
         await servers.dns.stop()
         peer.key = make_key(ECDSA_P256)
         await self.assert_refused(peer, peer.request(), E_OTHER, "could not be reached")
-        response = await peer.ask(good)
+        peer.key = good
+        response = await peer.ask(peer.request())
         self.assertEqual((response.error, response.fromCache), (OK, True))
 
     async def test_the_ca_is_out_of_reach(self) -> None:
         """The same without a CA."""
         servers = await self.start()
         peer = await self.connected_peer(servers)
-        good = peer.request()
-        self.assertEqual((await peer.ask(good)).error, OK)
+        good = peer.key
+        self.assertEqual((await peer.ask(peer.request())).error, OK)
         await servers.ca.stop()
         peer.key = make_key(ECDSA_P256)
-        await self.assert_refused(peer, peer.request(), E_OTHER, "the CA gave no certificate")
+        await self.assert_refused(peer, peer.request(), E_OTHER, "cannot be reached")
         await self.assert_nothing_published(servers, LOOPBACK_NAME, peer.own_name)
-        response = await peer.ask(good)
+        peer.key = good
+        response = await peer.ask(peer.request())
         self.assertEqual((response.error, response.fromCache), (OK, True))
 
     async def test_addresses_that_dns_does_not_resolve(self) -> None:

@@ -8,8 +8,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from nodetrust.addresses import direct_ip
 from nodetrust.errors import NodetrustError
@@ -148,8 +150,13 @@ class IssueProtocol:
         try:
             return await self._orders.fulfil(order)
         except NodetrustError:
-            await self._unuse(evidence.digests)
+            # Not waited for: the peer is to be answered also while the server stops, or the store does not answer.
+            Deferred.fromCoroutine(self._unuse(evidence.digests)).addErrback(self._log_bug)
             raise
+
+    def _log_bug(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            self.log.failure("freeing proofs has failed, which is a bug", failure=failure)
 
     async def _unuse(self, digests: Collection[bytes]) -> None:
         if not digests:
