@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from nodetrust.store import rows
 from nodetrust.store.schema import certificates
@@ -68,6 +68,37 @@ class Certificates(Tables):
             )
         )
         await self._database.write(lambda connection: connection.execute(statement))
+
+    async def check_again(self, checked_after: datetime) -> int:
+        """Have the CA asked again about those that say a time after this one; how many they are.
+
+        With a time that is yet to come: the clock was set back since, and nobody would ask until then.
+        """
+        statement = (
+            update(certificates)
+            .where(certificates.c.is_newest)
+            .where(certificates.c.ari_checked_at > rows.seconds_of(checked_after))
+            .values(ari_checked_at=0)
+        )
+        return await self._database.write(lambda connection: connection.execute(statement).rowcount)
+
+    async def count_due_early(self, now: datetime) -> tuple[int, int]:
+        """Of the newest certificates that are good: how many are to be renewed, though a third of their life is left.
+
+        That is a CA's word, not their age. And how many good ones there are. Looks at all of them.
+        """
+        seconds = rows.seconds_of(now)
+        third_left = certificates.c.not_after - (certificates.c.not_after - certificates.c.not_before) / 3
+        query: Any = (
+            select(
+                func.count().filter(certificates.c.renew_at <= seconds, third_left > seconds).label("due"),
+                func.count().label("good"),
+            )
+            .where(certificates.c.is_newest)
+            .where(certificates.c.not_after > seconds)
+        )
+        found = await self._database.read(lambda connection: first(connection, query))
+        return (0, 0) if found is None else (found["due"], found["good"])
 
     async def forget_certificates(self, ended_before: datetime) -> int:
         """Delete the certificates that ended before this time; how many they were."""

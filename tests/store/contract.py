@@ -85,6 +85,28 @@ class StoreContract(OrdersContract, SharedContract):
         self.assertEqual([one.peer_id for one in await store.certificates_to_check(later(10), 10)], [b"renewed", b"1"])
         self.assertEqual(there(await store.newest_of_peer(b"0")).renew_at, later(days=60))
 
+    async def test_checks_from_the_future(self) -> None:
+        """A clock that was set back does not stop the questions until it has caught up."""
+        store = await self.opened()
+        await store.save_certificate(certificate())
+        (found,) = await store.certificates_to_check(NOW, 10)
+        await store.save_renewal(found.id, None, later(days=80))
+        self.assertEqual(await store.check_again(later(days=90)), 0)
+        self.assertEqual(await store.certificates_to_check(NOW, 10), [])
+        self.assertEqual(await store.check_again(later(days=2)), 1)
+        self.assertEqual(len(await store.certificates_to_check(NOW, 10)), 1)
+
+    async def test_how_many_are_due_early(self) -> None:
+        """Only by a CA's word: not those that are old, ended, replaced, or planned for later."""
+        store = await self.opened()
+        self.assertEqual(await store.count_due_early(NOW), (0, 0))
+        for number, (began, renew_at) in enumerate(((0, -1), (-10, -1), (-80, -20), (-90, -30), (0, 60), (0, None))):
+            times = {"not_before": later(days=began), "not_after": later(days=began + 90)}
+            planned = None if renew_at is None else later(days=renew_at)
+            await store.save_certificate(certificate(peer_id=b"%d" % number, renew_at=planned, **times))
+        await store.save_certificate(certificate(peer_id=b"1", not_after=later(days=91)))
+        self.assertEqual(await store.count_due_early(NOW), (1, 5))
+
     async def test_closed_store(self) -> None:
         """After close every question is refused, and closing again is harmless."""
         store = await self.opened()

@@ -6,7 +6,8 @@ In reading order:
 
 * `plan`: the moment for one certificate, and how long many take (pure)
 * `turns`: when each of a crowd may come back (pure)
-* `windows`: asks the CAs for the windows of what is in the store, at their pace, and says what is due
+* `haste`: very many that are due early: how many it may become, and how long it takes (pure)
+* `windows`: asks the CAs for the windows of what is in the store, at their pace
 """
 
 from nodetrust.issue.renewal.plan import Estimate, estimate, is_due, renewal_time
