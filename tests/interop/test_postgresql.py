@@ -7,11 +7,13 @@ from nodetrust.store import Store, StoredAccount, StoreError
 from tests.interop import toolchain
 from tests.interop.postgresql import programs, shared
 from tests.store.contract import StoreContract
+from tests.store.contract_kill import KillContract
 from tests.store.contract_migrations import MigrationsContract
+from tests.store.contract_several import SeveralContract
 from tests.store.examples import NOW, certificate, reactor
 
 
-class PostgreSQLTests(StoreContract, MigrationsContract, TestCase):
+class PostgreSQLTests(StoreContract, SeveralContract, KillContract, MigrationsContract, TestCase):
     """The contract of every store, and what a database server adds."""
 
     timeout = 120

@@ -90,7 +90,7 @@ class StoreContract(OrdersContract, SharedContract):
         store = await self.opened()
         await store.save_certificate(certificate())
         (found,) = await store.certificates_to_check(NOW, 10)
-        await store.save_renewal(found.id, None, later(days=80))
+        await store.save_renewal(there(found.id), None, later(days=80))
         self.assertEqual(await store.check_again(later(days=90)), 0)
         self.assertEqual(await store.certificates_to_check(NOW, 10), [])
         self.assertEqual(await store.check_again(later(days=2)), 1)

@@ -9,7 +9,9 @@ from twisted.trial.unittest import TestCase
 
 from nodetrust.store import Store, StoredAccount, StoreError
 from tests.store.contract import StoreContract
+from tests.store.contract_kill import KillContract
 from tests.store.contract_migrations import MigrationsContract
+from tests.store.contract_several import SeveralContract
 from tests.store.examples import NOW, certificate
 from tests.store.processes import output_of
 
@@ -20,8 +22,10 @@ class MemoryStoreTests(StoreContract, TestCase):
     url = "sqlite://"
 
 
-class FileStoreTests(StoreContract, MigrationsContract, TestCase):
+class FileStoreTests(StoreContract, SeveralContract, KillContract, MigrationsContract, TestCase):
     """SQLite in a file, and what only a file can show."""
+
+    timeout = 120
 
     def setUp(self) -> None:
         self.path = Path(self.mktemp()).absolute() / "deep" / "store.db"
