@@ -30,24 +30,36 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """So many tokens of a bucket."""
+    """So many tokens of a bucket.
+
+    With `spare`, so many more must be there, and stay. With `rights`, they are kept for those who have had less: who
+    has a token in each of the rights draws these tokens, too, and down to the last one of the bucket. So a scarce
+    bucket is shared by rights, and what nobody has a right to is still given away.
+    """
 
     limit: Limit
     cost: float = 1.0
+    spare: float = 0.0
+    rights: tuple[Limit, ...] = ()
 
     @property
-    def seconds(self) -> float:
-        """How long the bucket takes to get them back."""
-        return self.cost * self.limit.period_seconds / self.limit.amount
+    def keys(self) -> frozenset[str]:
+        """Of all buckets that it may change."""
+        return frozenset({self.limit.key, *(right.key for right in self.rights)})
 
 
 class Exhausted(NodetrustError):
-    """A bucket does not have what was to be drawn; of several, the one for which one has to wait longest."""
+    """A bucket does not have what was to be drawn; of several, the one for which one has to wait longest.
 
-    def __init__(self, limit: Limit, retry_after_seconds: float) -> None:
-        super().__init__(f"the quota {limit.key} is used up: try again in {_spoken(retry_after_seconds)}")
+    `reserved`: it has, but that is kept for others.
+    """
+
+    def __init__(self, limit: Limit, retry_after_seconds: float, *, reserved: bool = False) -> None:
+        state = "kept for others" if reserved else "used up"
+        super().__init__(f"the quota {limit.key} is {state}: try again in {_spoken(retry_after_seconds)}")
         self.limit = limit
         self.retry_after_seconds = retry_after_seconds
+        self.reserved = reserved
 
 
 def spend(states: Mapping[str, float], draws: Sequence[Draw], now: float) -> dict[str, float]:
@@ -56,34 +68,83 @@ def spend(states: Mapping[str, float], draws: Sequence[Draw], now: float) -> dic
     A bucket without a state is full. `now` is in seconds since the epoch. A bucket that can never hold the cost is
     always exhausted, for a period at a time.
     """
-    spent: dict[str, float] = {}
+    buckets = _Buckets(states, now)
     worst: Exhausted | None = None
     for draw in draws:
-        limit = draw.limit
-        state = _current(spent.get(limit.key, states.get(limit.key)), limit, now)
-        if limit.amount < draw.cost:
-            wait = limit.period_seconds
-        else:
-            wait = state + draw.seconds - now - limit.period_seconds
-            spent[limit.key] = state + draw.seconds
-        if wait > ROUNDING * limit.period_seconds / max(limit.amount, 1) and (
-            worst is None or wait > worst.retry_after_seconds
-        ):
-            worst = Exhausted(limit, wait)
+        refused = buckets.draw(draw)
+        if refused is not None and (worst is None or refused.retry_after_seconds > worst.retry_after_seconds):
+            worst = refused
     if worst is not None:
         raise worst
-    return spent
+    return buckets.changed
 
 
 def refund(states: Mapping[str, float], draws: Sequence[Draw], now: float) -> dict[str, float]:
-    """The new states of the buckets that get back what was drawn; one that is full already is left out."""
-    given: dict[str, float] = {}
+    """The new states of the buckets that get back what was drawn; one that is full already is left out.
+
+    Rights are given back, too, whether or not they were drawn: nobody knows any more. A draw of less than nothing is a
+    debt: it is taken, whether or not it is there.
+    """
+    buckets = _Buckets(states, now)
     for draw in draws:
+        buckets.give_back(draw.limit, draw.cost)
+        for right in draw.rights:
+            buckets.give_back(right, 1.0)
+    return buckets.changed
+
+
+class _Buckets:
+    """The states at one moment, and those that are to be written."""
+
+    def __init__(self, states: Mapping[str, float], now: float) -> None:
+        self._states = states
+        self._now = now
+        self.changed: dict[str, float] = {}
+
+    def draw(self, draw: Draw) -> Exhausted | None:
+        """Take it, or say what is missing; then more may have been taken than is right, and nothing may be written."""
         limit = draw.limit
-        if limit.key in states and draw.cost <= limit.amount:
-            state = _current(given.get(limit.key, states[limit.key]), limit, now)
-            given[limit.key] = max(now, state - draw.seconds)
-    return given
+        wait = self._wait(limit, draw.cost)
+        reserved = False
+        if draw.spare:
+            unreserved = self._wait(limit, draw.cost + draw.spare)
+            entitled = max((self._wait(right, 1.0) for right in draw.rights), default=limit.period_seconds)
+            if entitled <= 0:
+                for right in draw.rights:
+                    self._take(right, 1.0)
+            elif unreserved > max(wait, 0):
+                reserved, wait = wait <= 0 and bool(draw.rights), max(wait, min(unreserved, entitled))
+        if wait > 0:
+            return Exhausted(limit, wait, reserved=reserved)
+        self._take(limit, draw.cost)
+        return None
+
+    def give_back(self, limit: Limit, cost: float) -> None:
+        """Put back, but never beyond full; a debt never beyond empty."""
+        if 0 < limit.amount >= cost and (cost < 0 or limit.key in self._states):
+            state = self._state(limit) - _seconds(limit, cost)
+            self.changed[limit.key] = min(
+                max(self._now, state), max(self._now + limit.period_seconds, self._state(limit))
+            )
+
+    def _take(self, limit: Limit, cost: float) -> None:
+        if cost:
+            self.changed[limit.key] = self._state(limit) + _seconds(limit, cost)
+
+    def _wait(self, limit: Limit, cost: float) -> float:
+        """Seconds until so much is there; 0 if it is."""
+        if limit.amount < cost:
+            return limit.period_seconds
+        wait = self._state(limit) + _seconds(limit, cost) - self._now - limit.period_seconds
+        return wait if wait > _seconds(limit, ROUNDING) else 0.0
+
+    def _state(self, limit: Limit) -> float:
+        return _current(self.changed.get(limit.key, self._states.get(limit.key)), limit, self._now)
+
+
+def _seconds(limit: Limit, cost: float) -> float:
+    """How long the bucket takes to get that much back."""
+    return cost * limit.period_seconds / limit.amount
 
 
 def _current(state: float | None, limit: Limit, now: float) -> float:

@@ -101,6 +101,77 @@ class SpendTests(SynchronousTestCase):
         self.assertEqual(draw_all(states, Limit("one", 500, WEEK), NOW + WEEK / 2), 250)
 
 
+class RightsTests(SynchronousTestCase):
+    """A scarce bucket of ten: five are kept for those who have a right, of which there is one a period."""
+
+    BUCKET = Limit("scarce", 10, 100)
+
+    def draw(self, name: str, *more: str) -> Draw:
+        return Draw(self.BUCKET, spare=5, rights=tuple(Limit(key, 1, 1000) for key in (name, *more)))
+
+    def count(self, states: dict[str, float], draw: Draw, now: float) -> int:
+        for count in range(100):
+            try:
+                states |= spend(states, [draw], now)
+            except Exhausted:
+                return count
+        return 100
+
+    def test_nobody_else_wants_it(self) -> None:
+        """Who has had its right gets what is not kept for others, then as much as comes back."""
+        states: dict[str, float] = {}
+        self.assertEqual(self.count(states, self.draw("greedy"), NOW), 5)
+        self.assertEqual(self.count(states, self.draw("greedy"), NOW + 50), 5)
+
+    def test_the_others_come_first(self) -> None:
+        """However often one asks, five others get theirs, and then what comes back goes to the next of them."""
+        states: dict[str, float] = {}
+        self.count(states, self.draw("greedy"), NOW)
+        others = [self.count(states, self.draw(f"modest {n}"), NOW) for n in range(6)]
+        self.assertEqual(others, [1, 1, 1, 1, 1, 0])
+        self.assertEqual(self.count(states, self.draw("greedy"), NOW + 11), 0)
+        self.assertEqual(self.count(states, self.draw("modest 6"), NOW + 11), 1)
+
+    def test_what_the_greedy_one_is_told(self) -> None:
+        """The time when there is more than is kept for others, or when it has a right again, whichever is first."""
+        states: dict[str, float] = {}
+        self.count(states, self.draw("greedy"), NOW)
+        with self.assertRaises(Exhausted) as caught:
+            spend(states, [self.draw("greedy")], NOW)
+        self.assertTrue(caught.exception.reserved)
+        self.assertAlmostEqual(caught.exception.retry_after_seconds, 10, 3)
+        self.assertEqual(self.count(dict(states), self.draw("greedy"), NOW + 10), 1)
+        soon = Draw(self.BUCKET, spare=5, rights=(Limit("greedy", 1, 1000 / 999),))
+        with self.assertRaises(Exhausted) as caught:
+            spend(states | {"greedy": NOW + 1000 / 999}, [soon], NOW)
+        self.assertAlmostEqual(caught.exception.retry_after_seconds, 1, 1)
+
+    def test_an_empty_bucket_is_empty_for_all(self) -> None:
+        """A right is to a token that is there."""
+        states = {"scarce": NOW + 100}
+        with self.assertRaises(Exhausted) as caught:
+            spend(states, [self.draw("modest")], NOW)
+        self.assertFalse(caught.exception.reserved)
+        self.assertAlmostEqual(caught.exception.retry_after_seconds, 10, 3)
+
+    def test_one_of_two_rights_is_none(self) -> None:
+        """A right that was used up is not made good by another; and that one is not drawn."""
+        states: dict[str, float] = {}
+        self.count(states, self.draw("greedy"), NOW)
+        self.assertEqual(self.count(states, self.draw("greedy", "fresh"), NOW), 0)
+        self.assertNotIn("fresh", states)
+
+    def test_all_keys_are_named(self) -> None:
+        """Whoever keeps the states must know which ones to read."""
+        draw = self.draw("one", "two")
+        self.assertEqual(set(spend({}, [draw], NOW)), draw.keys)
+
+    def test_a_refund(self) -> None:
+        """The right comes back with the token."""
+        states = spend({}, [self.draw("one")], NOW)
+        self.assertEqual(refund(states, [self.draw("one")], NOW), {"scarce": NOW, "one": NOW})
+
+
 class RefundTests(SynchronousTestCase):
     @given(amounts, periods, st.integers(1, 20), st.floats(0, 2))
     def test_what_was_drawn_can_be_drawn_again(self, amount: int, period: float, count: int, later: float) -> None:
@@ -119,3 +190,22 @@ class RefundTests(SynchronousTestCase):
         self.assertEqual(refund({}, [Draw(Limit("one", 3, 60), 2)], NOW), {})
         self.assertEqual(refund({"one": NOW - 5}, [Draw(Limit("one", 3, 60), 2)], NOW), {"one": NOW})
         self.assertEqual(refund({"one": NOW + 5}, [Draw(Limit("one", 0, 60))], NOW), {})
+
+    def test_a_debt(self) -> None:
+        """What is owed is taken even from an empty bucket, which is no emptier for it."""
+        limit = Limit("one", 5, 3600)
+        states: dict[str, float] = {}
+        for expected in (4, 3, 2, 1, 0, 0, 0):
+            states |= refund(states, [Draw(limit, -1)], NOW)
+            self.assertEqual(draw_all(dict(states), limit, NOW), expected)
+        self.assertEqual(draw_all(dict(states), limit, NOW + 3600), 5)
+
+    def test_only_looking(self) -> None:
+        """A draw of nothing that must leave a token asks whether there is one, and needs no row."""
+        limit = Limit("one", 1, 60)
+        look = Draw(limit, 0, spare=1)
+        self.assertEqual(spend({}, [look], NOW), {})
+        with self.assertRaises(Exhausted) as caught:
+            spend(spend({}, [Draw(limit)], NOW), [look], NOW + 20)
+        self.assertAlmostEqual(caught.exception.retry_after_seconds, 40, 3)
+        self.assertFalse(caught.exception.reserved)

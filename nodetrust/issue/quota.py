@@ -12,13 +12,14 @@ limit                setting             a bucket for each                 spent
 5 in an hour         failures_per_hour   name and account                  validation fails         ARI
 ===================  ==================  ================================  =====================  ==================
 
-We draw all of it when the order is opened and give back what was not spent. Orders for the same names draw from
-`orders_per_3_hours` here, since other CAs count them.
+We draw it when the order is opened and give back what was not spent; only a failed validation is taken when there is
+one. Orders for the same names draw from `orders_per_3_hours` here, since other CAs count them.
 
-Who shares a bucket, from the outside in: one prefix (an IPv4 address, an IPv6 /48) gets at most `PREFIX_PERCENT` of the
-CA's certificates; all new peers together get what `renewal_share` leaves; those that have a certificate draw on the
-whole. So a prefix full of made-up peers empties its own bucket, and a flood of new peers from everywhere still leaves
-the renewals theirs.
+What all share is divided twice. New peers together get what `renewal_share` leaves, and those that have a certificate
+draw on the whole: a flood of new peers leaves the renewals theirs. And half of each such bucket is kept for prefixes
+(an IPv4 address, an IPv6 /48) that have had less than their right, `RIGHT_PERCENT` of it in `RIGHT_PERIOD`: however
+many peers somebody makes up in a prefix, those from elsewhere come first. What nobody else wants is theirs all the
+same, or ten peers of one household would wait for months on a domain of their own.
 """
 
 from __future__ import annotations
@@ -45,8 +46,14 @@ HOUR = 3600.0
 ORDERS_PERIOD = 3 * HOUR
 WEEK = 7 * 24 * HOUR
 
-PREFIX_PERCENT = 4
-"""Of a CA's certificates_per_week: the most that one prefix gets. Two of Let's Encrypt's fifty."""
+RIGHT_PERCENT = 2
+"""Of what the CA gives in its period: one of Let's Encrypt's fifty certificates a week, six of its orders."""
+
+RIGHT_PERIOD = 90 * 24 * HOUR
+"""A new certificate is for good: from then on it is renewed. So a right need not come back soon."""
+
+KEPT_PART = 0.5
+"""Of a bucket: what is only for those that have a right."""
 
 REPLACEMENTS_PER_PEER = 20
 """A week. A certificate of six days is replaced twice in that time."""
@@ -94,7 +101,7 @@ class OrderDraws:
     orders: tuple[Draw, ...]
     certificates: tuple[Draw, ...]
     failures: Mapping[str, Draw]
-    """By name."""
+    """By name: that there is room for a failure. It is not taken: many peers may have one address at one time."""
 
     @property
     def all(self) -> tuple[Draw, ...]:
@@ -102,18 +109,19 @@ class OrderDraws:
         return self.operator + self.orders + self.certificates + tuple(self.failures.values())
 
     def unspent(self, ended: Ended, failed_names: Collection[str] = ()) -> tuple[Draw, ...]:
-        """What is given back at the end. `failed_names`: those for which the CA's validation has failed.
+        """What is given back at the end, for `quotas.refund`; for each of the `failed_names`, which the CA could not
+        validate, a failure is taken.
 
-        A peer gets its own share back unless the failure was its own: an outage of ours must not cost it its week.
+        A peer gets its own share back unless the fault was its own: an outage of ours must not cost it its week.
         """
-        if ended is Ended.UNPLACED:
-            return self.all
-        failures = tuple(draw for name, draw in self.failures.items() if name not in failed_names)
         if ended is Ended.SIGNED:
-            return failures
+            return ()
+        failed = tuple(Draw(draw.limit, -1.0) for name, draw in self.failures.items() if name in failed_names)
+        if ended is Ended.UNPLACED:
+            return self.operator + self.orders + self.certificates
         if ended is Ended.REFUSED:
-            return self.certificates + failures
-        return self.operator + self.certificates + failures
+            return self.certificates + failed
+        return self.operator + self.certificates + failed
 
 
 def kind_of(
@@ -142,17 +150,11 @@ def draws_of(order: Order, kind: Kind, ca: CaSettings, settings: IssueSettings) 
     if kind is Kind.REPLACEMENT:
         return OrderDraws(tuple(_replacement(order, ca)), (), (), {})
     return OrderDraws(
-        operator=tuple(_drawn(_operators(order, kind, settings))),
-        orders=tuple(_drawn(_shared(ca, _ORDERS, kind, settings))),
-        certificates=tuple(_drawn(_certificates(order, kind, ca, settings))),
-        failures=failure_draws(order.names, ca),
+        operator=tuple(Draw(limit) for limit in _operators(order, kind, settings) if limit.amount),
+        orders=tuple(_shared(order, kind, ca, _ORDERS, settings)),
+        certificates=tuple(_certificates(order, kind, ca, settings)),
+        failures=_failures(order.names, ca),
     )
-
-
-def failure_draws(names: Collection[str], ca: CaSettings) -> dict[str, Draw]:
-    """By name, what a failed validation draws: for an order that another server has opened; a replacement has none."""
-    amount = ca.limit("failures_per_hour")
-    return {name: Draw(Limit(f"{_ca(ca)}/failures/{name}", amount, HOUR)) for name in names if amount}
 
 
 def refusal(exhausted: Exhausted) -> Refusal:
@@ -184,38 +186,50 @@ def _operators(order: Order, kind: Kind, settings: IssueSettings) -> Iterable[Li
             yield Limit(f"address/{prefix}", settings.orders_per_48, WEEK)
 
 
-def _certificates(order: Order, kind: Kind, ca: CaSettings, settings: IssueSettings) -> Iterable[Limit]:
-    yield Limit(f"{_ca(ca)}/names/{_digest(order.names)}", ca.limit("same_names_per_week"), WEEK)
+def _certificates(order: Order, kind: Kind, ca: CaSettings, settings: IssueSettings) -> Iterable[Draw]:
+    amount = ca.limit("same_names_per_week")
+    if amount:
+        yield Draw(Limit(f"{_ca(ca)}/names/{_digest(order.names)}", amount, WEEK))
     if kind in {Kind.NEW, Kind.MOVED}:
-        yield from _shared(ca, _CERTIFICATES, kind, settings)
-        share = ca.limit(_CERTIFICATES.setting) * PREFIX_PERCENT / 100
-        for prefix in _prefixes(order.addresses, 32, 48):
-            yield Limit(f"{_ca(ca)}/certificates/{prefix}", max(share, 1) if share else 0, WEEK)
+        yield from _shared(order, kind, ca, _CERTIFICATES, settings)
 
 
-def _shared(ca: CaSettings, budget: _Budget, kind: Kind, settings: IssueSettings) -> Iterable[Limit]:
-    """The bucket in all, and for new peers (and keys that nobody had to change) the part that is not for renewals."""
+def _shared(order: Order, kind: Kind, ca: CaSettings, budget: _Budget, settings: IssueSettings) -> Iterable[Draw]:
+    """From the bucket of all peers, and for new ones (and keys that nobody had to change) from their part of it."""
     amount = ca.limit(budget.setting)
+    if not amount:
+        return
     key = f"{_ca(ca)}/{budget.key}"
-    yield Limit(key, amount, budget.period_seconds)
-    if amount and settings.renewal_share and kind in {Kind.NEW, Kind.AGAIN}:
-        rest = amount * (100 - settings.renewal_share) / 100
-        # at least one, unless the operator has closed it for good: then nothing can ever be drawn
-        yield Limit(f"{key}/new", max(rest, 1) if rest else _CLOSED, budget.period_seconds)
+    whole = Limit(key, amount, budget.period_seconds)
+    rights = tuple(
+        Limit(f"{key}/{prefix}", max(amount * RIGHT_PERCENT / 100, 1), RIGHT_PERIOD)
+        for prefix in _prefixes(order.addresses, 32, 48)
+    )
+    part = amount * (100 - settings.renewal_share) / 100
+    if kind is Kind.RENEWAL:
+        yield Draw(whole)
+    elif kind is Kind.MOVED or part == amount:
+        yield Draw(whole, spare=_kept(amount), rights=rights)
+    else:
+        # at least one, unless the operator has closed it for good
+        part = max(part, 1) if part else 0
+        yield Draw(whole)
+        yield Draw(Limit(f"{key}/new", part, budget.period_seconds), spare=_kept(part), rights=rights)
+
+
+def _kept(amount: float) -> float:
+    """The tokens for those with a right; of one or two tokens none are kept, or nobody else would ever get one."""
+    return amount * KEPT_PART if amount > 2 else 0.0
+
+
+def _failures(names: Iterable[str], ca: CaSettings) -> dict[str, Draw]:
+    amount = ca.limit("failures_per_hour")
+    return {name: Draw(Limit(f"{_ca(ca)}/failures/{name}", amount, HOUR), 0.0, spare=1.0) for name in names if amount}
 
 
 def _replacement(order: Order, ca: CaSettings) -> Iterable[Draw]:
     yield Draw(Limit(f"replacements/{order.peer}", REPLACEMENTS_PER_PEER, WEEK))
     yield Draw(Limit(f"replacements/{ca.directory}", REPLACEMENTS_PER_HOUR, HOUR))
-
-
-_CLOSED = 0.5
-"""Half a token: a bucket from which nothing can be drawn, where 0 would be no limit."""
-
-
-def _drawn(limits: Iterable[Limit]) -> Iterable[Draw]:
-    """A draw of each; a limit of 0 is none."""
-    return (Draw(limit) for limit in limits if limit.amount)
 
 
 def _prefixes(addresses: Iterable[IPAddress], ipv4_bits: int | None, ipv6_bits: int) -> list[str]:

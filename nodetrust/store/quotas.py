@@ -44,7 +44,7 @@ def refund(connection: Connection, draws: Sequence[Draw], now: datetime) -> None
 
 
 def _states(connection: Connection, draws: Sequence[Draw]) -> dict[str, float]:
-    keys = sorted({draw.limit.key for draw in draws})
+    keys = sorted(frozenset().union(*(draw.keys for draw in draws)))
     query = select(table.c.key, table.c.full_at).where(table.c.key.in_(keys))
     return {row.key: row.full_at for row in connection.execute(query)}
 
