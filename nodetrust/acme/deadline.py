@@ -1,13 +1,13 @@
 """Time limits and side-by-side work for a sequence of coroutines."""
 
-from collections.abc import Awaitable, Coroutine, Iterable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from nodetrust.acme.errors import AcmeTimedOut
+from nodetrust.acme.errors import AcmeError, AcmeTimedOut
 
 _T = TypeVar("_T")
 
@@ -55,6 +55,54 @@ class Deadline:
             if timer.active():
                 timer.cancel()
         return result
+
+
+class Shared(Generic[_T]):
+    """Work that is done once for all who want it at the same time, and again for whoever comes later.
+
+    They are told one after the other, so that a thousand of them are no deeper a stack than one. An error is theirs,
+    too; but whose own deadline ends, or who is cancelled, leaves the work to the others.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[Deferred[_T]] | None = None
+
+    async def result(self, work: Callable[[Deadline], Awaitable[_T]], deadline: Deadline, doing: str) -> _T:
+        """What comes of `work`, which is begun here unless it runs."""
+        while self._waiting is not None:
+            told: Deferred[_T] = Deferred(self._waiting.remove)
+            self._waiting.append(told)
+            try:
+                return await deadline.limit(told, doing)
+            except _GivenUp:
+                continue
+        self._waiting = []
+        try:
+            result = await work(deadline)
+        except AcmeTimedOut:
+            self._tell(_GivenUp())
+            raise
+        except AcmeError as error:
+            self._tell(error)
+            raise
+        except BaseException:  # cancelled, or a bug, which is not everybody's
+            self._tell(_GivenUp())
+            raise
+        self._tell(result)
+        return result
+
+    def _tell(self, outcome: _T | Exception) -> None:
+        waiting, self._waiting = self._waiting or [], None
+        while waiting:
+            one = waiting.pop(0)
+            if isinstance(outcome, Exception):
+                one.errback(outcome)
+            else:
+                one.callback(outcome)
+
+
+class _GivenUp(Exception):
+    """Whoever did the work for all has stopped: one of them does it now."""
 
 
 async def in_parallel(work: Iterable[Coroutine[Deferred[Any], Any, _T]]) -> list[_T]:

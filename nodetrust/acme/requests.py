@@ -8,12 +8,12 @@ from random import Random
 from typing import Any, TypeVar
 
 from josepy.jwk import JWK
-from twisted.internet.defer import Deferred, DeferredLock, DeferredSemaphore
+from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.iweb import IAgent
 
 from nodetrust.acme import wire
-from nodetrust.acme.deadline import Deadline
+from nodetrust.acme.deadline import Deadline, Shared
 from nodetrust.acme.errors import AcmeError, AcmeMisbehaved, AcmeProblem
 from nodetrust.acme.jws import signed_request
 from nodetrust.acme.links import links_of
@@ -77,7 +77,7 @@ class Requests:
         self._transport = HttpTransport(reactor, self.origin, trust_root_pem, agent)
         self._nonces = NoncePool()
         self._directory: tuple[float, wire.Directory] | None = None
-        self._fetching = DeferredLock()
+        self._fetching: Shared[wire.Directory] = Shared()
         # More requests at a time would only open, and close again, more connections, and ask for more nonces.
         self._slots = DeferredSemaphore(MAX_CONNECTIONS)
 
@@ -93,13 +93,7 @@ class Requests:
         """The CA's directory, fetched at most once an hour."""
         if (known := self._known_directory()) is not None:
             return known
-        async with self._fetching:
-            if (known := self._known_directory()) is not None:
-                return known
-            answer = await self.get(self._directory_url, deadline)
-            found = wire.parse_directory(answer.body, self.origin)
-            self._directory = (self.clock.seconds(), found)
-        return found
+        return await self._fetching.result(self._fetch_directory, deadline, "waiting for the CA's directory")
 
     async def get(self, url: str, deadline: Deadline) -> HttpResponse:
         """An unsigned request, repeated where that is worth it."""
@@ -148,6 +142,12 @@ class Requests:
             raise error
         if pause > 0:
             await deadline.sleep(pause, "waiting to ask the CA again")
+
+    async def _fetch_directory(self, deadline: Deadline) -> wire.Directory:
+        answer = await self.get(self._directory_url, deadline)
+        found = wire.parse_directory(answer.body, self.origin)
+        self._directory = (self.clock.seconds(), found)
+        return found
 
     def _known_directory(self) -> wire.Directory | None:
         if self._directory is None or self.clock.seconds() - self._directory[0] > _DIRECTORY_SECONDS:
