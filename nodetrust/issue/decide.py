@@ -61,6 +61,8 @@ class Order:
     """None for a client of 2018, for which the server makes the key."""
     common_name: str
     """The name of the peer, which `IssueResponse.cn` tells; the certificate has no CN."""
+    own: bool = False
+    """The issue server's for itself: it proves nothing, has a quota of its own, and waits behind no peer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,9 @@ RIGHT_PERIOD = 90 * 24 * HOUR
 KEPT_PART = 0.5
 """Of a bucket: what is only for those that have a right."""
 
+OWN_PER_DAY = 10
+"""Certificates for the issue server itself, at one CA: so that neither it nor the peers are left without."""
+
 REPLACEMENTS_PER_PEER = 20
 """A week. A certificate of six days is replaced twice in that time."""
 
@@ -147,6 +150,8 @@ def kind_of(
 
 def draws_of(order: Order, kind: Kind, ca: CaSettings, settings: IssueSettings) -> OrderDraws:
     """What this order at this CA draws. The operator's buckets are the same ones at every CA."""
+    if order.own:
+        return OrderDraws((Draw(Limit(f"own/{ca.directory}", OWN_PER_DAY, 24 * HOUR)),), (), (), {})
     if kind is Kind.REPLACEMENT:
         return OrderDraws(tuple(_replacement(order, ca)), (), (), {})
     return OrderDraws(

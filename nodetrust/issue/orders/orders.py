@@ -136,7 +136,7 @@ class Orders:
         ready = await self._cache.find(order, self._tools.now())
         if ready is not None:
             return self._response(ready, from_cache=True)
-        async with self._turns.turn(network_of(order), order.names):
+        async with self._turns.turn(network_of(order), order.names, at_once=order.own):
             shared.idle = False
             return await self._order(order)
 
