@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -19,6 +19,7 @@ from nodetrust.issue.decide import Order, Policy, decide
 from nodetrust.issue.errors import Refusal, Unavailable
 from nodetrust.issue.nonces import NonceBook
 from nodetrust.issue.proven import Evidence, Visit
+from nodetrust.issue.renewal import planned
 from nodetrust.issue.sharing import Sharing
 from nodetrust.issue.trust import SkewReports, Trust
 from nodetrust.libp2p.connection import Connection
@@ -36,6 +37,10 @@ from nodetrust.messages import (
     ProofServer,
     parse,
 )
+from nodetrust.store import StoredCertificate
+
+RENEW_AT_SECONDS = 2.0
+"""For the store's answer; the rest of the issue info does without it."""
 
 USED = "a proof was used before: ask the proof servers for new ones"
 
@@ -48,13 +53,16 @@ class Fulfils(Protocol):
 
 
 class Remembers(Protocol):
-    """Knows which proofs were used, across restarts and for all servers that share it. The store is one."""
+    """Knows which proofs were used and who has which certificate, for all servers that share it. The store is one."""
 
     async def use_proofs(self, digests: Collection[bytes], until: datetime, now: datetime) -> frozenset[bytes]:
         """Those that were used before; the others are now."""
 
     async def unuse_proofs(self, digests: Collection[bytes]) -> None:
         """These may be used again."""
+
+    async def newest_of_peer(self, peer_id: bytes) -> StoredCertificate | None:
+        """The certificate of the peer (its multihash) that ends last."""
 
 
 class IssueProtocol:
@@ -72,13 +80,13 @@ class IssueProtocol:
         policy: Policy,
         proof_servers: tuple[Multiaddr, ...],
         orders: Fulfils,
-        proofs: Remembers,
+        store: Remembers,
     ) -> None:
         self._clock = clock
         self._policy = policy
         self._places = proof_servers
         self._orders = orders
-        self._proofs = proofs
+        self._store = store
         self._nonces = NonceBook()
         self._answers: Sharing[IssueResponse] = Sharing()
         self._skews = SkewReports()
@@ -91,14 +99,28 @@ class IssueProtocol:
 
     async def inform(self, stream: MessageStream) -> None:
         """Send the `IssueInfo`, with a nonce for this peer; the peer sends nothing."""
+        peer = stream.connection.remote_peer
         info = IssueInfo(
             domain=self._policy.zone,
             proofs=self._proof_servers,
             cryptos=self._policy.cryptos,  # type: ignore[arg-type]  # an int is an enum here
-            nonce=self._nonces.give(stream.connection.remote_peer, self._clock.seconds()),
+            nonce=self._nonces.give(peer, self._clock.seconds()),
             quorum=self._policy.trust.quorum,
         )
+        renew_at = await self._renew_at(peer)
+        if renew_at is not None:
+            info.renewAt = int(renew_at.timestamp() * 1000)
         stream.write(info.SerializeToString())
+
+    async def _renew_at(self, peer: PeerId) -> datetime | None:
+        """When the peer is to renew its newest certificate; None if it has none, or the store does not say so now."""
+        reading = Deferred.fromCoroutine(self._store.newest_of_peer(peer.multihash))
+        try:
+            newest = await reading.addTimeout(RENEW_AT_SECONDS, self._clock)
+        except (NodetrustError, TimeoutError) as error:
+            self.log.debug("{peer} is not told when to renew: {reason}", peer=str(peer), reason=str(error))
+            return None
+        return None if newest is None else planned(newest)
 
     async def issue(self, stream: MessageStream) -> None:
         """Read an `IssueRequest`, and send the `IssueResponse` when there is a certificate, or a reason why not."""
@@ -141,7 +163,7 @@ class IssueProtocol:
         if not evidence.digests:
             return
         until = datetime.fromtimestamp(evidence.good_until_ms / 1000, UTC)
-        if used := await self._proofs.use_proofs(evidence.digests, until, datetime.fromtimestamp(now, UTC)):
+        if used := await self._store.use_proofs(evidence.digests, until, datetime.fromtimestamp(now, UTC)):
             await self._unuse(evidence.digests - used)
             raise Refusal(E_INVALID_PROOF, USED)
 
@@ -162,7 +184,7 @@ class IssueProtocol:
         if not digests:
             return
         try:
-            await self._proofs.unuse_proofs(digests)
+            await self._store.unuse_proofs(digests)
         except NodetrustError as error:
             self.log.error("proofs could not be freed: {reason}", reason=str(error))
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from nodetrust.discovery import relay, start_pubsub
-from nodetrust.issue.decide import Policy
 from nodetrust.issue.challenges.servers import DnsServers
+from nodetrust.issue.decide import Policy
 from nodetrust.issue.orders import Orders
 from nodetrust.issue.protocol import IssueProtocol
+from nodetrust.issue.renewal.windows import Windows
 from nodetrust.issue.settings import IssueSettings
 from nodetrust.issue.trust import Trust
 from nodetrust.issue.trusting import TrustInForce
@@ -43,6 +46,7 @@ class IssueService(RoleService):
         self.orders: Orders | None = None
         self._pubsub: PubSub | None = None
         self._trust: TrustInForce | None = None
+        self._windows: Deferred[None] | None = None
 
     async def start(self) -> None:
         """Listen, open the store, and serve; the CA is first spoken to when a certificate is asked for."""
@@ -61,6 +65,8 @@ class IssueService(RoleService):
         protocol = IssueProtocol(self.reactor, policy, settings.proof_servers, self.orders, store)
         host.handle_messages(ISSUE_INFO_PROTOCOL, protocol.inform, MAX_ISSUE_REQUEST_BYTES, REQUEST_SECONDS)
         host.handle_messages(ISSUE_PROTOCOL, protocol.issue, MAX_ISSUE_REQUEST_BYTES, REQUEST_SECONDS)
+        windows = Windows(self.reactor, store, self.orders.tools.authorities)
+        self._windows = Deferred.fromCoroutine(windows.run()).addErrback(self._log_bug)
 
     async def stop(self) -> None:
         """Give up open orders while the DNS servers can still be told, then close connections, listeners and store."""
@@ -68,6 +74,8 @@ class IssueService(RoleService):
             self._pubsub.stop()
         if self._trust is not None:
             self._trust.stop()
+        if self._windows is not None:
+            self._windows.cancel()
         if self.orders is not None:
             await self.orders.give_up()
         if self.dns is not None:
@@ -78,6 +86,10 @@ class IssueService(RoleService):
             await self.orders.close()
         if self.store is not None:
             await self.store.close()
+
+    def _log_bug(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            self.log.failure("renewals are not looked after any more, which is a bug", failure=failure)
 
 
 def store_url(settings: IssueSettings) -> str:

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from nodetrust.errors import NodetrustError
 from nodetrust.issue.decide import DENIED, Policy
 from nodetrust.issue.errors import Refusal, Unavailable
-from nodetrust.issue.protocol import USED, IssueProtocol
+from nodetrust.issue.protocol import RENEW_AT_SECONDS, USED, IssueProtocol
 from nodetrust.issue.trust import own_keys, trust_in
 from nodetrust.libp2p.errors import MessageTooLong
 from nodetrust.libp2p.keys import PrivateKey
@@ -33,7 +33,9 @@ from nodetrust.messages import (
     IssueResponse,
 )
 from nodetrust.proofs import VALID_MS, make_proof
+from nodetrust.store import StoreError
 from tests.issue.test_decide import PUBLIC, SECOND, ZONE
+from tests.store.examples import certificate, later
 
 PLACES = ("/ip4/192.0.2.1/tcp/1", "/ip6/2001:db8::1/tcp/1")
 
@@ -71,7 +73,7 @@ class FakeStore:
     """Remembers used proofs; `failure` is what it says instead."""
 
     def __init__(self):
-        self.used, self.failure = {}, None
+        self.used, self.failure, self.newest = {}, None, None
 
     async def use_proofs(self, digests, until, now):
         if self.failure is not None:
@@ -79,6 +81,11 @@ class FakeStore:
         before = frozenset(digests) & self.used.keys()
         self.used.update((digest, until) for digest in digests if digest not in before)
         return before
+
+    async def newest_of_peer(self, peer_id):
+        if self.failure is not None:
+            raise self.failure
+        return await self.newest if isinstance(self.newest, Deferred) else self.newest
 
     async def unuse_proofs(self, digests):
         for digest in digests:
@@ -146,6 +153,21 @@ class ProtocolTests(SynchronousTestCase):
         self.assertEqual([str(Multiaddr.from_bytes(one)) for one in server.addrs], list(PLACES))
         self.assertNotEqual(first.nonce, second.nonce)
         self.assertEqual((list(server.keys), first.quorum), ([], 1))
+
+    def test_when_to_renew(self):
+        """Info tells it of the peer's newest certificate; a store that fails or is slow takes nothing else from it."""
+        self.assertFalse(self.inform().HasField("renewAt"))
+        self.proofs.newest = certificate(renew_at=later(days=50))
+        self.assertEqual(self.inform().renewAt, int(later(days=50).timestamp() * 1000))
+        self.proofs.failure = StoreError("no disk")
+        self.assertFalse(self.inform().HasField("renewAt"))
+        self.proofs.failure, self.proofs.newest = None, Deferred()
+        stream = FakeStream(self.peer)
+        asking = Deferred.fromCoroutine(self.protocol.inform(stream))
+        self.assertNoResult(asking)
+        self.clock.advance(RENEW_AT_SECONDS)
+        self.successResultOf(asking)
+        self.assertEqual(IssueInfo.FromString(stream.written[0]).domain, ZONE)
 
     def test_info_names_keys_where_they_are_others(self):
         """A client checks proofs with them; a server that has no key that is trusted is not named at all."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from nodetrust.acme import IssuedCertificate
 from nodetrust.certificates import Chain, public_key_der
 from nodetrust.issue.decide import Order
+from nodetrust.issue.renewal import planned
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.messages import OK, IssueResponse
 from nodetrust.names import name_for_peer
@@ -54,15 +55,8 @@ def response_with(certificate: StoredCertificate, zone: str, *, from_cache: bool
         validity=_ms(certificate.not_after),
         fromCache=from_cache,
         cryptoType=certificate.crypto,  # type: ignore[arg-type]  # an int is an enum here
-        renewAt=_ms(renew_at(certificate)),
+        renewAt=_ms(planned(certificate)),
     )
-
-
-def renew_at(certificate: StoredCertificate) -> datetime:
-    """When the peer should ask for the next certificate: as the CA said, else when a third of the life is left."""
-    if certificate.renew_at is not None:
-        return certificate.renew_at
-    return certificate.not_after - (certificate.not_after - certificate.not_before) / 3
 
 
 def _ms(time: datetime) -> int:

@@ -32,6 +32,18 @@ class HasLife(Protocol):
         """The end of its life."""
 
 
+class HasKey(HasLife, Protocol):
+    """A stored certificate."""
+
+    @property
+    def public_key_sha256(self) -> bytes:
+        """Of its SubjectPublicKeyInfo."""
+
+    @property
+    def renew_at(self) -> datetime | None:
+        """What was chosen by the CA's word, if it has said something."""
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """How long it takes until all are renewed, and the limit that makes it so long; None: the peers' own pace."""
@@ -60,6 +72,12 @@ def renewal_time(
     start = min(max(window.start, now), window.end)
     latest = certificate.not_after - life * LAST_SHARE
     return min(max(start + (window.end - start) * chance, certificate.not_before), latest)
+
+
+def planned(certificate: HasKey) -> datetime:
+    """When a peer is told to renew: what was chosen by the CA's word, or else the same each time it asks."""
+    chance = int.from_bytes(certificate.public_key_sha256[:4], "big") / 2**32
+    return renewal_time(certificate, None, certificate.not_before, chance, certificate.renew_at)
 
 
 def is_due(certificate: HasLife, renew_at: datetime | None, now: datetime) -> bool:

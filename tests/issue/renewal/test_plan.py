@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.acme.wire import RenewalWindow
-from nodetrust.issue.renewal import Turns, estimate, is_due, renewal_time
+from nodetrust.issue.renewal import Turns, estimate, is_due, planned, renewal_time
 from nodetrust.issue.renewal.plan import LAST_SHARE, PEERS_ASK_SECONDS, SPREAD
 from nodetrust.issue.renewal.turns import LONGEST_SECONDS
 from nodetrust.quotas import Draw, Exhausted, Limit, spend
+from tests.store.examples import NOW, certificate
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LIFE = timedelta(days=90)
@@ -69,6 +70,14 @@ class RenewalTimeTests(SynchronousTestCase):
         first, last = sorted(time.replace(tzinfo=UTC) for time in (one, other))
         moment = renewal_time(Life(), RenewalWindow(first, last), now.replace(tzinfo=UTC), chance)
         self.assertTrue(START <= moment <= START + LIFE * (1 - LAST_SHARE))
+
+    def test_what_a_peer_is_told(self) -> None:
+        """What was chosen; else the same each time, and not the same for all."""
+        chosen = certificate(renew_at=NOW + DAY)
+        self.assertEqual(planned(chosen), NOW + DAY)
+        others = [certificate(public_key_sha256=bytes([number] * 32)) for number in (0, 1, 128, 255)]
+        days = [(planned(one) - NOW) / DAY for one in others]
+        self.assertEqual([round(day, 1) for day in days], [60.0, 60.0, 61.5, 63.0])
 
     def test_due(self) -> None:
         """By the moment that was chosen, or in the last third, or before or after its life."""
