@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
+from msgspec import Meta
+
 from nodetrust.certificates import CRYPTO_NAMES, CryptoName
 from nodetrust.libp2p.keys import PublicKey
 from nodetrust.libp2p.multiaddr import Multiaddr
@@ -23,6 +25,8 @@ LETS_ENCRYPT_LIMITS = {
     "failures_per_hour": 5,
 }
 """<https://letsencrypt.org/docs/rate-limits/>, as of August 2026."""
+
+Count = Annotated[int, Meta(ge=0)]
 
 ChallengeType = Literal["dns-01", "dns-persist-01"]
 
@@ -49,10 +53,10 @@ class CaSettings(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = "dns-01"
     eab_kid: Annotated[str, described("the key ID of the external account binding, where the CA asks for one")] = ""
     eab_key_file: Annotated[Path | None, described("the file with its HMAC key, base64url as the CA gave it")] = None
-    certificates_per_week: Annotated[int | None, described("certificates for new names", ge=0)] = None
-    same_names_per_week: Annotated[int | None, described("certificates for the very same names", ge=0)] = None
-    orders_per_3_hours: Annotated[int | None, described("orders of our account", ge=0)] = None
-    failures_per_hour: Annotated[int | None, described("failed validations of one name", ge=0)] = None
+    certificates_per_week: Annotated[Count | None, described("certificates for new names")] = None
+    same_names_per_week: Annotated[Count | None, described("certificates for the very same names")] = None
+    orders_per_3_hours: Annotated[Count | None, described("orders of our account")] = None
+    failures_per_hour: Annotated[Count | None, described("failed validations of one name")] = None
 
     def check(self) -> None:
         """What must hold between settings."""

@@ -83,6 +83,7 @@ class Roles:
         *,
         bad_nonce_percent: int | None = None,
         pebble_environment: Mapping[str, str] | None = None,
+        pebble_settings: Mapping[str, Any] | None = None,
         issuers: Sequence[str] = ("issue",),
     ) -> None:
         """All but the issue servers, which have their state in folders called as in `issuers`."""
@@ -94,6 +95,7 @@ class Roles:
             str(self.name_server),
             bad_nonce_percent=bad_nonce_percent,
             environment=pebble_environment,
+            settings=pebble_settings,
         )
         self.root_file.write_bytes(self.pebble.root_pem)
         for number in range(PROOF_SERVERS):
@@ -123,9 +125,7 @@ class Roles:
 
     def asker(self, *addresses: str, issue: IssueService | None = None) -> Asker:
         """A peer that was seen at these addresses, and asks `issue`, else the one issue server."""
-        proof = self.proofs[0].host
-        assert proof is not None
-        asker = Asker(full_addresses((issue or self.issue).host), proof.key, *addresses or ("127.0.0.1",))
+        asker = Asker(full_addresses((issue or self.issue).host), self.proof_key, *addresses or ("127.0.0.1",))
         self._started.append(asker.host)
         return asker
 
@@ -133,6 +133,13 @@ class Roles:
         """Stop what was started, last first."""
         while self._started:
             await self._started.pop().stop()
+
+    @property
+    def proof_key(self) -> PrivateKey:
+        """The key of a proof server that is trusted."""
+        proof = self.proofs[0].host
+        assert proof is not None
+        return proof.key
 
     @property
     def name_server(self) -> HostPort:
