@@ -60,7 +60,8 @@ def read_csr(der: bytes, offered: Sequence[int]) -> CertificateRequest:
     try:
         csr = x509.load_der_x509_csr(der)
         crypto = _crypto_of(csr)
-        if not csr.is_signature_valid:
+        # The octet before a signature says how many bits of it do not count; some CAs take them out, our library not.
+        if not csr.is_signature_valid or not der.endswith(b"\0" + csr.signature):
             raise Refusal(E_OTHER, "the CSR's signature is not right")
         names = _names_of(csr)
         key_der = public_key_der(csr.public_key())
@@ -96,13 +97,20 @@ def _names_of(csr: x509.CertificateSigningRequest) -> frozenset[str]:
         for name in extension.value:
             if not isinstance(name, x509.DNSName):
                 raise Refusal(E_NOT_AUTHORIZED, "the CSR asks for something that is not a DNS name")
-            names.add(name.value.lower())
-    common = [str(attribute.value).lower() for attribute in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+            names.add(_small(name.value))
+    common = [_small(str(attribute.value)) for attribute in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     if not names:
         raise Refusal(E_OTHER, "the CSR has no subject alternative names")
     if not names.issuperset(common):
         raise Refusal(E_NOT_AUTHORIZED, "the CSR's common name is not among its alternative names")
     return frozenset(names)
+
+
+def _small(name: str) -> str:
+    """A name in small letters. Not only ASCII's have those, and some that others have are ASCII's (kelvin's sign)."""
+    if not name.isascii():
+        raise Refusal(E_OTHER, f"the CSR has a name with letters that no DNS name has: {name!a:.300}")
+    return name.lower()
 
 
 def _listed(cryptos: Iterable[int]) -> str:
