@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
-from twisted.internet.defer import TimeoutError, gatherResults
+from twisted.internet.defer import TimeoutError
 from twisted.python.failure import Failure
 
 from nodetrust.store.engine import POSTGRESQL_CONNECTIONS, is_memory, open_engine, reading
@@ -59,9 +59,9 @@ class Database:
         engine, self._engine = self._engine, None
         if engine is None:
             return
-        lanes = {self._writes, self._reads}
-        with suppress(TimeoutError):
-            await gatherResults([lane.close() for lane in lanes]).addTimeout(CLOSE_SECONDS, self._reactor)
+        for ended in [lane.close() for lane in {self._writes, self._reads}]:
+            with suppress(TimeoutError):
+                await ended.addTimeout(CLOSE_SECONDS, self._reactor)
         await _in_own_thread(self._reactor, self._url, engine.dispose, CLOSE_SECONDS)
 
     async def read(self, question: Callable[[Connection], _T]) -> _T:
@@ -87,19 +87,15 @@ class Database:
                 job.attempt(lambda question: question(connection))
 
     def _write_together(self, jobs: Sequence[Job[Connection]]) -> None:
-        if len(jobs) > 1:
-            try:
-                self._write_in_one_transaction(jobs)
-            except SQLAlchemyError:
-                pass  # whose fault it is, if anyone's, shows when each is alone
-            else:
-                return
+        if len(jobs) > 1 and self._write_in_one_transaction(jobs):
+            return
         for job in jobs:
             if not job.over:
                 job.attempt(self._write_alone)
 
-    def _write_in_one_transaction(self, jobs: Sequence[Job[Connection]]) -> None:
-        with self._writer.begin() as connection:
+    def _write_in_one_transaction(self, jobs: Sequence[Job[Connection]]) -> bool:
+        """False if the database refused one of them: whose fault it is, if anyone's, shows when each is alone."""
+        with self._writer.connect() as connection, connection.begin() as transaction:
 
             def write_in_savepoint(change: Callable[[Connection], Any]) -> Any:
                 with connection.begin_nested():
@@ -108,7 +104,9 @@ class Database:
             for job in jobs:
                 job.attempt(write_in_savepoint)
                 if isinstance(job.outcome, Failure) and job.outcome.check(SQLAlchemyError):
-                    job.outcome.raiseException()  # SQLite may have ended the whole transaction
+                    transaction.rollback()  # which SQLite may have done by itself
+                    return False
+        return True
 
     def _write_alone(self, change: Callable[[Connection], _T]) -> _T:
         with self._writer.begin() as connection:
