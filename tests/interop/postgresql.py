@@ -2,8 +2,10 @@
 
 import atexit
 import os
+import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -66,6 +68,12 @@ class PostgreSQL:
         """Stop it, connections or not."""
         self._run("pg_ctl", "stop", "--wait", "--mode=immediate")
 
+    def freeze(self) -> "Frozen":
+        """Have it and all its processes do nothing: connections stay open, and nothing comes back."""
+        parent = int((self._data / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        return Frozen([parent, *map(int, children)])
+
     def remove(self) -> None:
         """Stop it if it runs, and remove its files."""
         if (self._data / "postmaster.pid").exists():
@@ -83,3 +91,19 @@ class PostgreSQL:
         done = subprocess.run(command, capture_output=True, text=True, timeout=2 * START_SECONDS, check=False)
         if done.returncode:
             raise RuntimeError(f"{program} ended with {done.returncode}: {done.stdout}{done.stderr}")
+
+
+class Frozen:
+    """Processes that were stopped where they stood."""
+
+    def __init__(self, pids: list[int]) -> None:
+        self._pids = pids
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let them go on; a second time it does nothing."""
+        for pid in self._pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        self._pids = []
