@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, make_url, text
 from twisted.internet import reactor as default_reactor
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import deferLater
 from twisted.names import client as dns_client
 from twisted.names.error import DNSNameError
@@ -58,7 +58,7 @@ class IssueProcess(Program):
         file = self._settings.state / "settings"
         file.write_bytes(settings_to_bytes(self._settings))
         command = [sys.executable, "-m", "tests.interop.killable", file, self.trace, str(self._point)]
-        self.spawn(command, {"PYTHONPATH": str(CHECKOUT)})
+        self.spawn([str(part) for part in command], {"PYTHONPATH": str(CHECKOUT)})
         await self._ready.addTimeout(READY_SECONDS, reactor)
         if self.status:
             raise ProgramError(f"it could not start{self.printed()}")
@@ -150,13 +150,19 @@ class KilledOrders:
 
     async def all(self) -> None:
         """Run them side by side."""
-        await gatherResults([Deferred.fromCoroutine(self._lane(f"issue-{n}")) for n in range(SIDE_BY_SIDE)])
+        lanes = [Deferred.fromCoroutine(self._lane(f"issue-{number}")) for number in range(SIDE_BY_SIDE)]
+        for succeeded, result in await DeferredList(lanes, consumeErrors=True):
+            if not succeeded:
+                result.raiseException()
 
     async def _lane(self, identity: str) -> None:
         while not self.over:
             self.points += 1
-            if not await self._point(identity, self.points):
-                self.over = True
+            try:
+                self.over = not await self._point(identity, self.points) or self.over
+            except Exception:
+                self.over = True  # the other lane ends its point, and then this is told
+                raise
 
     async def _point(self, identity: str, point: int) -> bool:
         """Ask, die at the point, restart, ask again; whether it died."""
@@ -202,7 +208,7 @@ class KilledOrders:
         self.test.assertEqual(rows(url, "SELECT * FROM orders"), [], f"point {point}{told}")
         [(full_at,)] = rows(url, "SELECT full_at FROM quotas WHERE key LIKE 'peer/%'")
         spent = (full_at - reactor.seconds()) / (WEEK / ORDERS_PER_PEER)
-        self.test.assertAlmostEqual(spent, 1.0, delta=0.1, msg=f"point {point}{told}")
+        self.test.assertApproximates(spent, 1.0, 0.1, f"point {point}: {spent} orders were counted{told}")
 
     def _told(self, first: IssueProcess, second: IssueProcess) -> str:
         trace = first.trace.read_text() if first.trace.exists() else ""
