@@ -22,8 +22,8 @@ async def load_account(store: Store, directory_url: str) -> StoredAccount:
     """The stored account, or one with a new key, which is stored before the CA hears of it. Raises `StoreError`."""
     account = await store.account(directory_url)
     if account is None:
-        account = StoredAccount(directory_url, account_key_to_pem(generate_account_key()))
-        await store.save_account(account)
+        new = StoredAccount(directory_url, account_key_to_pem(generate_account_key()))
+        account = await store.first_account(new)
     return account
 
 
