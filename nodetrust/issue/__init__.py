@@ -16,6 +16,7 @@ In reading order:
 * `orders`: from an order to a certificate: store, CA, and one order for two identical requests
 * `renewal/`: when to renew, by the CA's word, and how long it takes when very many are due
 * `protocol`: the libp2p protocols `/p2p/nodetrust/issue/info/1.0.0` and `/p2p/nodetrust/issue/1.0.0`
+* `own/`: the server's own name: its certificate, WSS and HTTPS
 * `service`: the life of the server
 * `settings`, `options`: what an operator may say, and `twistd nodetrust-issue`
 """

@@ -12,6 +12,7 @@ from nodetrust.discovery import relay, start_pubsub
 from nodetrust.issue.challenges.servers import DnsServers
 from nodetrust.issue.decide import Policy
 from nodetrust.issue.orders import Orders
+from nodetrust.issue.own.service import OwnService
 from nodetrust.issue.protocol import IssueProtocol
 from nodetrust.issue.renewal.windows import Windows
 from nodetrust.issue.settings import IssueSettings
@@ -43,6 +44,7 @@ class IssueService(RoleService):
         self.host: Host | None = None
         self.store: Store | None = None
         self.dns: DnsServers | None = None
+        self.own: OwnService | None = None
         self.orders: Orders | None = None
         self._pubsub: PubSub | None = None
         self._trust: TrustInForce | None = None
@@ -53,6 +55,9 @@ class IssueService(RoleService):
         settings = self.settings
         self.host = host = open_host(self.reactor, settings)
         await listen_all(host, settings, self.log, "nodetrust-issue")
+        if settings.own_names:
+            self.own = OwnService(self.reactor, settings, host)
+            await self.own.listen()
         self._pubsub = start_pubsub(host, self.reactor)
         relay(self._pubsub)
         self.store = store = await Store.open(self.reactor, store_url(settings))
@@ -65,6 +70,8 @@ class IssueService(RoleService):
         protocol = IssueProtocol(self.reactor, policy, settings.proof_servers, self.orders, store)
         host.handle_messages(ISSUE_INFO_PROTOCOL, protocol.inform, MAX_ISSUE_REQUEST_BYTES, REQUEST_SECONDS)
         host.handle_messages(ISSUE_PROTOCOL, protocol.issue, MAX_ISSUE_REQUEST_BYTES, REQUEST_SECONDS)
+        if self.own is not None:
+            self.own.begin(self.orders, store, dns)
         windows = Windows(self.reactor, store, self.orders.tools.authorities)
         self._windows = Deferred.fromCoroutine(windows.run()).addErrback(self._log_bug)
 
@@ -76,10 +83,14 @@ class IssueService(RoleService):
             self._trust.stop()
         if self._windows is not None:
             self._windows.cancel()
+        if self.own is not None:
+            self.own.end()
         if self.orders is not None:
             await self.orders.give_up()
         if self.dns is not None:
             await self.dns.stop()
+        if self.own is not None:
+            await self.own.stop()
         if self.host is not None:
             await self.host.stop()
         if self.orders is not None:

@@ -1,0 +1,115 @@
+"""The issue server's own name in service: ports first, then the certificate, then a new one in time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from nodetrust.certificates import key_to_pem
+from nodetrust.issue.challenges.servers import DnsServers
+from nodetrust.issue.orders import Orders
+from nodetrust.issue.own.files import OwnCertificate
+from nodetrust.issue.own.health import Health
+from nodetrust.issue.own.https import HttpsListener
+from nodetrust.issue.own.pages import Pages, home_page
+from nodetrust.issue.own.upkeep import OwnUpkeep, Self
+from nodetrust.issue.settings import IssueSettings
+from nodetrust.libp2p.host import Host
+from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.libp2p.transports import CertificateStore
+from nodetrust.names import InvalidName, check_certificate_name
+from nodetrust.service import listen
+from nodetrust.settings import SettingsError
+from nodetrust.store import Store
+
+
+class OwnService:
+    """Only for settings with `own_names`. `listen` is called first, `begin` once orders can be made, `stop` at the end.
+
+    Until there is a certificate no TLS handshake succeeds.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, settings: IssueSettings, host: Host) -> None:
+        self.certificates = CertificateStore()
+        self.wss_listening: list[Multiaddr] = []
+        self.https: list[HttpsListener] = []
+        self._reactor = reactor
+        self._settings = settings
+        self._host = host
+        self._health: Health | None = None
+        self._upkeep: OwnUpkeep | None = None
+        self._running: Deferred[None] | None = None
+
+    async def listen(self) -> None:
+        """Bind the ports. Raises `SettingsError`."""
+        settings = self._settings
+        self._names = _checked(settings.own_names)
+        self._plain_addresses = list(settings.announce) or self._host.addresses()
+        for address in settings.wss_listen:
+            self.wss_listening.append(await listen(self._host, address, "wss_listen", self.certificates))
+        pages = Pages(self._page, self._report)
+        for place in settings.https_listen:
+            self.https.append(HttpsListener(self._reactor, place, pages, self.certificates))
+        for listener in self.https:
+            self.log.info("nodetrust-issue answers HTTPS on {place}", place=str(listener.place))
+        self._host.announce(self._plain_addresses)
+
+    def begin(self, orders: Orders, store: Store, dns: DnsServers) -> None:
+        """Serve with the stored certificate, and look after the next."""
+        who = Self(self._host.peer_id, self._names, self._settings.state)
+        self._health = Health(self._reactor, store, dns, orders.tools.authorities)
+        self._upkeep = OwnUpkeep(self._reactor, who, store, orders.fulfil, self._use)
+        self._upkeep.use_stored()
+        self._running = Deferred.fromCoroutine(self._upkeep.run())
+        self._running.addErrback(self._log_bug)
+
+    def end(self) -> None:
+        """Order nothing any more; before the orders are given up."""
+        if self._running is not None:
+            self._running.cancel()
+
+    async def stop(self) -> None:
+        """Close what `listen` opened but the host's listeners."""
+        self.end()
+        while self.https:
+            await self.https.pop().stop()
+
+    @property
+    def current(self) -> OwnCertificate | None:
+        """The certificate that is served, if there is one yet."""
+        return None if self._upkeep is None else self._upkeep.current
+
+    def _use(self, own: OwnCertificate) -> None:
+        """For new connections, and tell peers where browsers can dial; open connections keep theirs."""
+        self.certificates.set(own.chain.names, key_to_pem(own.key), own.chain.full_pem)
+        ports = sorted({str(address.get("tcp")) for address in self.wss_listening})
+        names = sorted(name for name in own.chain.names if not name.startswith("*."))
+        wss = [Multiaddr.parse(f"/dns/{name}/tcp/{port}/tls/ws") for name in names for port in ports]
+        self._host.announce([*self._plain_addresses, *wss])
+
+    def _page(self) -> str:
+        addresses = [str(address.with_peer_id(self._host.peer_id)) for address in self._host.addresses()]
+        return home_page(self._settings.zone, str(self._host.peer_id), addresses)
+
+    async def _report(self) -> dict[str, Any]:
+        if self._health is None:
+            return {"ok": False}
+        return await self._health.report(None if self.current is None else self.current.chain)
+
+    def _log_bug(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            self.log.failure("the own certificate is not looked after any more, which is a bug", failure=failure)
+
+
+def _checked(names: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        for name in names:
+            check_certificate_name(name)
+    except InvalidName as error:
+        raise SettingsError(f"own_names: {error}") from None
+    return tuple(sorted(set(names)))
