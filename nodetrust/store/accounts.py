@@ -1,6 +1,6 @@
 """Our accounts at the CAs."""
 
-from sqlalchemy import delete, select
+from sqlalchemy import Connection, delete, select
 
 from nodetrust.store import rows
 from nodetrust.store.schema import accounts
