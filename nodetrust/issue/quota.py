@@ -29,7 +29,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
-from ipaddress import ip_network
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
 from nodetrust.issue.decide import Order
@@ -154,10 +154,11 @@ def draws_of(order: Order, kind: Kind, ca: CaSettings, settings: IssueSettings) 
         return OrderDraws((Draw(Limit(f"own/{ca.directory}", OWN_PER_DAY, 24 * HOUR)),), (), (), {})
     if kind is Kind.REPLACEMENT:
         return OrderDraws(tuple(_replacement(order, ca)), (), (), {})
+    sites = _Sites.of(order.addresses)
     return OrderDraws(
-        operator=tuple(Draw(limit) for limit in _operators(order, kind, settings) if limit.amount),
-        orders=tuple(_shared(order, kind, ca, _ORDERS, settings)),
-        certificates=tuple(_certificates(order, kind, ca, settings)),
+        operator=tuple(Draw(limit) for limit in _operators(order, kind, sites, settings) if limit.amount),
+        orders=tuple(_shared(sites, kind, ca, _ORDERS, settings)),
+        certificates=tuple(_certificates(order, kind, sites, ca, settings)),
         failures=_failures(order.names, ca),
     )
 
@@ -182,24 +183,49 @@ _ORDERS = _Budget("orders", "orders_per_3_hours", ORDERS_PERIOD)
 _CERTIFICATES = _Budget("certificates", "certificates_per_week", WEEK)
 
 
-def _operators(order: Order, kind: Kind, settings: IssueSettings) -> Iterable[Limit]:
+@dataclass(frozen=True, slots=True)
+class _Sites:
+    """The networks that an order's addresses are in."""
+
+    near: tuple[str, ...]
+    """IPv4 addresses and IPv6 /64."""
+    wide: tuple[str, ...]
+    """IPv6 /48."""
+    rightful: tuple[str, ...]
+    """Those that have a right: IPv4 addresses and IPv6 /48."""
+
+    @classmethod
+    def of(cls, addresses: Iterable[IPAddress]) -> _Sites:
+        ipv4 = {f"{address}/32" for address in addresses if address.version == 4}
+        ipv6 = [int(address) for address in addresses if address.version == 6]
+        near = {_network(address, 64) for address in ipv6}
+        wide = {_network(address, 48) for address in ipv6}
+        return cls(tuple(sorted(ipv4 | near)), tuple(sorted(wide)), tuple(sorted(ipv4 | wide)))
+
+
+def _network(address: int, bits: int) -> str:
+    host_bits = 128 - bits
+    return f"{IPv6Address(address >> host_bits << host_bits)}/{bits}"
+
+
+def _operators(order: Order, kind: Kind, sites: _Sites, settings: IssueSettings) -> Iterable[Limit]:
     yield Limit(f"peer/{order.peer}", settings.orders_per_peer, WEEK)
     if kind is not Kind.RENEWAL:
-        for prefix in _prefixes(order.addresses, 32, 64):
+        for prefix in sites.near:
             yield Limit(f"address/{prefix}", settings.orders_per_address, WEEK)
-        for prefix in _prefixes(order.addresses, None, 48):
+        for prefix in sites.wide:
             yield Limit(f"address/{prefix}", settings.orders_per_48, WEEK)
 
 
-def _certificates(order: Order, kind: Kind, ca: CaSettings, settings: IssueSettings) -> Iterable[Draw]:
+def _certificates(order: Order, kind: Kind, sites: _Sites, ca: CaSettings, settings: IssueSettings) -> Iterable[Draw]:
     amount = ca.limit("same_names_per_week")
     if amount:
         yield Draw(Limit(f"{_ca(ca)}/names/{_digest(order.names)}", amount, WEEK))
     if kind in {Kind.NEW, Kind.MOVED}:
-        yield from _shared(order, kind, ca, _CERTIFICATES, settings)
+        yield from _shared(sites, kind, ca, _CERTIFICATES, settings)
 
 
-def _shared(order: Order, kind: Kind, ca: CaSettings, budget: _Budget, settings: IssueSettings) -> Iterable[Draw]:
+def _shared(sites: _Sites, kind: Kind, ca: CaSettings, budget: _Budget, settings: IssueSettings) -> Iterable[Draw]:
     """From the bucket of all peers, and for new ones (and keys that nobody had to change) from their part of it."""
     amount = ca.limit(budget.setting)
     if not amount:
@@ -207,8 +233,7 @@ def _shared(order: Order, kind: Kind, ca: CaSettings, budget: _Budget, settings:
     key = f"{_ca(ca)}/{budget.key}"
     whole = Limit(key, amount, budget.period_seconds)
     rights = tuple(
-        Limit(f"{key}/{prefix}", max(amount * RIGHT_PERCENT / 100, 1), RIGHT_PERIOD)
-        for prefix in _prefixes(order.addresses, 32, 48)
+        Limit(f"{key}/{prefix}", max(amount * RIGHT_PERCENT / 100, 1), RIGHT_PERIOD) for prefix in sites.rightful
     )
     part = amount * (100 - settings.renewal_share) / 100
     if kind is Kind.RENEWAL:
@@ -235,17 +260,6 @@ def _failures(names: Iterable[str], ca: CaSettings) -> dict[str, Draw]:
 def _replacement(order: Order, ca: CaSettings) -> Iterable[Draw]:
     yield Draw(Limit(f"replacements/{order.peer}", REPLACEMENTS_PER_PEER, WEEK))
     yield Draw(Limit(f"replacements/{ca.directory}", REPLACEMENTS_PER_HOUR, HOUR))
-
-
-def _prefixes(addresses: Iterable[IPAddress], ipv4_bits: int | None, ipv6_bits: int) -> list[str]:
-    """The networks of that size that the addresses are in, each once."""
-    lengths = {4: ipv4_bits, 6: ipv6_bits}
-    networks = (
-        ip_network((address, length), strict=False)
-        for address in addresses
-        if (length := lengths[address.version]) is not None
-    )
-    return sorted({str(network) for network in networks})
 
 
 def _ca(ca: CaSettings) -> str:
