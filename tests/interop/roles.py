@@ -52,8 +52,12 @@ class Asker:
         self._proof_key = proof_key
         self._proof_ms = 0
 
+    def change_key(self) -> None:
+        """Ask for another key's certificate from now on."""
+        self._key = make_key(ECDSA_P256)
+
     async def ask(self) -> Obtained:
-        """A certificate for all names, always for the same key; raises `ObtainError`."""
+        """A certificate for all names, for the same key until `change_key`; raises `ObtainError`."""
         self._proof_ms = max(self._proof_ms + 1, time.time_ns() // 1_000_000)  # no two proofs are the same
         wrapper = make_proof(self._proof_key, self.host.peer_id, self.addresses, self._proof_ms)
         proofs = Proofs(ZONE, frozenset(), (wrapper,), self.addresses)

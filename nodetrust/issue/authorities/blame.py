@@ -8,6 +8,7 @@ from collections.abc import Collection
 from nodetrust.acme import (
     AcmeAccountRefused,
     AcmeError,
+    AcmeMisbehaved,
     AcmeProblem,
     AcmeRateLimited,
     AcmeRefused,
@@ -47,8 +48,11 @@ def blame(error: AcmeError, names: Collection[str]) -> Blame:
 
 
 def leaves_order_open(error: AcmeError) -> bool:
-    """Whether an order that the CA has taken may still become a certificate after this error."""
-    return isinstance(error, AcmeUnreachable | AcmeTimedOut | AcmeServerTrouble | AcmeRateLimited)
+    """Whether an order that the CA has taken may still become a certificate after this error.
+
+    An answer that makes no sense (HTML, half a JSON, a redirect) is mostly of somebody in between.
+    """
+    return isinstance(error, AcmeUnreachable | AcmeTimedOut | AcmeServerTrouble | AcmeRateLimited | AcmeMisbehaved)
 
 
 def is_no(error: AcmeError) -> bool:
