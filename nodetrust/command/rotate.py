@@ -55,15 +55,16 @@ def rotate(state: Path, seconds: int) -> None:
 
 def _explain(server: PeerId, before: tuple[TimedKey, ...], made: TimedKey, now: float) -> None:
     current = key_at(before, now).peer_id
-    waiting = [one.key.peer_id for one in before if now < one.begin]
+    waiting = [one for one in before if now < one.begin]
     new = made.key.peer_id
     click.echo(f"key     {new}")
     click.echo(f"begins  {_shown(made.begin)}")
     click.echo("\nBefore that, put these lines into the file proof_keys of every issue server:\n")
-    for key in dict.fromkeys((current, *waiting, new)):
+    for key in (current, new, *(one.key.peer_id for one in waiting)):
         click.echo(f"{server} {key}")
-    click.echo(f"\nFrom {_shown(made.begin + OVERLAP_SECONDS)} on, the new key's line is enough:\n")
-    click.echo(f"{server} {new}")
+    click.echo(f"\nFrom {_shown(made.begin + OVERLAP_SECONDS)} on, these are enough:\n")
+    for key in (new, *(one.key.peer_id for one in waiting if made.begin < one.begin)):
+        click.echo(f"{server} {key}")
     click.echo("\nIf the old key was stolen, take its line away at once: peers then ask for new proofs.")
 
 
