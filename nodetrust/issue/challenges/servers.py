@@ -23,7 +23,7 @@ from nodetrust.libp2p.peer_id import PeerId
 PUBLISH_SECONDS = 60.0
 """How long an order waits for DNS servers that cannot be reached; an order has five minutes in all."""
 
-WITHDRAW_SECONDS = 2.0
+WITHDRAW_SECONDS = 1.0
 """How long `withdraw` waits for an answer; the servers are told until they confirm, however long that takes."""
 
 LOOK_SECONDS = 30.0
@@ -108,14 +108,14 @@ class DnsServers:
     async def withdraw(self, challenges: Sequence[Challenge]) -> None:
         """Have every server forget the values: until it confirms, or has forgotten them by itself.
 
-        Returns when all have confirmed, or when the first attempt is over, `WITHDRAW_SECONDS` from now at most. The
-        rest goes on without the caller, and `owes` says whether there is any.
+        Returns when as many have confirmed as `publish` needs, or that has failed at first, `WITHDRAW_SECONDS` from now
+        at most. The rest goes on without the caller, and `owes` says whether there is any.
         """
         if not challenges:
             return
         attempts = [server.withdraw(challenges) for server in self._servers]
         with suppress(DnsServerError, TimeoutError):
-            await enough(attempts, len(attempts)).addTimeout(WITHDRAW_SECONDS, self._clock)
+            await enough(attempts, self._needed).addTimeout(WITHDRAW_SECONDS, self._clock)
 
     def owes(self, challenges: Sequence[Challenge]) -> bool:
         """Whether there is a server that has yet to be told to set, or to forget, one of these."""

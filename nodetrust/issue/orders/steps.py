@@ -117,4 +117,5 @@ class Steps:
     async def _withdraw(self, records: Sequence[Dns01Record]) -> None:
         pairs = [(record.fqdn, record.value) for record in records]
         await self._dns.withdraw(pairs)
-        self._records.difference_update(pairs)
+        if not self._dns.owes(pairs):
+            self._records.difference_update(pairs)

@@ -264,6 +264,19 @@ class WithdrawTests(Case):
         self.clock.advance(WITHDRAW_SECONDS)
         self.assertIsNone(self.successResultOf(done))
 
+    def test_as_many_as_are_needed(self):
+        """The caller goes on when so many have confirmed as a challenge needs; the other one still has to."""
+        self.open(ONE, TWO, confirmations=1)
+        self.publish()
+        for peer in (ONE, TWO):
+            self.last(peer).answer(times=2)
+        done = self.withdraw()
+        self.last(ONE).answer(times=2)
+        self.assertIsNone(self.successResultOf(done))
+        self.assertTrue(self.servers.owes(CHALLENGES))
+        self.last(TWO).answer(times=2)
+        self.assertFalse(self.servers.owes(CHALLENGES))
+
     def test_a_server_that_missed_both(self):
         """One that was down from before a challenge was set until after its order was over is told nothing of it."""
         self.open(ONE, confirmations=1)
