@@ -27,8 +27,9 @@ class Pause:
     reason: str
 
     def seconds_left(self, now: float) -> float:
-        """0 when it is over; a clock that was set back makes it no longer than it can be."""
-        return min(max(self.until - now, 0.0), LONGEST_SECONDS)
+        """0 when it is over. Also when it lies further ahead than it can have been set: the clock was set back since."""
+        left = self.until - now
+        return max(left, 0.0) if left <= 2 * LONGEST_SECONDS else 0.0
 
 
 def next_pause(
