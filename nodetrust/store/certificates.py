@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from nodetrust.store import rows
 from nodetrust.store.schema import certificates
@@ -99,11 +99,6 @@ class Certificates(Tables):
         )
         found = await self._database.read(lambda connection: first(connection, query))
         return (0, 0) if found is None else (found["due"], found["good"])
-
-    async def forget_certificates(self, ended_before: datetime) -> int:
-        """Delete the certificates that ended before this time; how many they were."""
-        statement = delete(certificates).where(certificates.c.not_after < rows.seconds_of(ended_before))
-        return await self._database.write(lambda connection: connection.execute(statement).rowcount)
 
     async def _newest(self, *conditions: ColumnElement[bool]) -> StoredCertificate | None:
         query = (

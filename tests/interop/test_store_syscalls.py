@@ -87,7 +87,7 @@ class SyscallTests(StoreCase, TestCase):
 
     async def test_refused_now_and_then(self) -> None:
         """A disk that is full, fails or takes nothing at some calls: every step is taken in the end, and is there."""
-        # Calls are counted in each thread; opening has a thread of its own, and some ten calls; a step has up to thirty.
+        # Calls are counted in each thread; opening has its own, and some ten calls; a step has up to thirty.
         for error, when in (("ENOSPC", "30+31"), ("EIO", "30+37"), ("EROFS", "30+41"), ("EIO", "30+43")):
             self.url = f"sqlite:///{self.path}-{error}-{when}"
             await (await self.opened()).close()

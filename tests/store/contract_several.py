@@ -36,8 +36,29 @@ run(main())
 )
 
 
+STARTER = (
+    PRELUDE
+    + """
+async def main():
+    store = await Store.open(reactor, sys.argv[1])
+    await store.save_account(StoredAccount(sys.argv[2], b"key"))
+    await store.close()
+
+run(main())
+"""
+)
+
+
 class SeveralContract(StoreCase):
     """Stores side by side."""
+
+    async def test_processes_start_at_once(self) -> None:
+        """On a database that is not there yet: one makes it, and all can work."""
+        starting = [Deferred.fromCoroutine(output_of(STARTER, self.url, str(number))) for number in range(4)]
+        await gatherResults(starting)
+        store = await self.opened()
+        for number in range(4):
+            self.assertIsNotNone(await store.account(str(number)))
 
     async def test_two_processes_want_the_same(self) -> None:
         """Of two that open the same orders at once exactly one wins each, and each is paid for once."""
