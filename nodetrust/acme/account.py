@@ -4,13 +4,20 @@ from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 
 from josepy.jwk import JWK
-from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.iweb import IAgent
 
 from nodetrust.acme import wire
-from nodetrust.acme.deadline import Deadline
-from nodetrust.acme.errors import AcmeAccountUnknown, AcmeProblem, AcmeUsageError
+from nodetrust.acme.deadline import Deadline, Shared
+from nodetrust.acme.errors import (
+    AcmeAccountRefused,
+    AcmeAccountUnknown,
+    AcmeError,
+    AcmeMisbehaved,
+    AcmeProblem,
+    AcmeRefused,
+    AcmeUsageError,
+)
 from nodetrust.acme.jws import ExternalAccount, key_change
 from nodetrust.acme.requests import JSON_TYPE, Requests, Signer
 from nodetrust.acme.transport import HttpResponse
@@ -53,7 +60,7 @@ class AccountClient(Requests):
         self._contact = tuple(contact)
         self._external_account = external_account
         self._agree_to_terms = agree_to_terms
-        self._registering = DeferredLock()
+        self._registering: Shared[str] = Shared()
 
     @property
     def account_url(self) -> str | None:
@@ -61,12 +68,18 @@ class AccountClient(Requests):
         return self._account_url
 
     async def register(self, deadline: Deadline) -> str:
-        """The account's URL: made now, or found again by its key. RFC 8555 §7.3."""
+        """The account's URL: made now, or found again by its key. RFC 8555 §7.3.
+
+        `AcmeAccountRefused`, or one of its kinds, where an operator must do something first.
+        """
         url = (await self.directory(deadline)).new_account
         external = self._external_account
         binding = None if external is None else external.binding(self.account_key, url)
         payload = wire.new_account(self._contact, agreed=self._agree_to_terms, binding=binding)
-        self._account_url = await self._account_of(self.account_key, payload, deadline)
+        try:
+            self._account_url = await self._account_of(self.account_key, payload, deadline)
+        except AcmeRefused as refused:  # a binding that does not hold, an account that was deactivated
+            raise AcmeAccountRefused(str(refused), kind=refused.kind, status=refused.status) from refused
         return self._account_url
 
     async def find_account(self, deadline: Deadline) -> str | None:
@@ -97,13 +110,16 @@ class AccountClient(Requests):
         if account_url is not None:
             payload = key_change(self.account_key, new_key, account_url, directory.key_change)
             signer = Signer(self.account_key, account_url)
+            refusal: AcmeError = AcmeMisbehaved("the CA took the new key and does not know it")
             try:
                 await self.send(directory.key_change, payload, signer, deadline)
             except AcmeProblem as refused:
                 # Signed with a key that the CA may have forgotten in favour of the new one. (Not by `post`, which
                 # would make an account where there is none.)
-                if await self._existing(new_key, deadline) != account_url:
-                    raise refused from None
+                refusal = refused
+            # Asked after a success, too: Pebble says 200 to the key of another account, and changes nothing.
+            if (found := await self._existing(new_key, deadline)) != account_url:
+                raise refusal if found is None else AcmeAccountRefused("the new key is that of another account")
         elif (account_url := await self._existing(new_key, deadline)) is None:
             raise AcmeUsageError("the CA has no account with either key")
         self.account_key, self._account_url = new_key, account_url
@@ -144,8 +160,7 @@ class AccountClient(Requests):
     async def _known_url(self, deadline: Deadline) -> str:
         if self._account_url is not None:
             return self._account_url
-        async with self._registering:  # of many orders that begin at once, one makes the account
-            return self._account_url or await self.register(deadline)
+        return await self._registering.result(self.register, deadline, "waiting for our account with the CA")
 
     async def _existing(self, key: JWK, deadline: Deadline) -> str | None:
         try:

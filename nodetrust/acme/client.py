@@ -7,7 +7,7 @@ from josepy.jwk import JWK
 from nodetrust.acme import wire
 from nodetrust.acme.certificate import ari_id
 from nodetrust.acme.deadline import Deadline
-from nodetrust.acme.errors import AcmeUsageError
+from nodetrust.acme.errors import AcmeOrderLost, AcmeRefused, AcmeUsageError
 from nodetrust.acme.links import linked
 from nodetrust.acme.orders import OrderClient, PlacedOrder
 from nodetrust.acme.renewal import RenewalInfo, check_again_after
@@ -31,14 +31,17 @@ class AcmeClient(OrderClient):
         return (await self.post(url, b"", deadline, accept=CHAIN_TYPE)).body
 
     async def renewal_window(self, certificate_pem: bytes, deadline: Deadline) -> RenewalInfo | None:
-        """When the CA wants this certificate renewed, and when to ask again; None where the CA has no such thing.
+        """When the CA wants this certificate renewed, and when to ask again; None where the CA has no opinion.
 
-        `AcmeOrderLost` for a certificate that the CA does not know. RFC 9773 §4.
+        As one that does not do ARI, and one that does not know the certificate. RFC 9773 §4.
         """
         directory = await self.directory(deadline)
         if directory.renewal_info is None:
             return None
-        answer = await self.get(f"{directory.renewal_info.rstrip('/')}/{ari_id(certificate_pem)}", deadline)
+        try:
+            answer = await self.get(f"{directory.renewal_info.rstrip('/')}/{ari_id(certificate_pem)}", deadline)
+        except (AcmeOrderLost, AcmeRefused):
+            return None
         asked = parse_retry_after(answer.retry_after, self.now())
         return RenewalInfo(wire.parse_renewal_window(answer.body), check_again_after(asked))
 

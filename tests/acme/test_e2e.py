@@ -1,17 +1,12 @@
 """Our client and our CA over real HTTPS on loopback, validated by real DNS queries to a scripted responder."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from cryptography import x509
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.error import CannotListenError
+from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
-from twisted.names import dns
-from twisted.names.error import DomainError
-from twisted.names.server import DNSServerFactory
 from twisted.trial.unittest import TestCase
 
 from nodetrust.acme import (
@@ -23,74 +18,16 @@ from nodetrust.acme import (
     AcmeUsageError,
     AcmeValidationFailed,
     Deadline,
-    Dns01Record,
     IssuedCertificate,
     generate_account_key,
     obtain,
 )
 from nodetrust.testing.ca import CAError, CASettings, DevelopmentCA
 from nodetrust.testing.ca.ca import CertificateAuthority, Issuer
+from tests.acme.scripted_dns import ScriptedDns
 from tests.acme.support import csr
 
 NAMES = ("ip4127-0-0-1.nt.example", "*.pabc.nt.example", "pabc.nt.example")
-
-
-class CuttingProtocol(dns.DNSDatagramProtocol):
-    """Cuts answers of more than 512 octets, as a DNS server has to and twisted.names does not."""
-
-    def writeMessage(self, message, address) -> None:
-        if len(message.toStr()) > 512:
-            message.answers, message.trunc = [], 1
-        super().writeMessage(message, address)
-
-
-class ScriptedDns:
-    """A DNS server (UDP and TCP) that answers TXT with what was published; `padding` makes answers too long for UDP."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, set[str]] = {}
-        self.padding: tuple[str, ...] = ()
-        self.tcp_queries = 0
-
-    def listen(self) -> tuple[str, int]:
-        factory = DNSServerFactory(clients=[self])
-        factory.noisy = False
-        for _ in range(20):
-            self._tcp = reactor.listenTCP(0, factory, interface="127.0.0.1")
-            port = self._tcp.getHost().port
-            try:
-                self._udp = reactor.listenUDP(port, CuttingProtocol(factory), "127.0.0.1")
-                break
-            except CannotListenError:  # a port that is free for TCP may be taken for UDP
-                self._tcp.stopListening()
-        build = factory.buildProtocol
-
-        def counted(address):
-            self.tcp_queries += 1
-            return build(address)
-
-        factory.buildProtocol = counted
-        return "127.0.0.1", port
-
-    async def stop(self) -> None:
-        await self._udp.stopListening()
-        await self._tcp.stopListening()
-
-    def query(self, query, timeout=None) -> Deferred:
-        name = str(query.name).lower()
-        if query.type != dns.TXT or name not in self.values:
-            return fail(DomainError())
-        texts = [*self.values[name], *self.padding]
-        records = [dns.RRHeader(name, dns.TXT, payload=dns.Record_TXT(text.encode())) for text in texts]
-        return succeed((records, [], []))
-
-    async def publish(self, records: Sequence[Dns01Record]) -> None:
-        for record in records:
-            self.values.setdefault(record.record_name, set()).add(record.value)
-
-    async def withdraw(self, records: Sequence[Dns01Record]) -> None:
-        for record in records:
-            self.values.pop(record.record_name, None)
 
 
 class EndToEndTests(TestCase):

@@ -13,10 +13,11 @@ from typing import Any
 
 from twisted.internet import reactor as default_reactor
 from twisted.internet import ssl
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError
 from twisted.internet.task import deferLater
 from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, FileBodyProducer, ResponseNeverReceived, readBody
+from twisted.web.http import BAD_REQUEST
+from twisted.web.http_headers import Headers
 
 from tests.interop.certificates import CertificateFiles, make_certificate
 from tests.interop.harness import Program, ProgramError
@@ -105,13 +106,16 @@ class Pebble(Program):
         root = ssl.Certificate.loadPEM(self.https_root.read_bytes())
         agent = Agent(self._reactor, BrowserLikePolicyForHTTPS(ssl.trustRootFromCertificates([root])))
         give_up = self._reactor.seconds() + START_SECONDS
+        headers = Headers({"User-Agent": ["nodetrust-tests"]})  # which a strict Pebble wants
         method, producer = (b"GET", None) if body is None else (b"POST", FileBodyProducer(BytesIO(body)))
         while not self.ended and self._reactor.seconds() < give_up:
             try:
-                response = await agent.request(method, url.encode(), bodyProducer=producer)
+                response = await agent.request(method, url.encode(), headers, producer)
             except (ConnectError, ResponseNeverReceived):
                 await deferLater(self._reactor, LOOK_AGAIN_SECONDS)
                 continue
-            answer: Deferred[bytes] = readBody(response)
-            return await answer
+            answer: bytes = await readBody(response)
+            if response.code >= BAD_REQUEST:
+                raise ProgramError(f"pebble answers {response.code} at {url}: {answer!r}{self.printed()}")
+            return answer
         raise ProgramError(f"pebble does not answer at {url}{self.printed()}")
