@@ -13,7 +13,10 @@ from nodetrust.libp2p.multiaddr import Multiaddr
 # Where we are stricter than the registry's column "globally reachable": no machine's own address.
 STRICTER = [
     ip_network(text)
-    for text in ("192.0.0.0/24", "192.88.99.0/24", "224.0.0.0/4", "64:ff9b::/96", "2001::/23", "2002::/16", "ff00::/8")
+    for text in (
+        *("192.0.0.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.175.48.0/24", "224.0.0.0/4"),
+        *("64:ff9b::/96", "2001::/23", "2002::/16", "2620:4f:8000::/48", "ff00::/8"),
+    )
 ]
 # Newer than the standard library of Python 3.11, or outside 2000::/3, of which it only knows parts.
 UNKNOWN_TO_OLD_PYTHON = [ip_network(text) for text in ("3fff::/20", "::/3", "4000::/2", "8000::/1")]
@@ -47,6 +50,8 @@ class AddressesTests(SynchronousTestCase):
             "224.0.0.1": "multicast",
             "255.255.255.255": "broadcast",
             "198.19.0.1": "benchmarking",
+            "192.175.48.6": "anycast",
+            "2620:4f:8000::6": "anycast",
             "::": "unspecified",
             "::1": "loopback",
             "::7f00:1": "IPv4-compatible",

@@ -44,7 +44,7 @@ PROOF_SECONDS = 15.0
 """For one proof; a slower one is left out."""
 
 MAX_PROOF_SERVERS = 16
-"""Of an issue info; more are not asked. Each gives two proofs at most, and an issue server takes 32."""
+"""Of an issue info; more are not asked. Each gives a proof for each family, and an issue server takes twice that."""
 
 MAX_KEYS = 16
 """Of one proof server; more are not tried."""

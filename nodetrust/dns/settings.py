@@ -125,7 +125,10 @@ class DnsSettings(PeerSettings, frozen=True, kw_only=True):
     cookies: Annotated[bool, described("give DNS cookies (RFC 9018) to clients that ask for one")] = True
     deny: Annotated[
         tuple[Path, ...],
-        described("a file with prefixes whose addresses are not answered, one a line; read again when it changes"),
+        described(
+            "a file with prefixes whose addresses are not answered, one a line; it may have peer IDs, which the other "
+            "servers go by; read again when it changes"
+        ),
     ] = ()
     allow: Annotated[
         tuple[Path, ...], described("a file with prefixes whose addresses are answered whatever a denylist says")

@@ -15,8 +15,9 @@ from nodetrust.messages import E_INVALID_PROOF, ProofWrapper
 from nodetrust.names import IPAddress
 from nodetrust.proofs import VALID_MS, InvalidProof, OutOfTime, Proven, check_proof
 
-MAX_PROOFS = 32
-"""In one request: more proof servers than anybody runs; each costs a signature to check."""
+MAX_PROOFS_PER_SERVER = 4
+"""In one request, for each proof server that is trusted: it gives one for each family. Each costs as many checks of its
+signature as there are keys, also in a request that is refused in the end."""
 
 
 class Nonces(Protocol):
@@ -78,8 +79,9 @@ def weigh(proofs: Sequence[ProofWrapper], visit: Visit, terms: Terms) -> Evidenc
     """
     if not proofs:
         raise Refusal(E_INVALID_PROOF, "the request has no proof: ask the proof servers of the issue info first")
-    if len(proofs) > MAX_PROOFS:
-        raise Refusal(E_INVALID_PROOF, f"the request has more than {MAX_PROOFS} proofs")
+    most = MAX_PROOFS_PER_SERVER * len(set(terms.trust.servers.values()))
+    if len(proofs) > most:
+        raise Refusal(E_INVALID_PROOF, f"the request has more than {most} proofs")
     proven = [_check(wrapper, visit, terms) for wrapper in proofs]
     votes: dict[IPAddress, set[PeerId]] = {}
     ahead: dict[PeerId, int] = {}

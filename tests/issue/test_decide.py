@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from nodetrust.certificates import make_csr, make_key
 from nodetrust.issue.decide import Policy, decide
 from nodetrust.issue.errors import Refusal
-from nodetrust.issue.proven import MAX_PROOFS, Visit
+from nodetrust.issue.proven import MAX_PROOFS_PER_SERVER, Visit
 from nodetrust.issue.trust import own_keys, trust_in
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.messages import (
@@ -143,7 +143,7 @@ class DecideTests(SynchronousTestCase):
 
     def test_too_many_proofs(self):
         """The work of one request is bounded."""
-        self.refused(self.request(*[self.proof()] * (MAX_PROOFS + 1)), E_INVALID_PROOF, "more than")
+        self.refused(self.request(*[self.proof()] * (MAX_PROOFS_PER_SERVER + 1)), E_INVALID_PROOF, "more than")
 
     def test_no_common_algorithm(self):
         """Nothing in common is E_NO_MATCHING_CRYPTO, with a CSR and without."""

@@ -342,7 +342,8 @@ class ProofTests(RefusalCase):
     def test_numbers_of_proofs(self) -> None:
         """At least one, and no more than anybody has."""
         self.refuse("none", "no proof")
-        self.refuse("33", "more than 32 proofs", *[proof_of()] * 33)
+        self.refuse("13 of three servers", "more than 12 proofs", *[proof_of()] * 13)
+        self.refuse("1000", "more than 12 proofs", *[ProofWrapper(proof=b"", signature=b"")] * 1000)
         self.assert_serves()
 
     def test_one_bad_proof_spoils_the_request(self) -> None:
