@@ -1,0 +1,1 @@
+The issue server takes several CAs in order of preference (`[[ca]]`): when one is down, refuses or has no room, the next is tried, and the one that failed is left alone for a while, also over restarts.
