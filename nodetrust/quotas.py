@@ -104,47 +104,41 @@ class _Buckets:
     def draw(self, draw: Draw) -> Exhausted | None:
         """Take it, or say what is missing; then more may have been taken than is right, and nothing may be written."""
         limit = draw.limit
-        wait = self._wait(limit, draw.cost)
+        wait, state = self._after(limit, draw.cost)
         reserved = False
         if draw.spare:
-            unreserved = self._wait(limit, draw.cost + draw.spare)
-            entitled = max((self._wait(right, 1.0) for right in draw.rights), default=limit.period_seconds)
+            unreserved, _ = self._after(limit, draw.cost + draw.spare)
+            rights = [(right.key, *self._after(right, 1.0)) for right in draw.rights]
+            entitled = max((wait for _, wait, _ in rights), default=limit.period_seconds)
             if entitled <= 0:
-                for right in draw.rights:
-                    self._take(right, 1.0)
+                self.changed.update({key: state for key, _, state in rights})
             elif unreserved > max(wait, 0):
-                reserved, wait = wait <= 0 and bool(draw.rights), max(wait, min(unreserved, entitled))
+                reserved, wait = wait <= 0 and bool(rights), max(wait, min(unreserved, entitled))
         if wait > 0:
             return Exhausted(limit, wait, reserved=reserved)
-        self._take(limit, draw.cost)
+        if draw.cost:
+            self.changed[limit.key] = state
         return None
 
     def give_back(self, limit: Limit, cost: float) -> None:
         """Put back, but never beyond full; a debt never beyond empty."""
         if 0 < limit.amount >= cost and (cost < 0 or limit.key in self._states):
-            state = self._state(limit) - _seconds(limit, cost)
-            self.changed[limit.key] = min(
-                max(self._now, state), max(self._now + limit.period_seconds, self._state(limit))
-            )
+            state = self._state(limit)
+            empty = max(self._now + limit.period_seconds, state)
+            self.changed[limit.key] = min(max(self._now, state - cost * limit.period_seconds / limit.amount), empty)
 
-    def _take(self, limit: Limit, cost: float) -> None:
-        if cost:
-            self.changed[limit.key] = self._state(limit) + _seconds(limit, cost)
-
-    def _wait(self, limit: Limit, cost: float) -> float:
-        """Seconds until so much is there; 0 if it is."""
-        if limit.amount < cost:
-            return limit.period_seconds
-        wait = self._state(limit) + _seconds(limit, cost) - self._now - limit.period_seconds
-        return wait if wait > _seconds(limit, ROUNDING) else 0.0
+    def _after(self, limit: Limit, cost: float) -> tuple[float, float]:
+        """Seconds until so much is there, 0 if it is; and the state when it is taken."""
+        period, amount = limit.period_seconds, limit.amount
+        if amount < cost:
+            return period, self._now
+        state = self._state(limit) + cost * period / amount
+        wait = state - self._now - period
+        return (wait if wait > ROUNDING * period / amount else 0.0), state
 
     def _state(self, limit: Limit) -> float:
-        return _current(self.changed.get(limit.key, self._states.get(limit.key)), limit, self._now)
-
-
-def _seconds(limit: Limit, cost: float) -> float:
-    """How long the bucket takes to get that much back."""
-    return cost * limit.period_seconds / limit.amount
+        state = self.changed.get(limit.key)
+        return _current(self._states.get(limit.key) if state is None else state, limit, self._now)
 
 
 def _current(state: float | None, limit: Limit, now: float) -> float:
