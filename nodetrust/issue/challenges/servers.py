@@ -26,8 +26,11 @@ PUBLISH_SECONDS = 60.0
 WITHDRAW_SECONDS = 1.0
 """How long `withdraw` waits for an answer; the servers are told until they confirm, however long that takes."""
 
-LOOK_SECONDS = 30.0
-"""How often it is looked whether each server can be reached, though no order asks."""
+LOOK_SECONDS = 5.0
+"""How often it is looked whether a server that did not answer does again; no order needs to ask for that."""
+
+LOOKS_PER_LOOK = 6
+"""A server that answers is looked at this much less often."""
 
 STOP_SECONDS = 1.0
 """What a stop gives the servers to confirm what they are being told; they forget challenges by themselves later."""
@@ -63,6 +66,7 @@ class DnsServers:
         self._clock = clock
         self._servers = [DnsServer(clock, host, peer, places) for peer, places in by_peer.items()]
         self._needed = confirmations or len(self._servers)
+        self._looks = 0
         self._looking = LoopingCall(self._look)
         self._looking.clock = clock
 
@@ -122,8 +126,10 @@ class DnsServers:
         return any(server.owes(challenges) for server in self._servers)
 
     def _look(self) -> None:
+        self._looks += 1
         for server in self._servers:
-            server.look()
+            if not server.answers or self._looks % LOOKS_PER_LOOK == 1:
+                server.look()
 
     def _log_bug(self, failure: Failure) -> None:
         self.log.failure("looking at the DNS servers has failed, which is a bug", failure=failure)

@@ -183,7 +183,8 @@ class Issuing:
         """None: this CA gives none, and `refusals` has heard why."""
         began = self._seconds()
         try:
-            self._tools.dns.check()
+            if authority.settings.challenge == "dns-01":
+                self._tools.dns.check()
             await authority.ready()
             row, draws = await self._open(authority, order)
         except AcmeError as error:
@@ -260,7 +261,6 @@ class Issuing:
             self._cleaning.begin(steps.row.id, steps.records)
         self.forget_left(steps.row.id)
         await steps.authority.worked(certificate.names)
-        await steps.authority.keep_account_url()
         return certificate
 
     async def _end(self, row: StoredOrder, records: Sequence[tuple[str, str]], refund: Sequence[Draw] = ()) -> None:

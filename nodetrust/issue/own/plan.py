@@ -12,6 +12,9 @@ LOOK_SECONDS = 3600.0
 
 MIN_WAIT_SECONDS = 1.0
 
+EARLIEST_SHARE = 10
+"""A certificate is kept for this part of its life, whatever the CA says: else we would order in a circle."""
+
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 60.0, 3600.0
 """Waits double between these."""
 
@@ -26,8 +29,10 @@ def seconds_to_renewal(chain: Chain, renew_at: datetime | None, now: datetime, c
     """Seconds until the next certificate should be asked for: as the CA said, else when a third of the life is left,
     and a little later by `chance` (0 to 1); 0 and less is now.
     """
-    due = renewal_time(chain, None, now, chance) if renew_at is None else renew_at
-    return (due - now).total_seconds()
+    if renew_at is None:
+        return (renewal_time(chain, None, now, chance) - now).total_seconds()
+    earliest = chain.not_before + (chain.not_after - chain.not_before) / EARLIEST_SHARE
+    return (max(renew_at, earliest) - now).total_seconds()
 
 
 def seconds_to_retry(failures: int, left_seconds: float, asked_seconds: float | None, chance: float) -> float:
