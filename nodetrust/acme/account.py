@@ -78,7 +78,9 @@ class AccountClient(Requests):
         payload = wire.new_account(self._contact, agreed=self._agree_to_terms, binding=binding)
         try:
             self._account_url = await self._account_of(self.account_key, payload, deadline)
-        except AcmeRefused as refused:  # a binding that does not hold, an account that was deactivated
+        except AcmeRefused as refused:
+            if refused.kind != "unauthorized":  # a binding that does not hold, an account that was deactivated
+                raise
             raise AcmeAccountRefused(str(refused), kind=refused.kind, status=refused.status) from refused
         return self._account_url
 

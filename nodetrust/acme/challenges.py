@@ -89,12 +89,10 @@ def is_answered(authorization: messages.Authorization, challenge_url: str) -> bo
 
 def _chosen(url: str, name: str, authorization: messages.Authorization, prover: Prover) -> OpenChallenge:
     bodies = authorization.challenges or ()
-    begun = next((body for body in bodies if body.status == messages.STATUS_PROCESSING), None)
-    offered = [begun] if begun is not None else bodies
-    by_zone = [body for body in offered if is_for_account(body.chall, prover.account_url)]
-    by_value = [body for body in offered if isinstance(body.chall, challenges.DNS01)]
-    for body in (by_zone if prover.challenge == "dns-persist-01" else []) + by_value:
-        is_value = isinstance(body.chall, challenges.DNS01)
-        record = Dns01Record(name, body.chall.validation(prover.key)) if is_value else None
-        return OpenChallenge(name, record, prover.origin.check(body.uri), url, body is begun)
+    by_zone = [body for body in bodies if is_for_account(body.chall, prover.account_url)]
+    by_value = [body for body in bodies if isinstance(body.chall, challenges.DNS01)]
+    begun = [body for body in by_zone + by_value if body.status == messages.STATUS_PROCESSING]
+    for body in begun + (by_zone if prover.challenge == "dns-persist-01" else []) + by_value:
+        record = Dns01Record(name, body.chall.validation(prover.key)) if body in by_value else None
+        return OpenChallenge(name, record, prover.origin.check(body.uri), url, body in begun)
     raise AcmeRefused(f"the CA offers no {prover.challenge} challenge for {name}")

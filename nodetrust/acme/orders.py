@@ -173,8 +173,8 @@ class OrderClient(AccountClient):
             if not is_answered(authorization, challenge.url):
                 raise
             return
-        if answer.retry_after is not None:
-            await self.pause(0, answer, deadline, doing)
+        # Asked at once, a CA that is about to look says how long to wait, and that is seconds.
+        await self.pause(0, answer, deadline, doing)
 
     async def _listed_orders(self, deadline: Deadline) -> list[str]:
         page = (await self.account(deadline)).orders

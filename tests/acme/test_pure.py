@@ -1,35 +1,29 @@
 """The decisions of the ACME client that need neither a CA nor a clock."""
 
-import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from random import Random
 
-from acme import challenges, messages
-from acme import jws as acme_jws
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from acme import messages
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from josepy.jwk import JWKRSA
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.acme import (
     AcmeMisbehaved,
     AcmeUsageError,
-    account_key_from_pem,
-    account_key_to_pem,
-    ari_id,
-    generate_account_key,
-    wire,
 )
 from nodetrust.acme import errors as kinds
-from nodetrust.acme.challenges import Prover, open_challenges
-from nodetrust.acme.jws import signed_request
 from nodetrust.acme.nonces import NoncePool
-from nodetrust.acme.problems import PROBLEMS, Reaction, problem_of_response, reaction_to
+from nodetrust.acme.problems import PROBLEMS, Reaction, problem_inside, problem_of_response, reaction_to
 from nodetrust.acme.profiles import choose_profile
-from nodetrust.acme.retries import MAX_NONCE_TRIES, MAX_TROUBLE_TRIES, Retries, parse_retry_after, poll_pause
+from nodetrust.acme.retries import (
+    MAX_BUSY_TRIES,
+    MAX_NONCE_TRIES,
+    MAX_TROUBLE_TRIES,
+    Retries,
+    parse_retry_after,
+    poll_pause,
+)
 from nodetrust.acme.urls import Origin
 
 ORIGIN = Origin.of_directory("https://ca.example/directory")
@@ -103,10 +97,34 @@ class ProblemTests(SynchronousTestCase):
         self.assertEqual(problem_of_response(429, None, None).retry_after_seconds, kinds.DEFAULT_RETRY_SECONDS)
 
     def test_subproblems(self) -> None:
-        """The text names each refused identifier."""
-        parts = [{"type": "t", "detail": "no", "identifier": {"type": "dns", "value": f"{n}.example"}} for n in "ab"]
-        text = str(problem_of_response(400, None, {"detail": "several", "subproblems": parts}))
-        self.assertIn("several; a.example: no; b.example: no", text)
+        """The text names each refused identifier, and all are there as values; what is malformed is left out."""
+        parts = [
+            {"type": f"urn:ietf:params:acme:error:{kind}", "detail": "no", "identifier": {"type": "dns", "value": name}}
+            for kind, name in (("caa", "a.example"), ("dns", "b.example"))
+        ]
+        document = {"type": "urn:ietf:params:acme:error:compound", "detail": "several", "subproblems": parts}
+        values = (kinds.Subproblem("caa", "no", "a.example"), kinds.Subproblem("dns", "no", "b.example"))
+        for problem in (
+            problem_of_response(400, None, {**document, "subproblems": [*parts, "x", 7, None]}),
+            problem_of_response(429, None, document),
+            problem_inside("order", messages.Error.from_json({**document, "type": "about:blank"})),
+        ):
+            self.assertIn("several; a.example: no; b.example: no", str(problem))
+            self.assertEqual(problem.subproblems, values)
+        bare = problem_of_response(400, None, {"subproblems": [{"identifier": "x", "detail": None}] * 1000})
+        self.assertEqual(bare.subproblems, (kinds.Subproblem("", "", ""),) * 100)
+
+    def test_where_a_person_must_look(self) -> None:
+        """userActionRequired names the page, from the Link header or the document; other problems don't."""
+        for kind, instance, see, shown in (
+            ("userActionRequired", None, "https://x.example/terms", True),
+            ("userActionRequired", "https://x.example/terms", None, True),
+            ("userActionRequired", 7, None, False),
+            ("malformed", "https://x.example/terms", None, False),
+        ):
+            document = {"type": f"urn:ietf:params:acme:error:{kind}", "detail": "d", "instance": instance}
+            problem = problem_of_response(403, None, document, see)
+            self.assertEqual("https://x.example/terms" in str(problem), shown)
 
     def test_other_errors(self) -> None:
         """An unreachable CA is asked again, one that misbehaves is not."""
@@ -128,6 +146,15 @@ class RetryTests(SynchronousTestCase):
         self.assertIsNone(waits.pop())
         self.assertEqual(waits, sorted(waits))
         self.assertIsNone(retries.pause_after(AcmeMisbehaved("x")))
+
+    def test_busy(self) -> None:
+        """A short wait is waited for, a few times; a long one, or one without a time, is the caller's."""
+        for seconds, waits in ((0.0, MAX_BUSY_TRIES), (30.0, MAX_BUSY_TRIES), (30.1, 0), (None, 0)):
+            retries = Retries(Random(1))
+            busy = kinds.AcmeRateLimited("x", retry_after_seconds=seconds)
+            pauses = [retries.pause_after(busy) for _ in range(MAX_BUSY_TRIES + 1)]
+            self.assertEqual([pause is not None for pause in pauses], [n < waits for n in range(len(pauses))])
+            self.assertTrue(all(pause >= max(seconds or 0.0, 0.5) for pause in pauses if pause is not None))
 
     def test_polls(self) -> None:
         """Retry-After is kept to; without it the steps grow to a limit. Jitter only lengthens."""
@@ -180,39 +207,6 @@ class NonceTests(SynchronousTestCase):
         self.assertEqual((len(pool), pool.take()), (64, "0999"))
 
 
-class KeyTests(SynchronousTestCase):
-    """Account keys and what they sign."""
-
-    def test_pem_round_trip(self) -> None:
-        """Both kinds of key come back from their PEM."""
-        for key in (generate_account_key(), JWKRSA(key=rsa.generate_private_key(65537, 2048))):
-            self.assertEqual(account_key_from_pem(account_key_to_pem(key)).thumbprint(), key.thumbprint())
-
-    def test_other_keys(self) -> None:
-        """What is no key, or one that no CA takes, is refused."""
-        p384 = ec.generate_private_key(ec.SECP384R1()).private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        for pem in (b"", b"garbage", p384):
-            self.assertRaises(AcmeUsageError, account_key_from_pem, pem)
-
-    def test_signed_request(self) -> None:
-        """A flattened JWS with nonce, URL and either the key or the account, all of it protected."""
-        key = generate_account_key()
-        for account_url in (None, "https://ca.example/acct/1"):
-            body = json.loads(
-                signed_request(b"{}", key, url="https://ca.example/x", nonce="AAAA", account_url=account_url)
-            )
-            self.assertEqual(set(body), {"protected", "payload", "signature"})
-            signature = acme_jws.JWS.from_json(body).signature
-            header = json.loads(signature.protected)
-            self.assertEqual((header["alg"], header["nonce"], header["url"]), ("ES256", "AAAA", "https://ca.example/x"))
-            self.assertEqual(header.get("kid"), account_url)
-            self.assertEqual("jwk" in header, account_url is None)
-            self.assertNotIn("d", header.get("jwk", {}))
-            self.assertTrue(signature.verify(b"{}", key.public_key()))
-
-
 class ProfileTests(SynchronousTestCase):
     """The choice of a profile."""
 
@@ -225,141 +219,3 @@ class ProfileTests(SynchronousTestCase):
         self.assertIsNone(choose_profile((), None))
         self.assertRaises(AcmeUsageError, choose_profile, ("a",), "b")
         self.assertRaises(AcmeUsageError, choose_profile, (), "b")
-
-
-class ChallengeTests(SynchronousTestCase):
-    """TXT values."""
-
-    # RFC 7638 §3.1: this RSA key has the thumbprint NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs.
-    KEY = JWKRSA.from_json(
-        {
-            "kty": "RSA",
-            "n": ""
-            "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZC"
-            "iFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9"
-            "c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF"
-            "44-csFCur-kEgU8awapJzKnqDKgw",
-            "e": "AQAB",
-        }
-    )
-    TOKEN = "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA"  # RFC 8555 §8.4
-
-    def prover(self, challenge: str = "dns-01") -> Prover:
-        return Prover(self.KEY, "https://ca.example/account/1", ORIGIN, challenge)
-
-    def test_value(self) -> None:
-        """SHA-256 of token, dot and thumbprint, in base64url (computed with sha256sum and base64)."""
-        body = messages.ChallengeBody.from_json(
-            {"type": "dns-01", "url": "https://ca.example/c", "token": self.TOKEN, "status": "pending"}
-        )
-        authorization = messages.Authorization(
-            identifier=messages.Identifier(typ=messages.IDENTIFIER_FQDN, value="a.example"),
-            status=messages.STATUS_PENDING,
-            challenges=(body,),
-        )
-        (found,) = open_challenges([("https://ca.example/z", authorization)], ["a.example"], self.prover())
-        self.assertEqual(found.record, ("a.example", "ZTRx1Ckl1-tM05o5zaizTTA0yUy5AGereMgSNWC6Ll8"))
-        self.assertEqual((found.url, found.authorization_url), ("https://ca.example/c", "https://ca.example/z"))
-        self.assertIsInstance(body.chall, challenges.DNS01)
-
-    def test_no_dns01(self) -> None:
-        """A CA that offers only other challenges is told apart, and so is an authorization that is over."""
-        for status, offered, expected in (
-            ("pending", [{"type": "http-01", "url": "https://ca.example/c", "token": self.TOKEN}], kinds.AcmeRefused),
-            ("pending", [], kinds.AcmeRefused),
-            ("invalid", [], kinds.AcmeValidationFailed),
-            ("expired", [], AcmeMisbehaved),
-        ):
-            document = {"identifier": {"type": "dns", "value": "a.example"}, "status": status, "challenges": offered}
-
-            def ask(document=document) -> None:
-                found = wire.parse_authorization(json.dumps(document).encode())
-                open_challenges([("https://ca.example/z", found)], ["a.example"], self.prover())
-
-            self.assertRaises(expected, ask)
-
-
-class AriTests(SynchronousTestCase):
-    """The identifier of a certificate."""
-
-    def test_published_example(self) -> None:
-        """RFC 9773 §4.1: key identifier 69:88:5B:…, serial 00:87:65:43:21."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        authority = bytes.fromhex("69885b6b87464041e1b37b847ba0ae2cde01c8d4")
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name([]))
-            .issuer_name(x509.Name([]))
-            .public_key(key.public_key())
-            .serial_number(0x87654321)
-            .not_valid_before(NOW)
-            .not_valid_after(NOW + timedelta(days=1))
-            .add_extension(x509.AuthorityKeyIdentifier(authority, None, None), critical=False)
-            .sign(key, hashes.SHA256())
-        )
-        pem = certificate.public_bytes(serialization.Encoding.PEM)
-        self.assertEqual(ari_id(pem), "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE")
-
-    def test_not_a_certificate(self) -> None:
-        """Other text is refused."""
-        self.assertRaises(AcmeUsageError, ari_id, b"garbage")
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just("valid"),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(
-            [
-                "status", "identifiers", "identifier", "authorizations", "finalize", "certificate", "expires", "error",
-                "challenges", "type", "value", "token", "url", "newNonce", "meta", "profiles", "suggestedWindow",
-                "start", "end", "detail", "subproblems",
-            ]
-        ),
-        inner,
-        max_size=6,
-    ),
-    max_leaves=25,
-)  # fmt: skip
-
-
-class WireTests(SynchronousTestCase):
-    """Bodies of a CA."""
-
-    PARSERS = (
-        lambda body: wire.parse_directory(body, ORIGIN),
-        lambda body: wire.parse_order(body, ORIGIN),
-        wire.parse_authorization,
-        wire.parse_renewal_window,
-    )
-
-    def test_directory(self) -> None:
-        """The directory of Let's Encrypt's form."""
-        urls = {name: f"https://ca.example/{name}" for name in ("newNonce", "newAccount", "newOrder", "renewalInfo")}
-        meta = {"profiles": {"tlsserver": "x", "classic": "y"}, "website": "https://other.example"}
-        found = wire.parse_directory(json.dumps({**urls, "meta": meta, "kB3x": "https://x.example"}).encode(), ORIGIN)
-        self.assertEqual(found.new_order, "https://ca.example/newOrder")
-        self.assertEqual(found.profiles, ("classic", "tlsserver"))
-
-    @settings(deadline=None)
-    @given(st.binary(max_size=60))
-    def test_garbage(self, body: bytes) -> None:
-        """Octets that are no JSON object are AcmeMisbehaved."""
-        for parse in self.PARSERS:
-            self.assertRaises(AcmeMisbehaved, parse, body)
-
-    @settings(deadline=None)
-    @given(JSON)
-    def test_any_json(self, document: object) -> None:
-        """JSON of any shape is a value or AcmeMisbehaved, and nothing else is raised."""
-        for parse in self.PARSERS:
-            try:
-                parse(json.dumps(document).encode())
-            except AcmeMisbehaved as error:
-                self.assertTrue(str(error).isprintable())
-
-    @settings(deadline=None)
-    @given(JSON)
-    def test_any_problem(self, document: object) -> None:
-        """A problem document of any shape makes an error with printable text."""
-        self.assertTrue(str(problem_of_response(400, None, document)).isprintable())
