@@ -23,7 +23,7 @@ from nodetrust.issue.renewal import planned
 from nodetrust.issue.sharing import Sharing
 from nodetrust.issue.trust import SkewReports, Trust
 from nodetrust.libp2p.connection import Connection
-from nodetrust.libp2p.errors import InvalidData
+from nodetrust.libp2p.errors import InvalidData, Libp2pError, StreamEnded, Timeout
 from nodetrust.libp2p.message_stream import MessageStream
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
@@ -127,6 +127,8 @@ class IssueProtocol:
         peer = stream.connection.remote_peer
         try:
             response = await self._answer(stream)
+        except CancelledError:
+            return  # the peer is gone
         except Unavailable as failure:
             self.log.error("no certificate for {peer}: {reason}", peer=str(peer), reason=str(failure))
             response = failure.to_response()
@@ -142,7 +144,12 @@ class IssueProtocol:
             raise Refusal(E_OTHER, f"the request cannot be read: {error}") from None
         connection = stream.connection
         same = (connection.remote_peer, hashlib.sha256(message).digest())
-        return await self._answers.get(same, lambda: self._respond(connection, message))
+        answer = self._answers.get(same, lambda: self._respond(connection, message))
+        watching = Deferred.fromCoroutine(_watch(stream, answer))
+        try:
+            return await answer
+        finally:
+            watching.cancel()
 
     async def _respond(self, connection: Connection, message: bytes) -> IssueResponse:
         peer, now = connection.remote_peer, self._clock.seconds()
@@ -171,7 +178,7 @@ class IssueProtocol:
         """The certificate; where there is none, a client of 2018 may come again with the same proofs."""
         try:
             return await self._orders.fulfil(order)
-        except NodetrustError:
+        except (NodetrustError, CancelledError):
             # Not waited for: the peer is to be answered also while the server stops, or the store does not answer.
             Deferred.fromCoroutine(self._unuse(evidence.digests)).addErrback(self._log_bug)
             raise
@@ -199,6 +206,20 @@ class IssueProtocol:
                     side="ahead of" if ahead_ms > 0 else "behind",
                     slow=", or a peer was slow to bring it" if ahead_ms < 0 and evidence.digests else "",
                 )
+
+
+async def _watch(stream: MessageStream, answer: Deferred[IssueResponse]) -> None:
+    """Give up the wait for the answer when the peer is gone. One that has ended its half, or says more, is there."""
+    while True:
+        try:
+            await stream.read()
+        except Timeout:
+            continue
+        except (StreamEnded, CancelledError):
+            return
+        except Libp2pError:
+            answer.cancel()
+        return
 
 
 def _read_request(message: bytes) -> IssueRequest:

@@ -60,15 +60,23 @@ class SharingTests(SynchronousTestCase):
         self.assertEqual(len(self.sharing), 0)
 
     def test_who_gives_up(self) -> None:
-        """The others still get it, and the work goes on for nobody, too."""
+        """The others still get it."""
         first, second = self.get(), self.get()
         first.cancel()
         self.failureResultOf(first, CancelledError)
         self.begun[0].callback("done")
         self.assertEqual(self.successResultOf(second), "done")
-        alone = self.get()
-        alone.cancel()
-        self.failureResultOf(alone, CancelledError)
-        self.assertEqual(len(self.sharing), 1)
-        self.begun[1].callback("done")
+
+    def test_when_the_last_gives_up(self) -> None:
+        """The work is cancelled, and who asks then begins it anew, also while it takes its time to end."""
+        first, second = self.get(), self.get()
+        first.cancel()
+        self.failureResultOf(first, CancelledError)
+        self.assertFalse(self.begun[0].called)
+        second.cancel()
+        self.failureResultOf(second, CancelledError)
+        self.assertTrue(self.begun[0].called)
+        third = self.get()
+        self.begun[1].callback("anew")
+        self.assertEqual(self.successResultOf(third), "anew")
         self.assertEqual(len(self.sharing), 0)

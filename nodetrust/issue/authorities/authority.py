@@ -92,6 +92,10 @@ class Authority:
             self._pause = None
             self.log.info("{place} works again", place=self.place)
             await self._remember()
+        try:
+            await self.keep_account_url()
+        except StoreError as error:
+            self.log.warn("the account at {place} could not be stored: {reason}", place=self.place, reason=str(error))
 
     def released(self) -> None:
         """An order has ended in a way that says nothing about the CA."""
