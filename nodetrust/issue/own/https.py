@@ -40,7 +40,7 @@ class HttpsListener:
 
     def __init__(self, reactor: Any, place: HostPort, pages: IResource, certificates: CertificateStore) -> None:
         """Listen. Raises `SettingsError` where the address cannot be had."""
-        guarded = _Guarded(reactor, pages, certificates)
+        guarded = Guarded(reactor, pages, certificates)
         self._budget = guarded.budget
         try:
             self._port: IListeningPort = reactor.listenTCP(place.port, guarded, interface=place.host)
@@ -74,16 +74,21 @@ class _Site(Site):
     protocol = _Channel  # type: ignore[assignment]  # ALPN has left HTTP/1.1 alone to speak
 
 
-class _Guarded(Factory):
-    """Lets in as many as the budget says."""
+def site_for(reactor: Any, pages: IResource) -> Any:
+    """The HTTP part, without TLS and places."""
+    site: Any = _Site  # Twisted's has no types
+    return site(pages, requestFactory=BodilessRequest, timeout=IDLE_SECONDS, reactor=reactor)
+
+
+class Guarded(Factory):
+    """Accepts connections: as many as the budget says."""
 
     noisy = False
 
     def __init__(self, reactor: Any, pages: IResource, certificates: CertificateStore) -> None:
         self.budget = ConnectionBudget(LIMITS)
         self._reactor = reactor
-        site: Any = _Site  # Twisted's has no types
-        self._site = site(pages, requestFactory=BodilessRequest, timeout=IDLE_SECONDS, reactor=reactor)
+        self._site = site_for(reactor, pages)
         self._tls = TLSMemoryBIOFactory(certificates, False, self._site, reactor)
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
