@@ -73,7 +73,7 @@ class Feeds:
         for feed in self._feeds:
             try:
                 await self._fetch(feed)
-            except CancelledError:
+            except (CancelledError, error.ConnectingCancelledError):
                 return
             except ListError as refused:
                 self.log.error("a feed stays as it was: {error}", error=str(refused))

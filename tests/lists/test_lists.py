@@ -10,6 +10,7 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.libp2p.keys import PrivateKey
+from nodetrust.lists import wire
 from nodetrust.lists.entries import Entries
 from nodetrust.lists.errors import ListError
 from nodetrust.lists.files import POLL_SECONDS, ListFile, ListFiles
@@ -82,6 +83,9 @@ class ReadingTests(SynchronousTestCase):
         ):
             error = self.assertRaises(ListError, read_list, f"192.0.2.0/24\n{line}\n".encode(), "the.list")
             self.assertTrue(str(error).startswith("the.list:2: "), error)
+        many = b"".join(b"1.%d.%d.0/24\n" % (high, low) for high in range(256) for low in range(256))
+        self.patch(wire, "MAX_ENTRIES", 65_535)
+        self.assertTrue(str(self.assertRaises(ListError, read_list, many, "x")).startswith("x:65536: more than"))
         self.assertRaises(ListError, read_list, b"\xff", "x")
         self.assertRaises(ListError, read_list, bytes(17 << 20), "x")
 
