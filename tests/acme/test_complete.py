@@ -1,14 +1,20 @@
 """Orders that are taken up in a later life, at every status, and orders whose URL was lost."""
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost
 
-from nodetrust.acme import AcmeMisbehaved, AcmeOrderLost, AcmeValidationFailed, Deadline, complete
+from nodetrust.acme import AcmeMisbehaved, AcmeOrderLost, AcmeRefused, AcmeValidationFailed, Deadline, complete
+from nodetrust.testing.ca.reply import Reply
 from nodetrust.testing.ca.settings import CASettings
-from tests.acme.support import MemoryCA, csr
+from tests.acme.support import BASE, NOW, MemoryCA, csr
 from tests.acme.test_obtain import NAMES, OrderCase, problem_reply, show
 
 
@@ -100,6 +106,22 @@ class TakeUpTests(OrderCase):
         self.spoil("/challenge/", lambda _: problem_reply("malformed"))
         self.successResultOf(self.completing(url))
 
+    def test_challenge_refused(self) -> None:
+        """A CA that refuses to look, and was not told before, has refused."""
+        url = self.placed()
+        refused = problem_reply("malformed")
+
+        def spoil(method: str, path: str, reply: Reply) -> Reply:
+            if path.startswith("/challenge/"):
+                for _, authorization in self.ca.database.authorizations.items():
+                    authorization.answered, authorization.problem, authorization.validated = False, None, None
+                return refused
+            return reply
+
+        self.ca.spoil = spoil
+        self.failureResultOf(self.completing(url), AcmeRefused)
+        self.assertEqual(self.ca.withdrawn, self.ca.published)
+
     def test_invalid(self) -> None:
         """An order that failed says why."""
         url = self.placed()
@@ -161,3 +183,91 @@ class FindTests(OrderCase):
         self.spoil("/orders/", lambda reply: replace(reply, headers={**reply.headers, "Link": link}))
         self.assertIsNone(self.found())
         self.assertLess(len(self.ca.requests), 2000)
+
+
+class ChainTests(OrderCase):
+    """The choice between chains, by who signed the last certificate in them."""
+
+    def offer(self, **alternates: Callable[[bytes], Reply]) -> None:
+        """Have the CA offer these chains beside its own, made from its own."""
+        links = ", ".join(f'<{BASE}/certificate/{name}>;rel="alternate"' for name in alternates)
+        own = []
+
+        def spoil(method: str, path: str, reply: Reply) -> Reply:
+            name = path.removeprefix("/certificate/")
+            if name in alternates:
+                self.asked.append(name)
+                return alternates[name](own[-1])
+            if name != path:
+                own.append(reply.body)
+                return replace(reply, headers={**reply.headers, "Link": links})
+            return reply
+
+        self.asked: list[str] = []
+        self.ca.spoil = spoil
+
+    def chain(self, body: bytes) -> Reply:
+        return Reply(200, body, {"Content-Type": "application/pem-certificate-chain"})
+
+    def bare(self, own: bytes) -> Reply:
+        """The certificate alone: signed by the intermediate, which counts as its root."""
+        return self.chain(x509.load_pem_x509_certificate(own).public_bytes(serialization.Encoding.PEM))
+
+    def longer(self, own: bytes) -> Reply:
+        """The chain with the root."""
+        return self.chain(own + self.ca.authority.root.pem)
+
+    def test_by_name(self) -> None:
+        """The first chain that fits is taken, and further ones are not even asked for."""
+        self.offer(a=self.longer, b=self.bare, c=self.bare)
+        issued = self.successResultOf(self.obtaining(chain="nodetrust development intermediate"))
+        self.assertEqual((issued.issuers_pem, self.asked), (b"", ["a", "b"]))
+
+    def test_own_chain(self) -> None:
+        """Where the usual chain is the right one, or no chain is asked for, no other is looked at."""
+        self.offer(a=self.bare)
+        for chain in ("test root", ""):
+            issued = self.successResultOf(self.obtaining(chain=chain))
+            self.assertEqual((len(x509.load_pem_x509_certificates(issued.chain_pem)), self.asked), (2, []))
+
+    def test_bad_chains(self) -> None:
+        """Whatever is wrong with the others, the certificate is there: it was counted, and it is good."""
+        other = self.ca.authority.issue(x509.load_der_x509_csr(csr(NAMES)), NAMES, NOW, timedelta(days=90))
+        self.offer(
+            a=lambda _: self.chain(b"garbage"),
+            b=lambda _: problem_reply("malformed", 404),
+            c=lambda _: self.bare(other),  # for the same key and names, but another certificate
+            d=lambda own: self.chain(own * 6),
+        )
+        issued = self.successResultOf(self.obtaining(chain="nodetrust development intermediate"))
+        self.assertEqual((len(x509.load_pem_x509_certificates(issued.chain_pem)), len(self.asked)), (2, 4))
+
+    def test_endless(self) -> None:
+        """Ten are looked at, however many there are."""
+        self.offer(**{f"a{n}": self.longer for n in range(100)})
+        self.successResultOf(self.obtaining(chain="nobody"))
+        self.assertEqual(len(self.asked), 10)
+
+
+class PersistTests(OrderCase):
+    """dns-persist-01, as far as it does not need a CA that has it: those are in tests/interop."""
+
+    def test_not_offered(self) -> None:
+        """A CA that does not offer it gets dns-01."""
+        self.successResultOf(self.obtaining(challenge="dns-persist-01"))
+        self.assertEqual(len(self.ca.published), 1)
+
+    def test_nothing_published(self) -> None:
+        """Where it is offered for our account, nothing is published and nothing withdrawn."""
+        url = self.placed()
+        account_url = self.client.account_url
+
+        def offer(reply: Reply) -> Reply:
+            (value,) = json.loads(reply.body)["challenges"]
+            zone = {"type": "dns-persist-01", "issuer-domain-names": ["ca.example"], "accounturi": account_url}
+            return show(reply, challenges=[value, {"url": value["url"], "status": value["status"], **zone}])
+
+        self.spoil("/authorization/", offer)
+        running = self.completing(url, challenge="dns-persist-01", timeout_seconds=5)
+        self.failureResultOf(running, AcmeValidationFailed)  # for this CA looks for dns-01 all the same
+        self.assertEqual((self.ca.published, self.ca.withdrawn), ([], []))

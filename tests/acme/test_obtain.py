@@ -148,6 +148,9 @@ class OrderTests(OrderCase):
         window, again = self.successResultOf(asked)
         self.assertEqual(again, 21_600)
         self.assertTrue(issued.not_before < window.start < window.end < issued.not_after)
+        self.ca.forget()
+        asked = Deferred.fromCoroutine(self.client.renewal_window(issued.certificate_pem, Deadline(self.ca.clock, 10)))
+        self.assertIsNone(self.successResultOf(asked))
 
 
 class SlowTests(OrderCase):

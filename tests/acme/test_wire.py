@@ -89,6 +89,24 @@ class WireTests(SynchronousTestCase):
         for wrong in ({"orders": [url] * 1001}, {"orders": url}, {"orders": [7]}, {"orders": ["https://e.example"]}):
             self.assertRaises(AcmeMisbehaved, wire.parse_orders, json.dumps(wrong).encode(), ORIGIN)
 
+    def test_renewal_window(self) -> None:
+        """Two times with a zone, in order; nanoseconds, as Go writes them, are no trouble."""
+        for start, end, good in (
+            ("2026-01-02T04:00:00Z", "2026-01-03T04:00:00Z", True),
+            ("2026-01-02T04:00:00.123456789Z", "2026-01-03T04:00:00+01:00", True),
+            ("2026-01-02T04:00:00Z", "2026-01-02T04:00:00Z", True),
+            ("2026-01-03T04:00:00Z", "2026-01-02T04:00:00Z", False),
+            ("2026-01-02T04:00:00", "2026-01-03T04:00:00", False),
+            ("soon", "2026-01-03T04:00:00Z", False),
+            (None, "2026-01-03T04:00:00Z", False),
+        ):
+            body = json.dumps({"suggestedWindow": {"start": start, "end": end}}).encode()
+            if good:
+                window = wire.parse_renewal_window(body)
+                self.assertLessEqual(window.start, window.end)
+            else:
+                self.assertRaises(AcmeMisbehaved, wire.parse_renewal_window, body)
+
     def test_payloads(self) -> None:
         """What is not said is not there: a CA takes an empty contact for one that shall be empty."""
         self.assertEqual(json.loads(wire.new_account((), agreed=False)), {})

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from josepy.jwk import JWK
 
 from nodetrust.testing.ca.db import Certificate
 from nodetrust.testing.ca.problems import Problem
-from nodetrust.testing.ca.reply import CAContext, Call, Reply, Route, base64_bytes, json_reply, rfc3339
+from nodetrust.testing.ca.reply import CAContext, Call, Reply, Route, base64_bytes, json_object, json_reply, rfc3339
 
 _CHAIN_TYPE = "application/pem-certificate-chain"
 _RENEWAL_SECONDS = 21_600  # how often to ask for renewalInfo
@@ -31,14 +34,22 @@ class CertificateResources:
             raise Problem("unauthorized", "this is another account's certificate")
         return Reply(200, found.chain_pem, {"Content-Type": _CHAIN_TYPE})
 
+    def revoke_by_key(self, key: JWK, payload: bytes) -> Reply:
+        """Revoke a certificate that is for `key`, which signed the request."""
+        certificate = _wanted(json_object(payload))
+        if _spki(certificate.public_key()) != _spki(key.public_key().key):
+            raise Problem("unauthorized", "the certificate is for another key")
+        return self._revoked(self._certificate_with(certificate.serial_number))
+
     def _revoke(self, call: Call) -> Reply:
-        try:
-            serial = x509.load_der_x509_certificate(base64_bytes(call.object().get("certificate"))).serial_number
-        except ValueError as error:
-            raise Problem("malformed", "this is no certificate") from error
-        found = self._certificate_with(serial)
+        found = self._certificate_with(_wanted(call.object()).serial_number)
         if found is None or found.account_id != call.account_id:
             raise Problem("unauthorized", "this account has no such certificate")
+        return self._revoked(found)
+
+    def _revoked(self, found: Certificate | None) -> Reply:
+        if found is None:
+            raise Problem("malformed", "there is no such certificate", 404)
         if found.revoked:
             raise Problem("alreadyRevoked", "the certificate was revoked before")
         found.revoked = True
@@ -56,3 +67,14 @@ class CertificateResources:
     def _certificate_with(self, serial: int) -> Certificate | None:
         identifier = self._ca.database.certificates.find(lambda certificate: certificate.serial == serial)
         return None if identifier is None else self._ca.database.certificates.get(identifier)
+
+
+def _wanted(fields: Mapping[str, object]) -> x509.Certificate:
+    try:
+        return x509.load_der_x509_certificate(base64_bytes(fields.get("certificate")))
+    except ValueError as error:
+        raise Problem("malformed", "this is no certificate") from error
+
+
+def _spki(key: PublicKeyTypes) -> bytes:
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)

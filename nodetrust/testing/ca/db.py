@@ -23,6 +23,7 @@ class Account:
 
     key: JWK
     contact: tuple[str, ...]
+    deactivated: bool = False
 
 
 @dataclass(slots=True)

@@ -45,8 +45,8 @@ class SignedRequest:
             raise Problem("malformed", "the JWS signature is wrong")
 
 
-def parse_request(body: bytes) -> SignedRequest:
-    """A flattened JWS; `Problem` for anything else."""
+def parse_request(body: bytes, *, is_inner: bool = False) -> SignedRequest:
+    """A flattened JWS; `Problem` for anything else. One that `is_inner` to another needs no nonce (RFC 8555 §7.3.5)."""
     if len(body) > MAX_BODY_BYTES:
         raise Problem("malformed", f"a request has at most {MAX_BODY_BYTES} bytes", 413)
     try:
@@ -60,7 +60,7 @@ def parse_request(body: bytes) -> SignedRequest:
         raise Problem("malformed", "the request is not a JWS") from error
     if not isinstance(header, dict) or header.get("alg") not in _ALGORITHMS:
         raise Problem("badSignatureAlgorithm", f"the algorithms are {', '.join(_ALGORITHMS)}")
-    nonce, url, account_url = header.get("nonce"), header.get("url"), header.get("kid")
+    nonce, url, account_url = "" if is_inner else header.get("nonce"), header.get("url"), header.get("kid")
     if not isinstance(nonce, str):
         raise Problem("badNonce", "the request has no nonce")
     if not isinstance(url, str) or (combined.jwk is None) == (account_url is None):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from josepy.jwk import JWK
 
-from nodetrust.testing.ca.accounts import AccountResources
+from nodetrust.testing.ca.accounts import AccountResources, check_active
 from nodetrust.testing.ca.certificates import CertificateResources
 from nodetrust.testing.ca.jws import SignedRequest, parse_request
 from nodetrust.testing.ca.orders import OrderResources
@@ -64,6 +64,7 @@ class FrontEnd:
             "newNonce": self._ca.url("nonce"),
             "newAccount": self._ca.url("new-account"),
             "newOrder": self._ca.url("new-order"),
+            "keyChange": self._ca.url("key-change"),
             "revokeCert": self._ca.url("revoke"),
             "renewalInfo": self._ca.url("renewal-info"),
             "meta": {
@@ -80,6 +81,8 @@ class FrontEnd:
         request = parse_request(body)
         if room == "new-account":
             return self._accounts.new_account(self._checked(request, request.key, path), request.payload)
+        if room == "revoke" and request.key is not None:
+            return self._certificates.revoke_by_key(self._checked(request, request.key, path), request.payload)
         if request.account_url is None:
             raise Problem("malformed", "this resource wants a kid")
         account_id = request.account_url.removeprefix(self._ca.url("account/"))
@@ -87,6 +90,7 @@ class FrontEnd:
         if account is None or request.account_url != self._ca.url(f"account/{account_id}"):
             raise Problem("accountDoesNotExist", "there is no account with this URL")
         self._checked(request, account.key, path)
+        check_active(account)
         return self._signed[room](Call(account_id, account, argument, request.payload))
 
     def _checked(self, request: SignedRequest, key: JWK | None, path: str) -> JWK:
