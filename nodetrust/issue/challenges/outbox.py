@@ -102,7 +102,7 @@ class Outbox:
             self._entries[wish.challenge].told = True
 
     def confirm(self, wish: Wish, now: float) -> None:
-        """The server has done this one. It can be reached, so all that it has not refused are due."""
+        """The server has done this one."""
         entry = self._entries[wish.challenge]
         entry.on_its_way = False
         if entry.wanted == wish:
@@ -111,11 +111,16 @@ class Outbox:
             self._held.discard(wish.challenge)
         elif len(self._held) < self._max_entries:
             self._held.add(wish.challenge)
-        if self._has_paused:
-            self._has_paused = False
-            for other in self._entries.values():
-                if not other.refused:
-                    other.due, other.failures = min(other.due, now), 0
+        self.reached(now)
+
+    def reached(self, now: float) -> None:
+        """The server can be reached: all that it has not refused is due."""
+        if not self._has_paused:
+            return
+        self._has_paused = False
+        for entry in self._entries.values():
+            if not entry.refused:
+                entry.due, entry.failures = min(entry.due, now), 0
 
     def refused(self, wish: Wish, now: float) -> None:
         """The server does not do this one: perhaps later, its disk may be full."""

@@ -162,8 +162,10 @@ class DnsServer:
             self._failed(error)
             return
         try:
-            if not batch:  # all that a look can tell; one that hangs is well again when it has said OK
+            if not batch:  # all that a look can tell
                 self._recovered()
+                self._outbox.reached(self._clock.seconds())
+                batch = self._outbox.take(self._clock.seconds(), BATCH)
             while batch:
                 await self._tell(stream, batch)
                 batch = self._outbox.take(self._clock.seconds(), BATCH)

@@ -214,6 +214,23 @@ class PublishTests(Case):
             done.addErrback(lambda failure: failure.trap(DnsServerError))
             self.last(ONE).answer(times=2)
 
+    def test_an_hour_without_a_network(self):
+        """Seconds after it is back orders are possible again, and what was owed is told, without any order asking."""
+        self.open(ONE, TWO)
+        self.servers.start()
+        self.published()
+        self.host.up.clear()
+        self.withdraw()
+        self.clock.pump([1.0] * 3500)
+        self.assertRaises(DnsServerError, self.servers.check)
+        self.host.up.update((ONE, TWO))
+        self.clock.pump([1.0] * 6)
+        self.servers.check()
+        for peer in (ONE, TWO):
+            self.assertEqual(self.last(peer).requests, REMOVE)
+            self.last(peer).answer(times=2)
+        self.assertFalse(self.servers.owes(CHALLENGES))
+
     def test_many_orders_at_once(self):
         """They share a few streams, and all of them succeed."""
         self.open(ONE, TWO)
