@@ -87,7 +87,7 @@ class ReadingTests(SynchronousTestCase):
         self.patch(wire, "MAX_ENTRIES", 65_535)
         self.assertTrue(str(self.assertRaises(ListError, read_list, many, "x")).startswith("x:65536: more than"))
         self.assertRaises(ListError, read_list, b"\xff", "x")
-        self.assertRaises(ListError, read_list, bytes(17 << 20), "x")
+        self.assertIn("larger", str(self.assertRaises(ListError, read_list, bytes(17 << 20), "x")))
 
     def test_others_may_not_deny_everything(self) -> None:
         """One line of somebody else's list may cover an IPv4 /8 or an IPv6 /16; one of our own may cover all."""
