@@ -407,14 +407,15 @@ class CertificateTests(AcmeCase):
         await client.revoke(issued.certificate_pem, soon(), reason=4)
 
 
-class HundredOrdersTests(AcmeCase):
-    """A hundred orders at once, of a CA that refuses every second nonce and takes its time to validate."""
+class ManyOrdersTests(AcmeCase):
+    """Many orders at once, of a CA that refuses good nonces and takes its time to validate."""
 
     timeout = 300
 
-    async def hundred(self, pebble: Pebble, **options: Any) -> None:
+    async def order(self, pebble: Pebble, orders: int) -> None:
+        """That many orders at once, some of whose names are the same."""
         client = self.client(pebble)
-        names = [(f"ip41-2-3-{number % 40}.nodetrust.test", f"p{number}.nodetrust.test") for number in range(100)]
+        names = [(f"ip41-2-3-{number % 40}.nodetrust.test", f"p{number}.nodetrust.test") for number in range(orders)]
         running = [Deferred.fromCoroutine(self.obtained(client, some, timeout_seconds=200)) for some in names]
         for some, one in zip(names, running, strict=True):
             self.assertEqual((await one).names, some)
@@ -422,9 +423,14 @@ class HundredOrdersTests(AcmeCase):
     async def test_authorizations_never_reused(self) -> None:
         """Every name is proved anew."""
         slow = {"VA_NOSLEEP": "0", "VA_SLEEPTIME": "3"}
-        await self.hundred(await self.start(WFE_NONCEREJECT="50", AUTHZREUSE="0", **slow))
+        await self.order(await self.start(WFE_NONCEREJECT="50", AUTHZREUSE="0", **slow), 100)
 
     async def test_authorizations_always_reused(self) -> None:
         """What was proved is not asked for again."""
         slow = {"VA_NOSLEEP": "0", "VA_SLEEPTIME": "3"}
-        await self.hundred(await self.start(WFE_NONCEREJECT="50", AUTHZREUSE="100", **slow))
+        await self.order(await self.start(WFE_NONCEREJECT="50", AUTHZREUSE="100", **slow), 100)
+
+    async def test_at_its_worst(self) -> None:
+        """Nine nonces in ten refused, some authorizations reused, long chains and several roots."""
+        worst = {"WFE_NONCEREJECT": "90", "AUTHZREUSE": "50", "CHAIN_LENGTH": "3", "ALTERNATE_ROOTS": "2"}
+        await self.order(await self.start(**worst), 20)

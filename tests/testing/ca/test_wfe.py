@@ -14,7 +14,7 @@ from josepy.jwk import JWK, JWKEC, JWKRSA
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.acme import generate_account_key
-from nodetrust.acme.jws import signed_request
+from nodetrust.acme.jws import key_change, signed_request
 from nodetrust.testing.ca import CASettings, db
 from nodetrust.testing.ca.jws import MAX_BODY_BYTES
 from nodetrust.testing.ca.reply import Reply
@@ -214,6 +214,56 @@ class AccountTests(FrontEndCase):
         kid, other = self.account(), self.account(OTHER_KEY)
         self.assertEqual(self.post(kid.removeprefix(BASE), None, kid=kid).status, 200)
         self.assertProblem(self.post(other.removeprefix(BASE), None, kid=kid), "unauthorized")
+
+    def test_changes(self) -> None:
+        """Contacts are replaced; the one status to ask for ends the account, and with it all requests."""
+        kid = self.account()
+        path = kid.removeprefix(BASE)
+        shown = json.loads(self.post(path, {"contact": ["mailto:a@b"]}, kid=kid).body)
+        self.assertEqual((shown["contact"], shown["status"]), (["mailto:a@b"], "valid"))
+        self.assertProblem(self.post(path, {"contact": 7}, kid=kid), "unsupportedContact")
+        self.assertProblem(self.post(path, {"status": "valid"}, kid=kid), "malformed")
+        self.assertEqual(json.loads(self.post(path, {"status": "deactivated"}, kid=kid).body)["status"], "deactivated")
+        self.assertProblem(self.post(path, None, kid=kid), "unauthorized")
+        self.assertProblem(self.post("/new-account", {"onlyReturnExisting": True}), "unauthorized")
+
+    def test_key_change(self) -> None:
+        """RFC 8555 §7.3.5: every part of the inner request is checked; then the new key has the account."""
+        kid, url = self.account(), f"{BASE}/key-change"
+
+        def ask(inner: bytes) -> Reply:
+            body = signed_request(inner, KEY, url=url, nonce=self.nonce(), account_url=kid)
+            return self.answer("/key-change", body)
+
+        by_account = signed_request(b"{}", OTHER_KEY, url=url, nonce="AAAA", account_url=kid)
+        good = json.loads(key_change(KEY, OTHER_KEY, kid, url))
+        for inner in (
+            b"{}",
+            by_account,
+            key_change(KEY, OTHER_KEY, kid, f"{BASE}/new-order"),
+            key_change(KEY, OTHER_KEY, f"{kid}0", url),
+            key_change(OTHER_KEY, OTHER_KEY, kid, url),
+            json.dumps({**good, "signature": "AAAA"}).encode(),
+        ):
+            self.assertProblem(ask(inner), "malformed", 400)
+        self.assertProblem(ask(key_change(KEY, KEY, kid, url)), "malformed", 409)
+        self.assertEqual(ask(json.dumps(good).encode()).status, 200)
+        self.assertEqual(self.post("/new-account", {"onlyReturnExisting": True}, OTHER_KEY).headers["Location"], kid)
+        self.assertProblem(self.post("/new-account", {"onlyReturnExisting": True}), "accountDoesNotExist")
+
+    def test_list_of_orders(self) -> None:
+        """Three orders a page, the account's own alone; there is no list where the CA keeps none."""
+        kid, other = self.account(), self.account(OTHER_KEY)
+        placed = [self.order(kid).headers["Location"] for _ in range(4)]
+        path = json.loads(self.post(kid.removeprefix(BASE), None, kid=kid).body)["orders"].removeprefix(BASE)
+        first, second = self.post(path, None, kid=kid), self.post(f"{path}/2", None, kid=kid)
+        self.assertEqual(first.headers["Link"], f'<{BASE}{path}/2>;rel="next"')
+        self.assertEqual(json.loads(first.body)["orders"] + json.loads(second.body)["orders"], placed)
+        self.assertProblem(self.post(f"{path}/x", None, kid=kid), "malformed", 404)
+        self.assertProblem(self.post(path, None, OTHER_KEY, other), "malformed", 404)
+        self.ca.settings = CASettings(bad_nonce_rate=0, lists_orders=False)
+        self.ca.forget()
+        self.assertNotIn(b"orders", self.post("/new-account", {"termsOfServiceAgreed": True}).body)
 
 
 class OrderTests(FrontEndCase):
