@@ -11,6 +11,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
+from twisted.logger import LogLevel, capturedLogs
 
 from nodetrust.issue.own.files import NEXT_KEY_FILE, OWN_FILE, load
 from nodetrust.issue.service import IssueService
@@ -48,9 +49,10 @@ class Answer(Protocol):
         self.data += data
 
     def connectionLost(self, reason: Any) -> None:
-        (self.done.errback if reason.check(SSL.Error) else self.done.callback)(
-            reason if reason.check(SSL.Error) else self
-        )
+        if reason.check(SSL.Error):
+            self.done.errback(reason)
+        else:
+            self.done.callback(self)
 
 
 class OwnNameTests(ServersTestCase):
@@ -137,6 +139,25 @@ class OwnNameTests(ServersTestCase):
             page = await self.get(servers, b"GET / HTTP/1.0\r\n\r\n")
             self.assertEqual(page.serial, newest)
         self.assertFalse(connection.closed)
+
+    async def test_strangers(self) -> None:
+        """Garbage, plain HTTP, half a handshake: no line in the log, no socket left, and honest ones are served."""
+        servers = await self.start_named()
+        await self.certified(servers.issue)
+        (listener,) = servers.issue.own.https
+        endpoint = HostnameEndpoint(reactor, b"127.0.0.1", listener.place.port)
+        garbage = (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\x05hello", b"\x16\x03\x01\x02\x00\x01", bytes(5000))
+        with capturedLogs() as logs:
+            for number in range(40):
+                stranger = await endpoint.connect(Factory.forProtocol(Protocol))
+                stranger.transport.write(garbage[number % len(garbage)])
+                await deferLater(reactor, 0)
+                stranger.transport.abortConnection()
+            page = await self.get(servers, b"GET / HTTP/1.0\r\n\r\n")
+        self.assertEqual(page.data.split(b"\r\n")[0].split(b" ", 1)[1], b"200 OK")
+        self.assertEqual([event for event in logs if event["log_level"] >= LogLevel.warn], [])
+        while listener._budget.open:
+            await deferLater(reactor, LOOK_SECONDS)
 
     async def test_a_restart(self) -> None:
         """The stored certificate is served at once, and no other one is ordered."""

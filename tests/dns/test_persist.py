@@ -12,7 +12,7 @@ from nodetrust.dns.records import parse_name
 from nodetrust.dns.settings import DnsSettings
 from nodetrust.dns.zone.zonefile import parse_zone
 from nodetrust.libp2p.keys import PrivateKey
-from nodetrust.settings import SettingsError, ZoneName
+from nodetrust.settings import SettingsError, ZoneName, settings_from_bytes, settings_to_bytes
 from tests.dns.dnssec.example import KEY, NOW, ask_signed, check_signatures
 from tests.dns.dnssec.test_secure import denial
 from tests.dns.example import CID, ORIGIN, PEER_LABEL, ZONE, ask, rows
@@ -106,6 +106,11 @@ class SettingsTests(SynchronousTestCase):
         one.check()
         self.assertEqual(one.rights.scopes, {self.ADMIN: (parse_name("a.nt.test"), parse_name("b.nt.test"))})
         self.assertEqual(one.rights.names, {parse_name("proof.nt.test")})
+
+    def test_workers_are_told(self):
+        """They come back whole from how they are passed to a worker."""
+        one = settings(admins=(self.ADMIN,), admin_scopes=(f"{self.ADMIN}=a.nt.test",), persist=(VALUE,))
+        self.assertEqual(settings_from_bytes(DnsSettings, settings_to_bytes(one)), one)
 
     def test_bad(self):
         """Each is refused in words that name the setting."""
