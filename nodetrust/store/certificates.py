@@ -4,12 +4,27 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
 
 from nodetrust.store import rows
 from nodetrust.store.schema import certificates
 from nodetrust.store.tables import Tables, every, first
 from nodetrust.store.values import StoredCertificate
+
+_NEWEST = select(certificates).order_by(certificates.c.not_after.desc(), certificates.c.id.desc()).limit(1)
+
+# Made once: SQLAlchemy takes three times as long to make a statement as SQLite to answer it.
+_OF_PEER = _NEWEST.where(certificates.c.peer_id == bindparam("peer_id"))
+_FOR_NAMES = _OF_PEER.where(certificates.c.names == bindparam("names"))
+_FOR_KEY = _FOR_NAMES.where(
+    certificates.c.public_key_sha256 == bindparam("public_key_sha256"),
+    certificates.c.not_after > bindparam("valid_until"),
+)
+
+_PEMS_OF_KEY = select(certificates.c.certificate_pem, certificates.c.not_after).where(
+    certificates.c.peer_id == bindparam("peer_id"),
+    certificates.c.public_key_sha256 == bindparam("public_key_sha256"),
+)
 
 
 class Certificates(Tables):
@@ -24,21 +39,20 @@ class Certificates(Tables):
     ) -> StoredCertificate | None:
         """This peer's certificate for exactly these names and this key that ends last, and after `valid_until`."""
         return await self._newest(
-            certificates.c.peer_id == peer_id,
-            certificates.c.public_key_sha256 == public_key_sha256,
-            certificates.c.names == rows.names_to_column(names),
-            certificates.c.not_after > rows.seconds_of(valid_until),
+            _FOR_KEY,
+            peer_id=peer_id,
+            names=rows.names_to_column(names),
+            public_key_sha256=public_key_sha256,
+            valid_until=rows.seconds_of(valid_until),
         )
 
     async def newest_for_names(self, peer_id: bytes, names: Iterable[str]) -> StoredCertificate | None:
         """This peer's certificate for exactly these names that ends last, whatever its key: what a renewal replaces."""
-        return await self._newest(
-            certificates.c.peer_id == peer_id, certificates.c.names == rows.names_to_column(names)
-        )
+        return await self._newest(_FOR_NAMES, peer_id=peer_id, names=rows.names_to_column(names))
 
     async def newest_of_peer(self, peer_id: bytes) -> StoredCertificate | None:
         """This peer's certificate that ends last."""
-        return await self._newest(certificates.c.peer_id == peer_id)
+        return await self._newest(_OF_PEER, peer_id=peer_id)
 
     async def certificates_to_check(self, checked_before: datetime, most: int) -> list[StoredCertificate]:
         """Certificates whose renewal the CA was not asked about since then, those that waited longest first.
@@ -100,27 +114,15 @@ class Certificates(Tables):
         found = await self._database.read(lambda connection: first(connection, query))
         return (0, 0) if found is None else (found["due"], found["good"])
 
-    async def _newest(self, *conditions: ColumnElement[bool]) -> StoredCertificate | None:
-        query = (
-            select(certificates)
-            .where(*conditions)
-            .order_by(certificates.c.not_after.desc(), certificates.c.id.desc())
-            .limit(1)
-        )
-        found = await self._database.read(lambda connection: first(connection, query))
+    async def _newest(self, query: Select[Any], **parameters: object) -> StoredCertificate | None:
+        found = await self._database.read(lambda connection: first(connection, query, parameters))
         return None if found is None else rows.certificate_from_row(found)
 
 
 def add_certificate(connection: Connection, certificate: StoredCertificate) -> None:
     """Insert it if it is not there already, and mark those that it replaces."""
     row = rows.certificate_to_row(certificate)
-    same_key = (
-        certificates.c.peer_id == row["peer_id"],
-        certificates.c.public_key_sha256 == row["public_key_sha256"],
-        certificates.c.certificate_pem == row["certificate_pem"],
-        certificates.c.not_after == row["not_after"],
-    )
-    if first(connection, select(certificates.c.id).where(*same_key)) is not None:
+    if any(known.items() <= row.items() for known in every(connection, _PEMS_OF_KEY, row)):
         return
     replaces: tuple[Any, ...] = (
         certificates.c.peer_id == row["peer_id"],

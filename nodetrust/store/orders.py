@@ -14,7 +14,7 @@ from nodetrust.quotas import Draw
 from nodetrust.store import quotas, rows
 from nodetrust.store.certificates import add_certificate
 from nodetrust.store.errors import OrderIsOpen, OrderTaken
-from nodetrust.store.schema import orders, servers
+from nodetrust.store.schema import is_open, orders, servers
 from nodetrust.store.servers import is_living
 from nodetrust.store.tables import Tables, alone, every, first
 from nodetrust.store.values import OrderRequest, StoredCertificate, StoredOrder
@@ -144,7 +144,7 @@ class Orders(Tables):
 
 
 def _open_for(same: bytes) -> Any:
-    return select(orders).where(orders.c.same == same).where(~orders.c.settled)
+    return select(orders).where(orders.c.same == same).where(is_open)
 
 
 def _is_owned_by(epoch: bytes | None) -> ColumnElement[bool]:

@@ -3,11 +3,13 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, bindparam, delete
 
 from nodetrust.store import rows
 from nodetrust.store.schema import proofs
 from nodetrust.store.tables import Tables, add
+
+_DELETE_ENDED = delete(proofs).where(proofs.c.digest == bindparam("one"), proofs.c.until < bindparam("now"))
 
 
 class Proofs(Tables):
@@ -21,7 +23,7 @@ class Proofs(Tables):
             used = set()
             # In one order everywhere, so that two servers never wait for each other.
             for digest in sorted(set(digests)):
-                connection.execute(delete(proofs).where(proofs.c.digest == digest).where(proofs.c.until < ended))
+                connection.execute(_DELETE_ENDED, {"one": digest, "now": ended})
                 if not add(connection, proofs, {"digest": digest, "until": rows.seconds_of(until)}):
                     used.add(digest)
             return frozenset(used)

@@ -51,6 +51,9 @@ certificates = Table(
     Index("certificates_to_check", "is_newest", "ari_checked_at"),
 )
 
+# In these words in each query, for SQLite takes an index of a part of a table only where the query says the same.
+is_open = text("NOT settled")
+
 orders = Table(
     "orders",
     metadata,
@@ -72,8 +75,8 @@ orders = Table(
         "orders_open",
         "same",
         unique=True,
-        sqlite_where=text("NOT settled"),
-        postgresql_where=text("NOT settled"),
+        sqlite_where=is_open,
+        postgresql_where=is_open,
     ),
     sqlite_autoincrement=True,  # an order's number is never given to another: who holds an old one must not touch that
 )

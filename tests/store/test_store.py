@@ -1,9 +1,11 @@
 """The store's promises, on SQLite, and what only a file can show."""
 
+import sqlite3
 import stat
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import event, text
 from twisted.internet import reactor
 from twisted.trial.unittest import TestCase
 
@@ -12,7 +14,7 @@ from tests.store.contract import StoreContract
 from tests.store.contract_kill import KillContract
 from tests.store.contract_migrations import MigrationsContract
 from tests.store.contract_several import SeveralContract
-from tests.store.examples import NOW, certificate
+from tests.store.examples import CA, NAMES, NOW, PEER, certificate, draw, later, request
 from tests.store.processes import output_of
 
 
@@ -73,6 +75,35 @@ class FileStoreTests(StoreContract, SeveralContract, KillContract, MigrationsCon
             "open_engine(parse_url(sys.argv[1])).dispose(); print('alembic' in sys.modules)"
         )
         self.assertEqual(await output_of(script, self.url), "False\n")
+
+    async def test_nothing_reads_a_whole_table(self) -> None:
+        """What is done for each request finds its rows by an index, and one that tells them apart."""
+        store = await self.opened()
+        seen: list[tuple[str, Any]] = []
+        event.listen(
+            store._database._writer,
+            "before_cursor_execute",
+            lambda connection, cursor, statement, parameters, *_: seen.append((statement, parameters)),
+        )
+        await store.newest_certificate(PEER, NAMES, bytes(32), NOW)
+        await store.newest_for_names(PEER, NAMES)
+        await store.newest_of_peer(PEER)
+        await store.use_proofs([b"one"], later(60), NOW)
+        order = await store.open_order(request(), CA, [draw()], b"e", NOW)
+        await store.open_order_for(request().same)
+        await store.note_placing(order.id, b"e")
+        await store.claim_order(order.id, b"e", NOW)
+        await store.settle_order(order.id, certificate(), [draw()], NOW)
+        await store.forget_order(order.id)
+        plans = [
+            line[-1]
+            for statement, parameters in seen
+            if statement.startswith(("SELECT", "UPDATE", "DELETE"))
+            for line in sqlite3.connect(self.path).execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+        self.assertGreater(len(plans), 10)
+        for plan in plans:
+            self.assertNotRegex(plan, "SCAN|certificates_by_end|certificates_to_check")
 
     async def test_not_a_database(self) -> None:
         """A file of something else is an error that names it."""
