@@ -13,8 +13,8 @@ from twisted.logger import Logger
 
 from nodetrust.acme import (
     AcmeError,
+    AcmeProblem,
     AcmeRateLimited,
-    AcmeRefused,
     AcmeUsageError,
     AcmeValidationFailed,
     IssuedCertificate,
@@ -221,6 +221,8 @@ class Issuing:
                 self._leave(steps, str(error), began)
             else:
                 await self._end(row, steps.records, _unspent(draws, steps, error))
+            if _is_peers_fault(error):
+                raise refusals.error() from error
             return None
         except CancelledError:
             raise  # the row is for the next life
@@ -292,10 +294,15 @@ def _unspent(draws: quota.OrderDraws, steps: Steps, error: AcmeError) -> Sequenc
     """What an order that came to nothing gives back."""
     if steps.reached is Reached.NOTHING:
         return draws.unspent(quota.Ended.UNPLACED)
-    if isinstance(error, AcmeRefused):
+    if _is_peers_fault(error):
         return draws.unspent(quota.Ended.REFUSED)
     failed = steps.row.request.names if isinstance(error, AcmeValidationFailed) else ()
     return draws.unspent(quota.Ended.UNVALIDATED, failed)
+
+
+def _is_peers_fault(error: AcmeError) -> bool:
+    """Whether the CA refused what the peer had sent: no other CA is troubled with that."""
+    return isinstance(error, AcmeProblem) and error.kind in {"badCSR", "badPublicKey"}
 
 
 def _ari_id(certificate: StoredCertificate) -> str | None:
