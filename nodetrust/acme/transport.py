@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 from twisted.internet import error, ssl
 from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.interfaces import IConsumer, IReactorTime
+from twisted.internet.interfaces import IConsumer, IOpenSSLClientConnectionCreator, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import (
@@ -26,7 +26,7 @@ from twisted.web.client import (
 )
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IBodyProducer, IResponse
+from twisted.web.iweb import IAgent, IBodyProducer, IPolicyForHTTPS, IResponse
 from zope.interface import implementer
 
 from nodetrust.acme.deadline import Deadline
@@ -242,14 +242,29 @@ def _connection_pool(reactor: IReactorTime) -> HTTPConnectionPool:
     return pool
 
 
-def _tls_policy(trust_root_pem: bytes | None) -> BrowserLikePolicyForHTTPS:
+@implementer(IPolicyForHTTPS)
+class _OnceMadePolicy:
+    """TLS options that are made once for each place: `Agent` asks for them at each request, on old connections, too."""
+
+    def __init__(self, policy: IPolicyForHTTPS) -> None:
+        self._policy = policy
+        self._made: dict[tuple[bytes, int], IOpenSSLClientConnectionCreator] = {}
+
+    def creatorForNetloc(self, hostname: bytes, port: int) -> IOpenSSLClientConnectionCreator:
+        """IPolicyForHTTPS; a client of one CA sees one place."""
+        if (hostname, port) not in self._made:
+            self._made[hostname, port] = self._policy.creatorForNetloc(hostname, port)
+        return self._made[hostname, port]
+
+
+def _tls_policy(trust_root_pem: bytes | None) -> IPolicyForHTTPS:
     if trust_root_pem is None:
-        return BrowserLikePolicyForHTTPS()
+        return _OnceMadePolicy(BrowserLikePolicyForHTTPS())
     try:
         roots = [ssl.Certificate.load(der) for der in _pem_certificates(trust_root_pem)]
     except ValueError as failed:
         raise AcmeUsageError("the file with the CA's roots is not PEM") from failed
-    return BrowserLikePolicyForHTTPS(ssl.trustRootFromCertificates(roots))
+    return _OnceMadePolicy(BrowserLikePolicyForHTTPS(ssl.trustRootFromCertificates(roots)))
 
 
 def _pem_certificates(pem: bytes) -> list[bytes]:

@@ -33,7 +33,7 @@ class ScriptedDns:
         factory = DNSServerFactory(clients=[self])
         factory.noisy = False
         for _ in range(20):
-            self._tcp = reactor.listenTCP(0, factory, interface="127.0.0.1")
+            self._tcp = reactor.listenTCP(0, factory, backlog=1000, interface="127.0.0.1")
             port = self._tcp.getHost().port
             try:
                 self._udp = reactor.listenUDP(port, CuttingProtocol(factory), "127.0.0.1")

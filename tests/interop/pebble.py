@@ -28,6 +28,7 @@ LOOK_AGAIN_SECONDS = 0.05
 PROFILES = {
     "default": {"description": "ninety days", "validityPeriod": 7_776_000},
     "shortlived": {"description": "six days", "validityPeriod": 518_400},
+    "tlsserver": {"description": "forty-five days", "validityPeriod": 3_888_000},
     "minute": {"description": "for renewals that a test can wait for", "validityPeriod": 60},
 }
 

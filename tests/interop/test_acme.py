@@ -289,7 +289,7 @@ class OrderTests(AcmeCase):
             issued = await self.obtained(client, profile=name)
             lifetime = (issued.not_after - issued.not_before).total_seconds()
             self.assertIn(int(str(profile["validityPeriod"])) - lifetime, (0, 1))
-        await self.assert_raises(AcmeUsageError, self.obtained(client, profile="tlsserver"))
+        await self.assert_raises(AcmeUsageError, self.obtained(client, profile="classic"))
 
     async def test_alternate_chains(self) -> None:
         """Each of three roots' chains is to be had by the root's name; one that is not there leaves the usual one."""
