@@ -90,8 +90,8 @@ class FaultTests(TestCase):
         self.assertEqual([line for line in server.lines if "Traceback" in line], [])
 
     async def test_few_descriptors(self) -> None:
-        """With 256 descriptors and a crowd of TCP connections, UDP is answered, and TCP again as soon as they go."""
-        server = await self.start(descriptors=256)
+        """With 384 descriptors and a crowd of TCP connections, UDP is answered, and TCP again as soon as they go."""
+        server = await self.start(descriptors=384, max_connections=64)
         crowd = await deferToThread(self._crowd, server)
         try:
             answers = [await deferToThread(server.ask, NAME) for _ in range(100)]
