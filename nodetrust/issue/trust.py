@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from nodetrust.errors import NodetrustError
-from nodetrust.libp2p.errors import Libp2pError
+from nodetrust.libp2p.errors import InvalidKey, Libp2pError
 from nodetrust.libp2p.keys import PublicKey
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.lists.lists import NO_LISTS, Lists
@@ -98,9 +98,16 @@ def _read_line(words: list[str], place: str, servers: Collection[PeerId]) -> tup
     if words[1] == NO_KEY:
         return server, None
     key = _read_id(words[1], place)
-    if PublicKey.from_peer_id(key) is None:
+    if not _holds_key(key):
         raise ProofKeysError(f"{place}: {key} holds no key: expected the ID of an Ed25519 or secp256k1 key")
     return server, key
+
+
+def _holds_key(key_id: PeerId) -> bool:
+    try:
+        return PublicKey.from_peer_id(key_id) is not None
+    except InvalidKey:
+        return False
 
 
 def _read_id(text: str, place: str) -> PeerId:

@@ -142,7 +142,7 @@ class EveryOrderTests(SynchronousTestCase):
         policy, _, request = visit
         return decide(request, Visit(PEER, {b"given": NOW_MS - 10_000}, NOW_MS), policy).order
 
-    @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(visits())
     def test_names_follow_from_peer_and_proofs(self, visit) -> None:
         """Each is of this peer, or of an address that enough servers vouch for and nobody denies; the CA signs each."""
@@ -179,7 +179,7 @@ class EveryOrderTests(SynchronousTestCase):
         self.assertTrue(policy.allow_private or is_public(address))
         self.assertFalse(policy.trust.lists.deny(address.packed))
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=100, deadline=None)
     @given(RIGHT_PROOFS, st.sampled_from(GOOD_ZONES), CHOICES, st.integers(1, 3))
     def test_what_is_right_is_ordered(self, proofs, zone, choice, quorum) -> None:
         """What enough servers vouch for is ordered, all of it: the rule above does not hold for lack of orders."""

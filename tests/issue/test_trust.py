@@ -18,6 +18,7 @@ from nodetrust.issue.trust import (
 )
 from nodetrust.issue.trusting import POLL_SECONDS, TrustInForce
 from nodetrust.libp2p.keys import KeyType, PrivateKey
+from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.lists.errors import ListError
 from nodetrust.lists.files import POLL_SECONDS as LISTS_POLL_SECONDS
 from tests.dns.threads import ThreadlessClock
@@ -47,6 +48,7 @@ class ReadingTests(SynchronousTestCase):
     def test_refused(self) -> None:
         """What is wrong is named with its line, and nothing of such a file is used."""
         rsa = PrivateKey.generate(KeyType.RSA).peer_id
+        weak = PeerId(b"\x00\x24\x08\x01\x12\x20" + bytes(32))  # a point of small order
         for line, reason in (
             (f"{ONE}", "expected"),
             (f"{ONE} {FIRST} {SECOND}", "expected"),
@@ -55,6 +57,7 @@ class ReadingTests(SynchronousTestCase):
             (f"{ONE}\u200b {FIRST}", "peer ID"),
             (f"none {FIRST}", "peer ID"),
             (f"{ONE} {rsa}", "holds no key"),
+            (f"{ONE} {weak}", "holds no key"),
             (f"{TWO} {FIRST}", "another server's"),
         ):
             error = self.assertRaises(ProofKeysError, read, f"{ONE} {FIRST}", line)
