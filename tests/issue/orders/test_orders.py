@@ -16,7 +16,7 @@ from nodetrust.issue.errors import DnsServerError, Refusal, Unavailable
 from nodetrust.issue.orders import Orders
 from nodetrust.messages import E_OTHER, E_RATE_LIMIT
 from nodetrust.store import StoreError
-from tests.issue.orders.support import FIRST, LIFE, OrdersTestCase, Peer, reactor
+from tests.issue.orders.support import FIRST, LIFE, OrdersTestCase, Peer
 
 DAY = 86400.0
 
@@ -216,6 +216,7 @@ class LivesTests(OrdersTestCase):
         """The life ends when the CA has got to this step; the next one."""
         never: Deferred[None] = Deferred()
         self.first.script[step] = lambda: never
+        self.first.asked.clear()
         asking = self.ask(orders, peer.order(with_csr=with_csr))
         while step not in self.first.asked:
             await self.turn()
