@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -59,21 +61,36 @@ def _options(command: Any) -> Any:
 @click.option("--table", "tables", type=click.Choice(list(TABLES)), multiple=True, help="only these  [default: all]")
 @click.option("--markdown", type=click.Path(path_type=Path), help="a file in whose places the tables are put")
 @click.option("--svg", type=click.Path(path_type=Path), help="where the plot goes; needs matplotlib, and all tables")
+@click.option("--jobs", default=1, show_default=True, help="worlds at one time, each in a process of its own")
 @_options
-def main(tables: tuple[str, ...], markdown: Path | None, svg: Path | None, **given: Any) -> None:
+def main(tables: tuple[str, ...], markdown: Path | None, svg: Path | None, jobs: int, **given: Any) -> None:
     """Simulate the worlds of each table, one after another."""
     base = replace(Parameters(), **given)
     console = Console()
     results: dict[str, list[report.Result]] = {}
     for table in tables or tuple(TABLES):
         began = time.monotonic()
-        results[table] = [(one, _simulate(one, console)) for one in TABLES[table](base)]
+        results[table] = list(_simulate_all(TABLES[table](base), jobs, console))
         _print(table, results[table], console)
         console.print(f"{time.monotonic() - began:.0f} s\n")
         if markdown is not None:
             report.write_into(markdown, table, report.markdown(results[table]))
     if svg is not None:
         plot.draw(results.get("large", []), results.get("sybils", []), svg)
+
+
+def _simulate_all(worlds: list[Scenario], jobs: int, console: Console) -> Iterable[report.Result]:
+    if jobs == 1:
+        yield from ((one, _simulate(one, console)) for one in worlds)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        for one, tally in zip(worlds, pool.map(_live, worlds), strict=True):
+            console.print(f"{', '.join(one.labels)}: asked {tally.asks:,} times")
+            yield one, tally
+
+
+def _live(scenario: Scenario) -> Tally:
+    return World(scenario.parameters).run()
 
 
 def _simulate(scenario: Scenario, console: Console) -> Tally:

@@ -8,18 +8,18 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any
+from typing import Any, cast
 
 from benchmarks.shared_domain.parameters import DAY, WEEK, Parameters
 from benchmarks.shared_domain.tally import Asker, Tally
 from benchmarks.shared_domain.waiting import Crowd
 from nodetrust.issue.decide import Order
 from nodetrust.issue.quota import Kind, OrderDraws, draws_of
-from nodetrust.issue.settings import LETS_ENCRYPT, CaSettings, IssueSettings
+from nodetrust.issue.settings import LETS_ENCRYPT, LETS_ENCRYPT_LIMITS, CaSettings, IssueSettings
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.messages import ECDSA_P256
-from nodetrust.names import IPAddress, certificate_names
+from nodetrust.names import IPAddress
 from nodetrust.quotas import Draw, Exhausted, spend
 from nodetrust.settings import ZoneName
 
@@ -29,9 +29,6 @@ START = 1_800_000_000.0
 ZONE = ZoneName("nt.example.org")
 SAMPLE_SECONDS = DAY / 2
 LAUNCH_SECONDS = 3600.0
-ED25519_MULTIHASH = bytes.fromhex("002408011220")
-"""What the peer ID of an Ed25519 key begins with; the key follows."""
-
 SYBIL_PAUSE_SECONDS = 3600.0
 """After which those of a prefix ask again, when one of them got a certificate or has used up what is its own."""
 
@@ -60,7 +57,7 @@ class World:
         self._number = itertools.count()
         self._crowds: dict[tuple[str, bool], Crowd] = {}
         self._made_up: Counter[int] = Counter()
-        self._closed: dict[Kind, tuple[str, float]] = {}
+        self._closed: dict[Kind | None, tuple[str, float]] = {}
         self._now = 0.0
         self._waiting: set[Asker] = set()
         self._present = 0
@@ -178,12 +175,20 @@ class World:
         if not asker.sybil:
             asker.label = _LABELS[kind]
             self._waiting.add(asker)
-        key, until = self._closed.get(kind, ("", 0.0))
-        crowd = self._crowds.get((key, False))
-        if crowd is not None and self._now < until:  # everybody who wanted the same was refused since then
-            crowd.add(asker)
-        else:
+        if not self._joins_crowd(asker):
             self._ask(asker)
+
+    def _joins_crowd(self, asker: Asker, left: Crowd | None = None) -> bool:
+        """Whether all that want the same are refused now: then it need not ask, and waits with them.
+
+        `left`: the crowd that it comes from, and does not go back to without asking.
+        """
+        key, until = self._closed.get(asker.kind, ("", 0.0))
+        crowd = self._crowds.get((key, False))
+        if crowd is None or crowd is left or self._now >= until:
+            return False
+        crowd.add(asker)
+        return True
 
     def _ask(self, asker: Asker) -> Exhausted | None:
         """Ask the issue server; the refusal, or None if the order was opened."""
@@ -224,14 +229,14 @@ class World:
             self._crowds[key] = Crowd(p.sybil_eagerness * p.sybils / p.sybil_prefixes)
             self._at(ready, self._open, key)
         self._crowds[key].add(asker)
-        if _is_shared(error.limit.key) and not error.reserved and asker.kind is not None:
+        if _is_shared(error.limit.key) and not error.reserved:
             self._closed[asker.kind] = (error.limit.key, ready)
 
     def _open(self, key: tuple[str, bool]) -> None:
         """There is a token again: those that wait for it ask, one after another, until it is gone."""
         crowd = self._crowds[key]
         while asker := crowd.next(self._random):
-            refused = self._ask(asker)
+            refused = None if self._joins_crowd(asker, crowd) else self._ask(asker)
             if refused is None:
                 continue
             # Where they have a bucket of their own, the others lack what the first one lacked: it waits for all.
@@ -274,9 +279,10 @@ class World:
         return self._order_of(peer.number, IPv4Address(peer.address))
 
     def _order_of(self, number: int, address: IPAddress) -> Order:
-        peer = PeerId(ED25519_MULTIHASH + number.to_bytes(32, "big"))
-        names = certificate_names(peer, (address,), ZONE, self.parameters.names)
-        return Order(peer, tuple(sorted(names)), (address,), ECDSA_P256, None, common_name="")
+        """With names as short as can be: for the quotas it only counts which of them are the same ones."""
+        peer, here = f"p{number}", f"ip{address}"
+        names = {"addresses": (here, peer), "peer": ("*." + peer, peer), "both": ("*." + peer, here, peer)}
+        return Order(cast("PeerId", peer), names[self.parameters.names], (address,), ECDSA_P256, None, common_name=peer)
 
     # Those that are made up: in each prefix one part of them wants first certificates, the other ever more.
 
@@ -322,6 +328,8 @@ def _ca(parameters: Parameters) -> CaSettings:
         directory=LETS_ENCRYPT,
         certificates_per_week=limits.certificates_per_week,
         orders_per_3_hours=limits.orders_per_3_hours,
+        same_names_per_week=LETS_ENCRYPT_LIMITS["same_names_per_week"],
+        failures_per_hour=LETS_ENCRYPT_LIMITS["failures_per_hour"],
     )
 
 

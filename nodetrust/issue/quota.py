@@ -196,11 +196,12 @@ class _Sites:
 
     @classmethod
     def of(cls, addresses: Iterable[IPAddress]) -> _Sites:
-        ipv4 = {f"{address}/32" for address in addresses if address.version == 4}
-        ipv6 = [int(address) for address in addresses if address.version == 6]
-        near = {_network(address, 64) for address in ipv6}
-        wide = {_network(address, 48) for address in ipv6}
-        return cls(tuple(sorted(ipv4 | near)), tuple(sorted(wide)), tuple(sorted(ipv4 | wide)))
+        ipv4 = tuple(sorted({f"{address}/32" for address in addresses if address.version == 4}))
+        ipv6 = {int(address) for address in addresses if address.version == 6}
+        if not ipv6:
+            return cls(ipv4, (), ipv4)
+        near, wide = (tuple(sorted({_network(address, bits) for address in ipv6})) for bits in (64, 48))
+        return cls(ipv4 + near, wide, ipv4 + wide)
 
 
 def _network(address: int, bits: int) -> str:
