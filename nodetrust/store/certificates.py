@@ -25,6 +25,22 @@ _PEMS_OF_KEY = select(certificates.c.certificate_pem, certificates.c.not_after).
     certificates.c.peer_id == bindparam("peer_id"),
     certificates.c.public_key_sha256 == bindparam("public_key_sha256"),
 )
+_LATER = select(certificates.c.id).where(
+    certificates.c.peer_id == bindparam("peer_id"),
+    certificates.c.names == bindparam("names"),
+    certificates.c.crypto == bindparam("crypto"),
+    certificates.c.not_after > bindparam("not_after"),
+)
+_REPLACE = (
+    update(certificates)
+    .where(
+        certificates.c.peer_id == bindparam("of_peer"),
+        certificates.c.names == bindparam("of_names"),
+        certificates.c.crypto == bindparam("of_crypto"),
+    )
+    .values(is_newest=False)
+)
+_INSERT = insert(certificates)
 
 
 class Certificates(Tables):
@@ -124,13 +140,8 @@ def add_certificate(connection: Connection, certificate: StoredCertificate) -> N
     row = rows.certificate_to_row(certificate)
     if any(known.items() <= row.items() for known in every(connection, _PEMS_OF_KEY, row)):
         return
-    replaces: tuple[Any, ...] = (
-        certificates.c.peer_id == row["peer_id"],
-        certificates.c.names == row["names"],
-        certificates.c.crypto == row["crypto"],
-    )
-    later = select(certificates.c.id).where(*replaces).where(certificates.c.not_after > row["not_after"])
-    is_newest = first(connection, later) is None
+    is_newest = first(connection, _LATER, row) is None
     if is_newest:
-        connection.execute(update(certificates).where(*replaces).values(is_newest=False))
-    connection.execute(insert(certificates).values(**row, is_newest=is_newest))
+        replaced = {"of_peer": row["peer_id"], "of_names": row["names"], "of_crypto": row["crypto"]}
+        connection.execute(_REPLACE, replaced)
+    connection.execute(_INSERT, {**row, "is_newest": is_newest})

@@ -8,16 +8,26 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, true, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from nodetrust.quotas import Draw
 from nodetrust.store import quotas, rows
 from nodetrust.store.certificates import add_certificate
 from nodetrust.store.errors import OrderIsOpen, OrderTaken
 from nodetrust.store.schema import is_open, orders, servers
-from nodetrust.store.servers import is_living
+from nodetrust.store.servers import is_living, lives
 from nodetrust.store.tables import Tables, alone, every, first
 from nodetrust.store.values import OrderRequest, StoredCertificate, StoredOrder
+
+# Statements that are made once, as in `certificates`.
+_OPEN_FOR = select(orders).where(orders.c.same == bindparam("same")).where(is_open)
+_BY_ID = select(orders).where(orders.c.id == bindparam("order"))
+_INSERT = insert(orders).returning(orders.c.id)
+_NOTE = update(orders).where(orders.c.id == bindparam("order"))
+_NOTE_OURS = _NOTE.where(orders.c.owner == bindparam("epoch"))
+_SETTLE = _NOTE.where(~orders.c.settled).values(settled=True)
+_FORGET = delete(orders).where(orders.c.id == bindparam("order"))
+_SERVER = select(servers.c.beat_at).where(servers.c.epoch == bindparam("epoch"))
 
 
 class Orders(Tables):
@@ -55,18 +65,18 @@ class Orders(Tables):
 
         def change(connection: Connection) -> StoredOrder:
             alone(connection)
-            found = first(connection, _open_for(request.same))
+            found = first(connection, _OPEN_FOR, {"same": request.same})
             if found is not None:
                 raise OrderIsOpen(rows.order_from_row(found), _is_owned_by_living(connection, found, epoch, now))
             quotas.spend(connection, draws, now)
-            number = connection.execute(insert(orders).values(row).returning(orders.c.id)).scalar_one()
+            number = connection.execute(_INSERT, row).scalar_one()
             return rows.order_from_row({**row, "id": number})
 
         return await self._database.write(change)
 
     async def open_order_for(self, same: bytes) -> StoredOrder | None:
         """The unfinished order for the same, whoever works on it."""
-        found = await self._database.read(lambda connection: first(connection, _open_for(same)))
+        found = await self._database.read(lambda connection: first(connection, _OPEN_FOR, {"same": same}))
         return None if found is None else rows.order_from_row(found)
 
     async def claim_order(self, id: int, epoch: bytes, now: datetime) -> StoredOrder | None:
@@ -74,7 +84,7 @@ class Orders(Tables):
 
         def change(connection: Connection) -> StoredOrder | None:
             alone(connection)
-            found = first(connection, select(orders).where(orders.c.id == id))
+            found = first(connection, _BY_ID, {"order": id})
             if found is None or _is_owned_by_living(connection, found, epoch, now):
                 return None
             return _claim(connection, found, epoch)
@@ -122,41 +132,31 @@ class Orders(Tables):
             alone(connection)
             if certificate is not None:
                 add_certificate(connection, certificate)
-            settle = update(orders).where(orders.c.id == id).where(~orders.c.settled).values(settled=True)
-            if connection.execute(settle).rowcount:
+            if connection.execute(_SETTLE, {"order": id}).rowcount:
                 quotas.refund(connection, refund, now)
 
         await self._database.write(change)
 
     async def forget_order(self, id: int) -> None:
         """Nothing is left to be done for it."""
-        statement = delete(orders).where(orders.c.id == id)
-        await self._database.write(lambda connection: connection.execute(statement))
+        await self._database.write(lambda connection: connection.execute(_FORGET, {"order": id}))
 
     async def _note(self, id: int, epoch: bytes | None, step: Mapping[str, Any]) -> None:
-        statement = update(orders).where(orders.c.id == id).where(_is_owned_by(epoch)).values(**step)
+        statement, ours = (_NOTE, {}) if epoch is None else (_NOTE_OURS, {"epoch": epoch})
 
         def change(connection: Connection) -> None:
-            if not connection.execute(statement).rowcount:
+            if not connection.execute(statement, {"order": id, **ours, **step}).rowcount:
                 raise OrderTaken(f"order {id} is not ours any more")
 
         await self._database.write(change)
 
 
-def _open_for(same: bytes) -> Any:
-    return select(orders).where(orders.c.same == same).where(is_open)
-
-
-def _is_owned_by(epoch: bytes | None) -> ColumnElement[bool]:
-    return true() if epoch is None else orders.c.owner == epoch
-
-
 def _is_owned_by_living(connection: Connection, row: rows.Row, epoch: bytes, now: datetime) -> bool:
     owner = bytes(row["owner"])
-    query = select(servers.c.epoch).where(servers.c.epoch == owner).where(is_living(now))
-    return owner != epoch and first(connection, query) is not None
+    server = first(connection, _SERVER, {"epoch": owner})
+    return owner != epoch and server is not None and lives(server["beat_at"], now)
 
 
 def _claim(connection: Connection, row: rows.Row, epoch: bytes) -> StoredOrder:
-    connection.execute(update(orders).where(orders.c.id == row["id"]).values(owner=epoch))
+    connection.execute(_NOTE, {"order": row["id"], "owner": epoch})
     return rows.order_from_row(row)

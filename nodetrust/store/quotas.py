@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from nodetrust import quotas
 from nodetrust.quotas import Draw
 from nodetrust.store.schema import quotas as table
 from nodetrust.store.tables import Tables, alone, put
+
+_STATES = select(table.c.key, table.c.full_at).where(table.c.key.in_(bindparam("keys", expanding=True)))
 
 
 class Quotas(Tables):
@@ -45,8 +47,7 @@ def refund(connection: Connection, draws: Sequence[Draw], now: datetime) -> None
 
 def _states(connection: Connection, draws: Sequence[Draw]) -> dict[str, float]:
     keys = sorted(frozenset().union(*(draw.keys for draw in draws)))
-    query = select(table.c.key, table.c.full_at).where(table.c.key.in_(keys))
-    return {row.key: row.full_at for row in connection.execute(query)}
+    return {row.key: row.full_at for row in connection.execute(_STATES, {"keys": keys})}
 
 
 def _save(connection: Connection, states: Mapping[str, float]) -> None:

@@ -63,6 +63,11 @@ class Servers(Tables):
         return 0 if found is None else int(found["servers"])
 
 
+def lives(beat_at: float, now: datetime) -> bool:
+    """Whether the server with this last beat does."""
+    return abs(now.timestamp() - beat_at) <= SERVER_SECONDS
+
+
 def is_living(now: datetime) -> ColumnElement[bool]:
     """The condition on `servers` for those that live."""
     seconds = now.timestamp()

@@ -13,7 +13,7 @@ from nodetrust.store.orders import Orders
 from nodetrust.store.proofs import Proofs
 from nodetrust.store.quotas import Quotas
 from nodetrust.store.schema import certificates, orders, proofs, quotas, servers
-from nodetrust.store.servers import Servers, is_living, is_steady
+from nodetrust.store.servers import Servers, is_steady
 from nodetrust.store.troubles import Troubles
 from nodetrust.store.values import Cleared
 
@@ -63,7 +63,7 @@ class Store(Accounts, Certificates, Orders, Proofs, Quotas, Servers, Troubles):
                 orders=deleted(orders, orders.c.opened_at < long_ago),
                 proofs=ended_proofs,
                 quotas=deleted(quotas, quotas.c.full_at <= seconds),
-                servers=deleted(servers, servers.c.beat_at < long_ago, ~is_living(now)),
+                servers=deleted(servers, servers.c.beat_at < long_ago),
             )
 
         return await self._database.write(change)
