@@ -1,4 +1,4 @@
-"""The issue server's own name with a certificate of Pebble's: dialled by name, and renewed under open connections."""
+"""The issue server's own name with a certificate of Pebble's: dialled by name, renewed under open connections."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +15,7 @@ from twisted.internet.threads import deferToThread
 from nodetrust.dns.settings import DnsSettings
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
+from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.ping import PING_BYTES, ping
 from nodetrust.service import dial_options
 from nodetrust.settings import HostPort, ZoneName
@@ -52,10 +53,14 @@ class OwnNameTests(PebbleTestCase):
         first = await self.other_than(own, None)
         self.check_chain(roles, first.full_pem, {NAME})
         connection = await self.dial(roles)
+        js = await self.start_js(extra_roots=roles.root_file, nameServer=str(roles.name_server))
+        await js.command("dial", addr=str(self.address(roles)))
         second = await self.other_than(own, first)
         self.assertGreater(second.not_after, first.not_after)
         await ping(connection, b"p" * PING_BYTES, reactor)
         await ping(await self.dial(roles), b"p" * PING_BYTES, reactor)
+        await js.command("ping", peer=str(roles.issue.host.peer_id))
+        self.assertEqual(len((await js.command("connections"))["connections"]), 1)
         for port in (int(own.wss_listening[0].get("tcp")), own.https[0].place.port):
             served = await deferToThread(get_server_certificate, ("127.0.0.1", port))
             self.assertEqual(x509.load_pem_x509_certificate(served.encode()), second.leaf)
@@ -71,6 +76,10 @@ class OwnNameTests(PebbleTestCase):
         """A connection over WSS by name, with the certificate verified."""
         host = Host(reactor, PrivateKey.generate(), **dial_options(reactor, roles.name_server, roles.root_file))
         self.addCleanup(host.stop)
+        return await host.connect([self.address(roles)])
+
+    def address(self, roles: Any) -> Multiaddr:
+        """The one that browsers can dial, as the issue server tells it."""
         (address,) = (one for one in roles.issue.host.addresses() if one.has("ws"))
         self.assertEqual(address.get("dns"), NAME)
-        return await host.connect([address.with_peer_id(roles.issue.host.peer_id)])
+        return address.with_peer_id(roles.issue.host.peer_id)

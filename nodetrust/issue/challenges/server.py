@@ -74,11 +74,11 @@ class DnsServer:
 
         To cancel it changes nothing of what the server is told: for that, withdraw them.
         """
-        return self._want([Wish(one, remove=False) for one in challenges], patient=True)
+        return self._want([Wish(one, remove=False) for one in dict.fromkeys(challenges)], patient=True)
 
     def withdraw(self, challenges: Iterable[Challenge]) -> Deferred[None]:
         """Remove them, which goes on until it is done; fires when it is, and fails when the first attempt has."""
-        return self._want([Wish(one, remove=True) for one in challenges], patient=False)
+        return self._want([Wish(one, remove=True) for one in dict.fromkeys(challenges)], patient=False)
 
     def look(self) -> None:
         """Begin to see whether it can be reached, so that it is known, and said, before an order needs it."""

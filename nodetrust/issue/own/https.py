@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -42,6 +43,10 @@ class HttpsListener:
         """Listen. Raises `SettingsError` where the address cannot be had."""
         guarded = Guarded(reactor, pages, certificates)
         self._budget = guarded.budget
+        try:
+            ip_address(place.host)
+        except ValueError:
+            raise SettingsError(f"https_listen: expected an IP address and a port, got {place}") from None
         try:
             self._port: IListeningPort = reactor.listenTCP(place.port, guarded, interface=place.host)
         except CannotListenError as error:

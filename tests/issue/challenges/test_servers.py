@@ -117,6 +117,15 @@ class PublishTests(Case):
         self.assertIsNone(self.successResultOf(self.publish([])))
         self.assertIsNone(self.successResultOf(self.withdraw([])))
 
+    def test_the_same_twice(self):
+        """It is told once."""
+        self.open(ONE, TWO)
+        done = self.publish([*CHALLENGES, *CHALLENGES])
+        for peer in (ONE, TWO):
+            self.assertEqual(self.last(peer).requests, SET)
+            self.last(peer).answer(times=2)
+        self.assertIsNone(self.successResultOf(done))
+
     def test_a_server_that_refuses(self):
         """It fails at once; the error names the server, the name and the server's reason."""
         self.open(ONE, TWO)
