@@ -111,11 +111,10 @@ class AcmeCase(InteropTestCase):
         seconds = options.pop("timeout_seconds", ORDER_SECONDS)
         return await obtain(client, names, csr_der, self.publish, self.dns.withdraw, timeout_seconds=seconds, **options)
 
-    async def completed(self, client: AcmeClient, order: PlacedOrder | str) -> IssuedCertificate:
+    async def completed(self, client: AcmeClient, order: PlacedOrder | str, **options: Any) -> IssuedCertificate:
         csr_der = csr(NAMES, self.key_pem)
-        return await complete(
-            client, order, NAMES, csr_der, publish=self.publish, withdraw=self.dns.withdraw, timeout_seconds=30
-        )
+        defaults: dict[str, Any] = {"publish": self.publish, "withdraw": self.dns.withdraw, "timeout_seconds": 30}
+        return await complete(client, order, NAMES, csr_der, **{**defaults, **options})
 
     async def assert_raises(self, kind: type[Exception], work: Any) -> Any:
         """The error of this kind that the coroutine ends in."""
@@ -243,7 +242,11 @@ class OrderTests(AcmeCase):
         pebble = await self.start(VA_NOSLEEP="0", VA_SLEEPTIME="3")
         client = self.client(pebble)
         order = await client.new_order(NAMES, soon())
-        running = Deferred.fromCoroutine(self.completed(client, order))
+
+        async def killed(_: Sequence[Any]) -> None:
+            """Who is killed withdraws nothing."""
+
+        running = Deferred.fromCoroutine(self.completed(client, order, withdraw=killed))
         while not self.publications:
             await deferLater(REACTOR, 0.02)
         await deferLater(REACTOR, 0.3)
