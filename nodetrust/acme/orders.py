@@ -98,8 +98,8 @@ class OrderClient(AccountClient):
                 order = await self.order(url, deadline)
                 if order.body.status in _UNTOUCHED and order.is_for(names):
                     return order
-        except (AcmeOrderLost, AcmeRefused):
-            pass  # a list, or an order in it, that went away meanwhile or is not for us
+        except (AcmeOrderLost, AcmeRefused, AcmeMisbehaved):
+            pass  # a list, or an order in it, that went away meanwhile, is not for us, or makes no sense
         return None
 
     async def authorization(self, url: str, deadline: Deadline) -> messages.Authorization:

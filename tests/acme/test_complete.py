@@ -166,9 +166,11 @@ class FindTests(OrderCase):
         self.assertIsNone(self.found(NAMES[:2]))
 
     def test_no_list(self) -> None:
-        """Where the CA keeps no list, or has lost it, nothing is found."""
+        """Where the CA keeps no list, has lost it, or shows nonsense, nothing is found."""
         self.placed()
         self.spoil("/orders/", lambda _: problem_reply("malformed", 404))
+        self.assertIsNone(self.found())
+        self.spoil("/orders/", lambda reply: show(reply, orders=["https://evil.example/order/1"]))
         self.assertIsNone(self.found())
         self.ca.settings = CASettings(bad_nonce_rate=0, lists_orders=False)
         self.ca.forget()

@@ -83,10 +83,10 @@ class WireTests(SynchronousTestCase):
             self.assertRaises(AcmeMisbehaved, wire.parse_account, json.dumps(wrong).encode(), ORIGIN)
 
     def test_orders(self) -> None:
-        """A page of at most a thousand URLs of the CA."""
-        url = "https://ca.example/order/1"
-        self.assertEqual(wire.parse_orders(json.dumps({"orders": [url] * 1000}).encode(), ORIGIN), (url,) * 1000)
-        for wrong in ({"orders": [url] * 1001}, {"orders": url}, {"orders": [7]}, {"orders": ["https://e.example"]}):
+        """URLs of the CA; of very many on one page, the last thousand."""
+        urls = [f"https://ca.example/order/{n}" for n in range(1001)]
+        self.assertEqual(wire.parse_orders(json.dumps({"orders": urls}).encode(), ORIGIN), tuple(urls[1:]))
+        for wrong in ({"orders": urls[0]}, {"orders": [7]}, {"orders": ["https://e.example"]}):
             self.assertRaises(AcmeMisbehaved, wire.parse_orders, json.dumps(wrong).encode(), ORIGIN)
 
     def test_renewal_window(self) -> None:
