@@ -22,6 +22,16 @@ class StoreContract(OrdersContract, SharedContract):
         self.assertEqual(await store.account(CA), second)
         self.assertIsNone(await store.account("https://other.example/dir"))
 
+    async def test_first_account_stays(self) -> None:
+        """A second one for the same CA is told the first one, until that is forgotten."""
+        store = await self.opened()
+        first, second = StoredAccount(CA, b"first"), StoredAccount(CA, b"second")
+        self.assertEqual(await store.first_account(first), first)
+        self.assertEqual(await store.first_account(second), first)
+        await store.forget_account(CA)
+        self.assertIsNone(await store.account(CA))
+        self.assertEqual(await store.first_account(second), second)
+
     async def test_certificate_round_trip(self) -> None:
         """A certificate comes back as it was saved, its names sorted, whatever the order they are asked in."""
         store = await self.opened()

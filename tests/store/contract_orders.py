@@ -149,6 +149,20 @@ class OrdersContract(StoreCase):
         self.assertTrue(await store.beat(ME, b"second", later(3)))
         self.assertEqual(await store.claim_abandoned(b"second", later(3), 10), [order])
 
+    async def test_a_server_that_leaves(self) -> None:
+        """Its orders can be had at once; it does not count any more, and cannot send another one away."""
+        store = await self.opened()
+        self.assertEqual(await store.living_servers(NOW), 0)
+        await store.enter(ME, b"mine", NOW)
+        await store.enter(OTHER, b"theirs", NOW)
+        self.assertEqual(await store.living_servers(later(30)), 2)
+        order = await store.open_order(request(), CA, [], b"theirs", NOW)
+        await store.leave(ME, b"another", NOW)
+        self.assertEqual(await store.living_servers(NOW), 2)
+        await store.leave(OTHER, b"theirs", NOW)
+        self.assertEqual(await store.living_servers(NOW), 1)
+        self.assertEqual(await store.claim_abandoned(b"mine", NOW, 10), [order])
+
     async def test_clock_that_jumps(self) -> None:
         """Nobody lives for ever by a beat from the future, and one beat later everybody lives again."""
         store = await self.opened()

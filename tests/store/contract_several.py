@@ -3,7 +3,7 @@
 from twisted.internet.defer import Deferred, gatherResults
 
 from nodetrust.quotas import Draw, Exhausted
-from nodetrust.store import OrderIsOpen, Store
+from nodetrust.store import OrderIsOpen, Store, StoredAccount
 from tests.store.examples import CA, ME, NOW, OTHER, StoreCase, draw, later, request
 from tests.store.processes import PRELUDE, output_of
 
@@ -91,6 +91,15 @@ class SeveralContract(StoreCase):
         ]
         won = await gatherResults([Deferred.fromCoroutine(one) for one in attempts])
         self.assertEqual(sum(won), 50)
+
+    async def test_two_have_one_account(self) -> None:
+        """Two that make an account at the same moment have the same one."""
+        stores = [await self.opened(), await self.opened()]
+        made = [
+            Deferred.fromCoroutine(store.first_account(StoredAccount(CA, bytes([n])))) for n, store in enumerate(stores)
+        ]
+        first, second = await gatherResults(made)
+        self.assertEqual(first, second)
 
     async def test_a_proof_is_used_at_one_of_them(self) -> None:
         """Whatever the order in which two are told of the same proofs."""
