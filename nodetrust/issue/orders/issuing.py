@@ -193,8 +193,10 @@ class Issuing:
         except Exhausted as error:
             if authority.directory_url not in error.limit.key:
                 raise quota.refusal(error) from error
-            chance = random.random()  # noqa: S311  # no secret: it spreads who comes back
-            wait = self._retry_turns.seconds_to_turn(error.limit, error.retry_after_seconds, began, chance)
+            wait = error.retry_after_seconds
+            if not error.reserved:  # who asks for what is kept for others must not put off their turns
+                chance = random.random()  # noqa: S311  # no secret: it spreads who comes back
+                wait = self._retry_turns.seconds_to_turn(error.limit, wait, began, chance)
             refusals.busy(authority.directory_url, str(error), wait)
             return None
         ready = await self._cache.find(order, self._tools.now())
