@@ -58,7 +58,7 @@ def server_plan(renew_at_ms: int, not_before: datetime, not_after: datetime) -> 
 
 
 def planned_seconds(plan: datetime, not_before: datetime, not_after: datetime, now: datetime) -> float:
-    """From `now`, when a plan is made, to it; bounded by the life, for the clock here may be wrong by years."""
+    """From `now` to the plan; bounded by the life, for the clock here may be wrong by years."""
     longest = (not_after - not_before) * (1 - LAST_SHARE)
     return max(timedelta(0), min(plan - now, longest)).total_seconds()
 

@@ -149,7 +149,7 @@ class Upkeep:
         except (NodetrustError, Libp2pError) as error:
             self.log.info("the issue server does not say when to renew: {reason}", reason=str(error))
             return
-        moved = info.HasField("renewAt") and plan.move(info.renewAt, self._now(), self._steady())
+        moved = info.HasField("renewAt") and plan.move(info.renewAt, self._now())
         if moved:
             self.log.info("the next certificate is asked for at {due}", due=plan.at.isoformat(timespec="minutes"))
         if self.current is not None and (moved or self._unsaved):
@@ -198,8 +198,9 @@ class Upkeep:
 
     def _plan_for(self, obtained: Obtained) -> Plan:
         chain = obtained.chain
-        plan = Plan(chain.not_before, chain.not_after, self._steady())
-        plan.make(obtained.renew_at, self._now(), self._steady(), self._chance())
+        now = self._now() if obtained.from_cache else chain.not_before
+        plan = Plan(chain.not_before, chain.not_after, now, self._steady())
+        plan.make(obtained.renew_at, self._chance())
         return plan
 
     async def _keep(self, obtained: Obtained, plan: Plan) -> None:

@@ -37,9 +37,9 @@ class PlanTests(SynchronousTestCase):
 
     END = START + timedelta(days=90)
 
-    def plan(self, renew_at=None, now=START, steady=0.0, chance=0.0):
-        plan = Plan(START, self.END, steady)
-        plan.make(renew_at, now, steady, chance)
+    def plan(self, now=START, steady=0.0):
+        plan = Plan(START, self.END, now, steady)
+        plan.make(None, 0.0)
         return plan
 
     def test_renews_when_a_third_is_left(self):
@@ -63,7 +63,7 @@ class PlanTests(SynchronousTestCase):
     def test_whatever_the_issue_server_says(self, renew_at_ms, now, steady):
         """The plan is in the life of the certificate, and a tenth is left; nobody waits for longer than that."""
         plan = self.plan()
-        plan.move(renew_at_ms, now, steady)
+        plan.move(renew_at_ms, now)
         self.assertTrue(START <= plan.at <= self.END - timedelta(days=9))
         self.assertLessEqual(plan.seconds_left(now, steady), 81 * DAY)
 
@@ -72,8 +72,8 @@ class PlanTests(SynchronousTestCase):
         plan = self.plan()
         now = START + timedelta(days=30)
         for day, moved in ((40, True), (20, True), (10, False), (62, True)):
-            self.assertEqual(plan.move(to_ms(START + timedelta(days=day)), now, 30 * DAY), moved)
-        self.assertFalse(plan.move(to_ms(START + timedelta(days=62, seconds=5)), now, 30 * DAY))
+            self.assertEqual(plan.move(to_ms(START + timedelta(days=day)), now), moved)
+        self.assertFalse(plan.move(to_ms(START + timedelta(days=62, seconds=5)), now))
         self.assertEqual(plan.seconds_left(now, 30 * DAY), 32 * DAY)
 
     def test_a_clock_that_is_set(self):
@@ -86,6 +86,14 @@ class PlanTests(SynchronousTestCase):
     def test_a_clock_that_is_wrong_from_the_start(self):
         """Years behind, the certificate is renewed before it ends."""
         self.assertLessEqual(self.plan(now=START - timedelta(days=3650)).seconds_left(START, 0.0), 81 * DAY)
+
+    def test_a_new_certificate_needs_no_clock(self):
+        """It is as old as the time since it came, also when the issue server has other plans for it."""
+        for ahead in (timedelta(days=-90), timedelta(days=-3650)):
+            plan = self.plan(steady=1000.0)
+            self.assertEqual(plan.seconds_left(START + ahead, 1000.0), 60 * DAY)
+            plan.move(to_ms(START + timedelta(days=40)), START + ahead)
+            self.assertEqual(plan.seconds_left(START + ahead, 1000.0 + 20 * DAY), 20 * DAY)
 
     def test_no_storm(self):
         """Certificates that each seem due as soon as they come are renewed once an hour, in two, in four ..."""

@@ -103,6 +103,7 @@ class Windows:
         self._chance = chance or SystemRandom().random
         self._pauses: dict[str, _Pause] = {}
         self._haste = Haste()
+        self._looked: datetime | None = None
         self._told_at = float("-inf")
 
     async def run(self) -> None:
@@ -120,7 +121,9 @@ class Windows:
     async def look(self) -> int:
         """Ask for the certificates whose time to be asked for has come, `MOST_AT_ONCE` at most; how many these were."""
         now = self._now()
-        await self._store.check_again(now + timedelta(seconds=2 * LATEST_SECONDS))
+        if self._looked is None or now < self._looked:  # the clock was set back, perhaps while we were not there
+            await self._store.check_again(now + timedelta(seconds=2 * LATEST_SECONDS))
+        self._looked = now
         found = await self._store.certificates_to_check(now - timedelta(seconds=ASK_AGAIN_SECONDS), MOST_AT_ONCE)
         for certificate in found:
             if await self._check(certificate):
