@@ -10,6 +10,7 @@ import atexit
 import os
 import resource
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from twisted.names.client import Resolver
 from twisted.python.failure import Failure
 
 from nodetrust import __version__
+from nodetrust.clock import make_steady
 from nodetrust.errors import NodetrustError
 from nodetrust.keyfile import load_or_create
 from nodetrust.libp2p.errors import Libp2pError
@@ -124,12 +126,19 @@ class RoleService(Service):
         return line
 
 
-def service_maker(role: Callable[[Any, Any], RoleService]) -> Callable[[RoleOptions], RoleService]:
-    """The `makeService` of a role: `role` is called with the reactor and the settings."""
+def service_maker(
+    role: Callable[[Any, Any], RoleService], *, steady: bool = False
+) -> Callable[[RoleOptions], RoleService]:
+    """The `makeService` of a role: `role` is called with the reactor and the settings.
+
+    `steady`: the reactor's timers are to know no jumps of the system's clock, for a microsecond each.
+    """
 
     def make_service(options: RoleOptions) -> RoleService:
         from twisted.internet import reactor  # noqa: PLC0415  # importing it installs it: only twistd may do that
 
+        if steady:
+            make_steady(reactor, time.time, time.monotonic)
         service = role(reactor, options.settings)
         service.settings_file = options.get("config")
         return service
