@@ -26,10 +26,10 @@ WAIT_SECONDS = 20.0
 class ServerProcess:
     """`twistd nodetrust-dns` with settings, its state and configuration in `folder`.
 
-    `place` is where it answers DNS, `address` where it can be dialled over libp2p.
+    `place` is where it answers DNS, `address` where it can be dialled over libp2p. `prefix` is a command that runs it.
     """
 
-    def __init__(self, folder: Path, descriptors: int = 1024, **settings: Any) -> None:
+    def __init__(self, folder: Path, descriptors: int = 1024, *, prefix: tuple[str, ...] = (), **settings: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         values = {
             "zone": "nt.test",
@@ -41,7 +41,7 @@ class ServerProcess:
         config = folder / "dns.toml"
         config.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()))
         self.process = subprocess.Popen(
-            [sys.executable, *_TWISTD, "nodetrust-dns", "--config", str(config.absolute())],
+            [*prefix, sys.executable, *_TWISTD, "nodetrust-dns", "--config", str(config.absolute())],
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -54,7 +54,7 @@ class ServerProcess:
         threading.Thread(target=self._read, daemon=True).start()
         host, port = self.logged(r"answers for \S+ on (\S+):(\d+)")
         self.place = (host, int(port))
-        (self.address,) = self.logged(r"(/ip4/127\.0\.0\.1/tcp/\d+/p2p/\w+)")
+        (self.address,) = self.logged(r"(/ip4/[\d.]+/tcp/\d+/p2p/\w+)")
 
     def _read(self) -> None:
         assert self.process.stdout is not None

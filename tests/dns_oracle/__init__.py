@@ -11,6 +11,7 @@
 * `test_dnssec_unbound.py`: a signed zone with children, before Unbound and delv
 * `test_export.py`: zone checkers read what `nodetrust zone export` prints
 * `test_dnssec_unbound.py`: Unbound and delv validate a signed zone of ours and its children
+* `test_link.py`: the cable between the issue server and a DNS server is pulled out, and put in again
 * `report.py`: what a run has kept in `build/dns`, in a few lines
 * `test_pebble.py`: Pebble validates dns-01 through our server, directly and through Unbound
 """
