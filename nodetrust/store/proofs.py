@@ -9,7 +9,8 @@ from nodetrust.store import rows
 from nodetrust.store.schema import proofs
 from nodetrust.store.tables import Tables, add
 
-_DELETE_ENDED = delete(proofs).where(proofs.c.digest == bindparam("one"), proofs.c.until < bindparam("now"))
+_DELETE = delete(proofs).where(proofs.c.digest == bindparam("one"))
+_DELETE_ENDED = _DELETE.where(proofs.c.until < bindparam("now"))
 
 
 class Proofs(Tables):
@@ -32,5 +33,9 @@ class Proofs(Tables):
 
     async def unuse_proofs(self, digests: Collection[bytes]) -> None:
         """They may be used again: what they were used for has failed, and by no fault of the peer."""
-        statement = delete(proofs).where(proofs.c.digest.in_(sorted(digests)))
-        await self._database.write(lambda connection: connection.execute(statement))
+
+        def unuse(connection: Connection) -> None:
+            for digest in sorted(set(digests)):
+                connection.execute(_DELETE, {"one": digest})
+
+        await self._database.write(unuse)

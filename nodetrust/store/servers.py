@@ -8,6 +8,7 @@ agree to a part of that, and a clock that jumped makes nobody immortal.
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, func, select, update
+from twisted.logger import Logger
 
 from nodetrust.store.schema import servers
 from nodetrust.store.tables import Tables, alone, first, put
@@ -17,6 +18,9 @@ SERVER_SECONDS = 30.0
 CLOCK_JUMP_SECONDS = 3600.0
 """From one beat to the next; a server that was down for so long begins anew, too."""
 
+CLOCK_SKEW_SECONDS = 5.0
+"""Between us and the database server: more is said in the log."""
+
 STEADY_SECONDS = 86400.0
 """A clock that has gone on without a jump for so long is believed to say what is over, and may be deleted."""
 
@@ -24,14 +28,25 @@ STEADY_SECONDS = 86400.0
 class Servers(Tables):
     """One process a peer ID."""
 
-    async def enter(self, server: bytes, epoch: bytes, now: datetime) -> None:
-        """This process is now the one with this peer ID; orders of older ones of it can be taken up at once."""
+    log = Logger()
 
-        def change(connection: Connection) -> None:
+    async def enter(self, server: bytes, epoch: bytes, now: datetime) -> None:
+        """This process is now the one with this peer ID; orders of older ones of it can be taken up at once.
+
+        The log says if our clock and the database server's are not the same.
+        """
+
+        def change(connection: Connection) -> float:
             alone(connection)
             _save_beat(connection, server, epoch, now)
+            return _clock_of(connection, now)
 
-        await self._database.write(change)
+        ahead = now.timestamp() - await self._database.write(change)
+        if abs(ahead) > CLOCK_SKEW_SECONDS:
+            self.log.warn(
+                "this clock is {ahead:.0f} s ahead of the database's; servers that share a store need the same time",
+                ahead=ahead,
+            )
 
     async def beat(self, server: bytes, epoch: bytes, now: datetime) -> bool:
         """This process lives. False: another one took our identity, so that we must not order any more."""
@@ -79,6 +94,13 @@ def is_steady(connection: Connection, now: datetime) -> bool:
     since = now.timestamp() - STEADY_SECONDS
     query = select(servers.c.epoch).where(is_living(now)).where(servers.c.steady_since <= since)
     return first(connection, query) is not None
+
+
+def _clock_of(connection: Connection, ours: datetime) -> float:
+    """The time by the database server, in seconds since 1970. SQLite is on our own machine."""
+    if connection.dialect.name != "postgresql":
+        return ours.timestamp()
+    return float(connection.execute(select(func.extract("epoch", func.clock_timestamp()))).scalar_one())
 
 
 def _save_beat(connection: Connection, server: bytes, epoch: bytes, now: datetime) -> None:

@@ -1,12 +1,14 @@
 """The store on a real PostgreSQL server, which several issue servers may share."""
 
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import create_engine
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThread
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SkipTest, TestCase
 
@@ -55,6 +57,16 @@ class PostgreSQLTests(StoreContract, SeveralContract, KillContract, MigrationsCo
         stores = await gatherResults([Deferred.fromCoroutine(self.opened()) for _ in range(4)])
         for store in stores:
             self.assertIsNone(await store.account("https://ca.example/dir"))
+
+    async def test_clock_that_is_not_the_databases(self) -> None:
+        """The log says how far ours is ahead, or behind, and nothing where they agree."""
+        store = await self.opened()
+        for ahead, said in ((-60, "-60 s"), (3600, "3600 s"), (0, None)):
+            with capturedLogs() as events:
+                await store.enter(b"server", b"epoch", datetime.now(UTC) + timedelta(seconds=ahead))
+            warnings = [formatEvent(event) for event in events if event["log_level"] is LogLevel.warn]
+            self.assertEqual(len(warnings), said is not None)
+            self.assertIn(said or "", "".join(warnings))
 
     async def test_server_out_of_reach(self) -> None:
         """A server that is not there is an error that does not tell the password."""
