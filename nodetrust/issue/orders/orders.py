@@ -136,9 +136,12 @@ class Orders:
         ready = await self._cache.find(order, self._tools.now())
         if ready is not None:
             return self._response(ready, from_cache=True)
-        async with self._turns.turn(network_of(order), order.names, at_once=order.own):
-            shared.idle = False
+        await self._turns.enter(network_of(order), order.names, at_once=order.own)
+        shared.idle = False
+        try:
             return await self._order(order)
+        finally:
+            self._turns.leave(order.names, at_once=order.own)
 
     async def _order(self, order: Order) -> IssueResponse:
         key, csr_der = await self._key_and_csr(order)
@@ -175,8 +178,11 @@ class Orders:
     async def _resumed(self, row: StoredOrder) -> IssueResponse | None:
         """None, if nothing came of it: who joined in orders anew."""
         peer = PeerId(row.request.peer_id)
-        async with self._turns.turn(peer, row.request.names):
+        await self._turns.enter(peer, row.request.names)
+        try:
             certificate = await self._issuing.take_up(row)
+        finally:
+            self._turns.leave(row.request.names)
         if certificate is None:
             return None
         self.log.info(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from ipaddress import ip_network
 from typing import Generic, TypeVar
 
 from nodetrust.issue.decide import Order
@@ -20,14 +19,16 @@ def network_of(order: Order) -> Hashable:
     if not order.addresses:
         return order.peer
     first = order.addresses[0]
-    return ip_network((first, IPV4_BITS if first.version == 4 else IPV6_BITS), strict=False)
+    bits = IPV4_BITS if first.version == 4 else IPV6_BITS
+    return first.version, int(first) >> (first.max_prefixlen - bits)
 
 
 class FairQueue(Generic[_T]):
-    """What waits, by source; sources take turns, and in one source the first comes first. All steps cost O(1)."""
+    """What waits, by source; sources take turns, and in one source the first comes first."""
 
     def __init__(self) -> None:
-        self._sources: OrderedDict[Hashable, OrderedDict[_T, None]] = OrderedDict()
+        # Lists, for most have one item: thousands of sources are to be small, and a long list is not too slow.
+        self._sources: OrderedDict[Hashable, list[_T]] = OrderedDict()
         self._count = 0
 
     def __len__(self) -> int:
@@ -35,13 +36,13 @@ class FairQueue(Generic[_T]):
 
     def add(self, source: Hashable, item: _T) -> None:
         """At the end of what waits from this source; an item waits once."""
-        self._sources.setdefault(source, OrderedDict())[item] = None
+        self._sources.setdefault(source, []).append(item)
         self._count += 1
 
     def take(self) -> _T:
         """The first of the source whose turn it is; raises `KeyError` if nothing waits."""
         source, items = self._sources.popitem(last=False)
-        item, _ = items.popitem(last=False)
+        item = items.pop(0)
         if items:
             self._sources[source] = items
         self._count -= 1
@@ -52,7 +53,7 @@ class FairQueue(Generic[_T]):
         items = self._sources.get(source)
         if items is None or item not in items:
             return
-        del items[item]
+        items.remove(item)
         self._count -= 1
         if not items:
             del self._sources[source]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Hashable
-from contextlib import asynccontextmanager
+from collections.abc import Hashable
 
 from twisted.internet.defer import Deferred
 
@@ -15,43 +14,50 @@ BUSY_RETRY_SECONDS = 60.0
 
 
 class Turns:
-    """`async with turns.turn(network, names)` is an order's time with the CA."""
+    """An order's time with the CA is from `enter` to `leave`. Thousands may wait: what they cost is kept small."""
 
     def __init__(self, most_open: int, most_waiting: int) -> None:
         self._free = most_open
         self._most_waiting = most_waiting
         self._queue: FairQueue[Deferred[None]] = FairQueue()
-        self._names: dict[Hashable, list[Deferred[None]]] = {}
+        self._names: dict[Hashable, list[Deferred[None]] | None] = {}
+        """Those that have their turn, or wait for it, and who waits for the same ones, if anybody does."""
         self._waiting = 0
 
-    @asynccontextmanager
-    async def turn(self, network: Hashable, names: Hashable, *, at_once: bool = False) -> AsyncIterator[None]:
+    async def enter(self, network: Hashable, names: Hashable, *, at_once: bool = False) -> None:
         """Wait for the turn; raises `Refusal` (E_RATE_LIMIT) where too many wait. `at_once` waits for no other names.
 
         The same names wait for each other, whoever asks: a CA gives two such orders one and the same number
         (RFC 8555 §7.4), and only one of them could be finalized.
         """
-        await self._enter_names(names)
-        try:
-            if at_once:
-                yield
-                return
-            await self._enter(network)
-            try:
-                yield
-            finally:
-                self._leave()
-        finally:
-            self._leave_names(names)
-
-    async def _enter_names(self, names: Hashable) -> None:
-        before = self._names.get(names)
-        if before is None:
-            self._names[names] = []
+        if names in self._names:
+            waiting = self._names[names] = self._names[names] or []
+            turn: Deferred[None] = Deferred(waiting.remove)
+            waiting.append(turn)
+            await self._wait(turn)
+        else:
+            self._names[names] = None
+        if at_once:
             return
-        turn: Deferred[None] = Deferred(before.remove)
-        before.append(turn)
-        await self._wait(turn)
+        if self._free:
+            self._free -= 1
+            return
+        turn = Deferred(lambda turn: self._queue.discard(network, turn))
+        self._queue.add(network, turn)
+        try:
+            await self._wait(turn)
+        except BaseException:
+            self._leave_names(names)
+            raise
+
+    def leave(self, names: Hashable, *, at_once: bool = False) -> None:
+        """The turn is over; the arguments are those of `enter`."""
+        if not at_once:
+            if self._queue:
+                self._queue.take().callback(None)
+            else:
+                self._free += 1
+        self._leave_names(names)
 
     def _leave_names(self, names: Hashable) -> None:
         after = self._names[names]
@@ -59,20 +65,6 @@ class Turns:
             after.pop(0).callback(None)
         else:
             del self._names[names]
-
-    async def _enter(self, network: Hashable) -> None:
-        if self._free:
-            self._free -= 1
-            return
-        turn: Deferred[None] = Deferred(lambda turn: self._queue.discard(network, turn))
-        self._queue.add(network, turn)
-        await self._wait(turn)
-
-    def _leave(self) -> None:
-        if self._queue:
-            self._queue.take().callback(None)
-        else:
-            self._free += 1
 
     async def _wait(self, turn: Deferred[None]) -> None:
         if self._waiting >= self._most_waiting:

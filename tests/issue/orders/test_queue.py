@@ -1,7 +1,7 @@
 """Who is next, and who must wait."""
 
 from collections import Counter
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,7 +62,8 @@ class FairQueueTests(SynchronousTestCase):
             parsed = tuple(ip_address(address) for address in addresses)
             return network_of(Order(PEER, ("a",), parsed, ECDSA_P256, None, "a"))
 
-        self.assertEqual(network("192.0.2.1", "2001:db8::1"), ip_network("192.0.2.1/32"))
+        self.assertEqual(network("192.0.2.1", "2001:db8::1"), network("192.0.2.1"))
+        self.assertNotEqual(network("192.0.2.1"), network("192.0.2.2"))
         self.assertEqual(network("2001:db8::1"), network("2001:db8::2"))
         self.assertNotEqual(network("2001:db8::1"), network("2001:db8:0:1::1"))
         self.assertEqual(network(), PEER)
@@ -78,13 +79,14 @@ class TurnsTests(SynchronousTestCase):
 
     def begin(self, label: str, network: str = "", names: str = "") -> Deferred[None]:
         async def run() -> None:
-            async with self.turns.turn(network or label, names or label):
-                self.running.append(label)
-                self.ends[label] = Deferred()
-                try:
-                    await self.ends[label]
-                finally:
-                    self.running.remove(label)
+            await self.turns.enter(network or label, names or label)
+            self.running.append(label)
+            self.ends[label] = Deferred()
+            try:
+                await self.ends[label]
+            finally:
+                self.running.remove(label)
+                self.turns.leave(names or label)
 
         return Deferred.fromCoroutine(run())
 
