@@ -61,6 +61,14 @@ class RotateTests(CommandCase):
         self.assertNotEqual(now, self.server)
         self.assertEqual(load_or_create(self.state / KEY_FILE).peer_id, self.server)
 
+    def test_units(self) -> None:
+        """Seconds, minutes, hours and days."""
+        for duration, seconds in (("90s", 90), ("30m", 1800), ("12h", 43_200), ("2d", 172_800)):
+            now = time.time()
+            self.rotate("--begin-in", duration)
+            begins = [one.begin for one in read_keys(self.state, self.own)]
+            self.assertTrue(any(0 <= begin - now - seconds < 30 for begin in begins), duration)
+
     def test_says_what_is_wrong(self) -> None:
         """A duration that is none, a folder that is no server's, a broken key beside it."""
         for duration in ("1", "1x", "-1d", "1.5d", "d", "١d"):

@@ -314,12 +314,15 @@ class CsrTests(RefusalCase):
 
     def test_more_names_than_a_certificate_carries(self) -> None:
         """Proven or not, the CA would refuse it."""
-        self.assertLess(MAX_NAMES, 33)
         proofs = [proof_of(*(V4 + 256 * (8 * row + column) for column in range(8))) for row in range(4)]
         names = [name_for_address(V4 + 256 * number, ZONE) for number in range(32)]
         message = request(*proofs, csr=make(CSR_KEY, names))
         self.assert_refused("32 names", message, E_NOT_AUTHORIZED, "at most 25 names")
         self.assert_refused("without a CSR", request(*proofs, csr=None), E_NOT_AUTHORIZED, "at most 25 names")
+        one_more = request(*proofs, csr=make_csr(CSR_KEY, names[: MAX_NAMES + 1]))
+        self.assert_refused("26 names", one_more, E_NOT_AUTHORIZED, "at most 25 names")
+        self.issuer.ask(request(*proofs, csr=make_csr(CSR_KEY, names[:MAX_NAMES])))
+        self.assertEqual([len(order.names) for order in self.issuer.orders], [25])
 
     def test_names_that_the_ca_would_refuse(self) -> None:
         """They are refused here, before an order is spent on them."""

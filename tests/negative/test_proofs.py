@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from nodetrust.addresses import IPV4_SPECIAL, IPV6_SPECIAL
 from nodetrust.issue.trust import own_keys, trust_in
 from nodetrust.libp2p.keys import KeyType, PrivateKey
-from nodetrust.messages import E_INVALID_PROOF, Address, IPv4, IPv6, ProofWrapper
+from nodetrust.messages import E_INVALID_PROOF, OK, Address, IPv4, IPv6, ProofWrapper
 from nodetrust.proofs import VALID_MS
 from tests.negative.issuer import (
     ISSUER,
@@ -283,6 +283,11 @@ class ProofTests(RefusalCase):
         """Five minutes either way; the refusal names the server and the difference."""
         for row, (proof, reason) in TIMES.items():
             self.refuse(row, reason, proof)
+        self.refuse("2018", "behind the clock of", proof_of(now_ms=0))
+        self.refuse("an old proof, or a clock", "as old as that, or one of the two clocks", proof_of(now_ms=0))
+        self.refuse("a clock", f"{ISSUER.peer_id}: one of the two clocks is wrong", proof_of(now_ms=NOW_MS * 2))
+        bound = proof_of(now_ms=0, nonce=self.issuer.nonce())
+        self.refuse("a new proof, so a clock", f"{ISSUER.peer_id}: one of the two clocks is wrong", bound)
         self.assert_serves()
 
     def test_nonces(self) -> None:
@@ -344,6 +349,7 @@ class ProofTests(RefusalCase):
         self.refuse("none", "no proof")
         self.refuse("13 of three servers", "more than 12 proofs", *[proof_of()] * 13)
         self.refuse("1000", "more than 12 proofs", *[ProofWrapper(proof=b"", signature=b"")] * 1000)
+        self.assertEqual(self.issuer.ask(request(*[proof_of(now_ms=NOW_MS - n) for n in range(2, 14)])).error, OK)
         self.assert_serves()
 
     def test_one_bad_proof_spoils_the_request(self) -> None:

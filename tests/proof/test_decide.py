@@ -11,7 +11,7 @@ from nodetrust.lists.lists import NO_LISTS, Lists
 from nodetrust.lists.prefixes import PrefixSet
 from nodetrust.messages import E_NOT_AUTHORIZED, E_OTHER, OK, InvalidMessage, Proof, ProofRequest
 from nodetrust.proof.decide import Caller, NoProof, Rules, answer, read_request
-from nodetrust.proofs import check_proof
+from nodetrust.proofs import MAX_NONCE_BYTES, check_proof
 
 NOW_MS = 1_700_000_000_000
 
@@ -92,6 +92,8 @@ class RequestTests(SynchronousTestCase):
         issuer = PrivateKey.generate().peer_id.multihash
         request = read_request(ProofRequest(issuer=issuer, nonce=b"x").SerializeToString())
         self.assertEqual((request.issuer, request.nonce), (issuer, b"x"))
+        longest = b"x" * MAX_NONCE_BYTES
+        self.assertEqual(read_request(ProofRequest(nonce=longest).SerializeToString()).nonce, longest)
 
     def test_refuses_garbage(self):
         """What is no request, or out of bounds, is refused with a reason."""
