@@ -23,6 +23,9 @@ CLOSE_SECONDS = 5.0
 TOGETHER = 100
 """Changes that wait for SQLite are made in one transaction, for the disk takes as long for a hundred as for one."""
 
+READ_TOGETHER = 10
+"""Questions that wait for PostgreSQL go over one connection one after another, which has to be tried out only once."""
+
 _Given = TypeVar("_Given")
 _T = TypeVar("_T")
 
@@ -39,7 +42,13 @@ class Database:
         self._reads: Lane[Connection]
         if engine.dialect.name != "sqlite":
             self._writes = Lane(reactor, "store", self._write_together, threads=POSTGRESQL_CONNECTIONS // 2)
-            self._reads = Lane(reactor, "store-reads", self._read_together, threads=POSTGRESQL_CONNECTIONS // 2)
+            self._reads = Lane(
+                reactor,
+                "store-reads",
+                self._read_together,
+                threads=POSTGRESQL_CONNECTIONS // 2,
+                most_together=READ_TOGETHER,
+            )
         else:
             self._writes = Lane(reactor, "store", self._write_together, most_together=TOGETHER)
             # All of a database in memory is on one connection, which one thread at a time may use.
