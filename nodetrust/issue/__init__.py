@@ -12,8 +12,8 @@ In reading order:
 * `sharing`: work that is done once for all who ask for the same
 * `quota`: what an order draws from the CA's limits and from the operator's, and what it gets back (pure)
 * `challenges/`: tells the DNS servers which challenges to answer, also one that was down meanwhile
-* `account`: our account at the CA
-* `orders`: from an order to a certificate: store, CA, and one order for two identical requests
+* `authorities/`: the CAs in order of preference, our accounts there, and the pauses of those that failed
+* `orders/`: from an order to a certificate, so that a kill at any point loses nothing and nothing is ordered twice
 * `renewal/`: when to renew, by the CA's word, and how long it takes when very many are due
 * `protocol`: the libp2p protocols `/p2p/nodetrust/issue/info/1.0.0` and `/p2p/nodetrust/issue/1.0.0`
 * `own/`: the server's own name: its certificate, WSS and HTTPS

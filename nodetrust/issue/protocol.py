@@ -145,7 +145,8 @@ class IssueProtocol:
         connection = stream.connection
         same = (connection.remote_peer, hashlib.sha256(message).digest())
         answer = self._answers.get(same, lambda: self._respond(connection, message))
-        watching = Deferred.fromCoroutine(_watch(stream, answer))
+        watching = Deferred.fromCoroutine(_is_gone(stream))
+        watching.addCallback(lambda gone: answer.cancel() if gone else None)
         try:
             return await answer
         finally:
@@ -208,18 +209,18 @@ class IssueProtocol:
                 )
 
 
-async def _watch(stream: MessageStream, answer: Deferred[IssueResponse]) -> None:
-    """Give up the wait for the answer when the peer is gone. One that has ended its half, or says more, is there."""
+async def _is_gone(stream: MessageStream) -> bool:
+    """Whether the peer is gone, when it is, or it ends its half or says more: then it is there, and waits."""
     while True:
         try:
             await stream.read()
         except Timeout:
             continue
         except (StreamEnded, CancelledError):
-            return
+            return False
         except Libp2pError:
-            answer.cancel()
-        return
+            return True
+        return False
 
 
 def _read_request(message: bytes) -> IssueRequest:

@@ -58,12 +58,21 @@ class PauseBook:
 
     def failed(self, key: Hashable, began: float, now: float, reason: str, asked_seconds: float | None = None) -> Pause:
         """Note a failure; returns the pause."""
-        pause = self._pauses[key] = next_pause(self._pauses.get(key), began, now, reason, asked_seconds)
-        self._pauses.move_to_end(key)
-        if len(self._pauses) > MAX_REMEMBERED:
-            self._pauses.popitem(last=False)
+        pause = next_pause(self._pauses.get(key), began, now, reason, asked_seconds)
+        self._keep(key, pause)
         return pause
+
+    def rest(self, key: Hashable, seconds: float, now: float, reason: str) -> None:
+        """A pause of so many seconds, which is no step: the fault was somebody else's."""
+        before = self._pauses.get(key)
+        self._keep(key, Pause(0 if before is None else before.failures, now + seconds, now, reason))
 
     def forget(self, key: Hashable) -> None:
         """It went well."""
         self._pauses.pop(key, None)
+
+    def _keep(self, key: Hashable, pause: Pause) -> None:
+        self._pauses[key] = pause
+        self._pauses.move_to_end(key)
+        if len(self._pauses) > MAX_REMEMBERED:
+            self._pauses.popitem(last=False)

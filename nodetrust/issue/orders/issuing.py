@@ -43,6 +43,9 @@ FIRST_LOOK_SECONDS, SLOWEST_LOOK_SECONDS, LOOK_GROWTH = 0.2, 2.0, 1.5
 
 ELSEWHERE_RETRY_SECONDS = 30.0
 
+OURS_RETRY_SECONDS = 10.0
+"""An order that a DNS server or the store has stopped: its peer may ask again so soon, and the CA is hardly asked."""
+
 
 class Issuing:
     """Orders certificates, one row of the store for each order."""
@@ -112,6 +115,7 @@ class Issuing:
             raise refusals.error()
         pause = self._left.get(row.id)
         if pause is not None and (seconds := pause.seconds_left(self._seconds())) > 0:
+            self._left_open.add(row.id)
             raise Unavailable(f"the order is tried again later: {pause.reason}", retry_after_seconds=seconds)
         self._left_open.discard(row.id)
         steps = self._steps(authority, row, csr)
@@ -136,7 +140,7 @@ class Issuing:
         except CancelledError:
             raise  # the row is for the next life
         except Exception as error:
-            self._leave(steps, str(error), began)
+            self._rest(steps, error)
             raise
         finally:
             authority.released()
@@ -229,7 +233,7 @@ class Issuing:
         except CancelledError:
             raise  # the row is for the next life
         except Exception as error:
-            self._leave(steps, str(error), began)
+            self._rest(steps, error)
             raise
 
     async def _open(self, authority: Authority, order: Order) -> tuple[StoredOrder, quota.OrderDraws]:
@@ -280,6 +284,11 @@ class Issuing:
     def _leave(self, steps: Steps, reason: str, began: float) -> None:
         """Leave the order open for a later try, when the peer asks again or by itself."""
         self._left.failed(steps.row.id, began, self._seconds(), reason)
+        self._left_open.add(steps.row.id)
+
+    def _rest(self, steps: Steps, error: Exception) -> None:
+        """The same where the fault was ours, a DNS server's or the store's: soon."""
+        self._left.rest(steps.row.id, OURS_RETRY_SECONDS, self._seconds(), str(error))
         self._left_open.add(steps.row.id)
 
     def _another(self, authority: Authority) -> bool:

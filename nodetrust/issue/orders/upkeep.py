@@ -116,7 +116,7 @@ class Upkeep:
             await authority.recall()
         self._cleaning.again()
         for row in await tools.store.claim_abandoned(tools.epoch, tools.now(), MOST_TAKEN_UP):
-            await self._take_up(row)
+            self._take_up(row)
         for order_id in self._issuing.due():
             await self._claim(order_id)
         for order_id in self._too_old():
@@ -130,9 +130,9 @@ class Upkeep:
         if row is None:
             self._issuing.forget_left(order_id)
         else:
-            await self._take_up(row)
+            self._take_up(row)
 
-    async def _take_up(self, row: StoredOrder) -> None:
+    def _take_up(self, row: StoredOrder) -> None:
         if row.settled:
             self._issuing.forget_left(row.id)
             self._cleaning.begin(row.id, row.records)
@@ -140,7 +140,7 @@ class Upkeep:
             self._resume(row)
         else:
             self._keyless[row.id] = row.opened_at.timestamp()
-            await self._tools.dns.withdraw(row.records)
+            Deferred.fromCoroutine(self._guarded(lambda: self._tools.dns.withdraw(row.records)))
 
     def _too_old(self) -> list[int]:
         end = self._tools.reactor.seconds() - KEYLESS_SECONDS
