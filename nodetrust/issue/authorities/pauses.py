@@ -27,7 +27,7 @@ class Pause:
     reason: str
 
     def seconds_left(self, now: float) -> float:
-        """0 when it is over. Also when it lies further ahead than it can have been set: the clock was set back since."""
+        """0 when it is over, also when it lies further ahead than it can have been set: the clock was set back."""
         left = self.until - now
         return max(left, 0.0) if left <= 2 * LONGEST_SECONDS else 0.0
 

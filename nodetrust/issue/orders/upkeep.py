@@ -139,6 +139,7 @@ class Upkeep:
         elif row.request.csr_der is not None:
             self._resume(row)
         else:
+            self._issuing.forget_left(row.id)
             self._keyless[row.id] = row.opened_at.timestamp()
             Deferred.fromCoroutine(self._guarded(lambda: self._tools.dns.withdraw(row.records)))
 
