@@ -55,5 +55,6 @@ class SteadyTimers:
 
 
 def make_steady(reactor: Any, wall: Callable[[], float], monotonic: Callable[[], float]) -> None:
-    """Make this reactor's timers steady; see `SteadyTimers`."""
+    """Make this reactor's timers steady; see `SteadyTimers`. It gets `monotonic`, too, for whoever measures time."""
     reactor.seconds = SteadyTimers(reactor, wall, monotonic)
+    reactor.monotonic = monotonic

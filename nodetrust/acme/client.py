@@ -42,7 +42,7 @@ class AcmeClient(OrderClient):
             answer = await self.get(f"{directory.renewal_info.rstrip('/')}/{ari_id(certificate_pem)}", deadline)
         except (AcmeOrderLost, AcmeRefused):
             return None
-        asked = parse_retry_after(answer.retry_after, self.now())
+        asked = parse_retry_after(answer.retry_after, self.now(), answer.date)
         return RenewalInfo(wire.parse_renewal_window(answer.body), check_again_after(asked))
 
     async def revoke(

@@ -13,17 +13,19 @@ _T = TypeVar("_T")
 
 
 class Deadline:
-    """The moment at which a whole operation must be over, on the clock's time."""
+    """The moment at which a whole operation must be over, on the clock's `monotonic` time where it has one."""
 
     def __init__(self, clock: IReactorTime, seconds: float) -> None:
         self._clock = clock
-        self._end = clock.seconds() + seconds
+        # A clock that can be set under us may know how much time has really passed.
+        self._passed: Callable[[], float] = getattr(clock, "monotonic", clock.seconds)
+        self._end = self._passed() + seconds
         self._seconds = seconds
 
     @property
     def remaining_seconds(self) -> float:
         """Never negative."""
-        return max(self._end - self._clock.seconds(), 0.0)
+        return max(self._end - self._passed(), 0.0)
 
     def error(self, doing: str) -> AcmeTimedOut:
         """The error for work that the deadline has cut short."""

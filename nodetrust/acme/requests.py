@@ -132,7 +132,7 @@ class Requests:
 
     async def pause(self, polls: int, answer: HttpResponse, deadline: Deadline, doing: str) -> None:
         """Wait before the next poll, as long as the last answer wants."""
-        asked = parse_retry_after(answer.retry_after, self.now())
+        asked = parse_retry_after(answer.retry_after, self.now(), answer.date)
         await deadline.sleep(poll_pause(polls, asked, self.random), doing)
 
     async def pause_or_raise(self, error: AcmeError, retries: Retries, deadline: Deadline) -> None:
@@ -197,4 +197,5 @@ class Requests:
             except AcmeMisbehaved:
                 document = None  # the status alone still says enough
         terms = next(iter(links_of(answer.links, "terms-of-service")), None)
-        return problem_of_response(answer.status, parse_retry_after(answer.retry_after, self.now()), document, terms)
+        asked = parse_retry_after(answer.retry_after, self.now(), answer.date)
+        return problem_of_response(answer.status, asked, document, terms)

@@ -20,7 +20,8 @@ _PATIENT_SECONDS = 30.0
 _HASTY_NONCE_TRIES = 10  # at once; later ones pause, so that a broken CA is not hammered
 _NONCE_PAUSE = 0.05
 _TROUBLE_PAUSE = 0.5
-_FIRST_POLL, _SLOWEST_POLL, _POLL_GROWTH = 0.1, 5.0, 1.6
+_FIRST_POLL, _SLOWEST_POLL, _POLL_GROWTH = 0.05, 5.0, 1.6
+_SHORTEST_ASKED = 0.1  # also where a CA asks for less
 _LONGEST_RETRY_AFTER = 86_400.0
 _JITTER = 0.25
 
@@ -58,7 +59,7 @@ class Retries:
 def poll_pause(polls_done: int, retry_after_seconds: float | None, random: Random) -> float:
     """Seconds until the next poll: what the CA asks for, or growing steps of our own; always with jitter."""
     if retry_after_seconds is not None:
-        return jittered(max(retry_after_seconds, _FIRST_POLL), random)
+        return jittered(max(retry_after_seconds, _SHORTEST_ASKED), random)
     return jittered(min(_FIRST_POLL * _POLL_GROWTH ** min(polls_done, 20), _SLOWEST_POLL), random)
 
 
@@ -67,15 +68,25 @@ def jittered(seconds: float, random: Random) -> float:
     return seconds * (1 + _JITTER * random.random())
 
 
-def parse_retry_after(header: str | None, now: datetime) -> float | None:
-    """Seconds of a Retry-After header (number or HTTP date), 0 to a day; None for none or garbage. RFC 9110 §10.2.3."""
+def parse_retry_after(header: str | None, now: datetime, date: str | None = None) -> float | None:
+    """Seconds of a Retry-After header (number or HTTP date), 0 to a day; None for none or garbage. RFC 9110 §10.2.3.
+
+    `date` is the answer's own Date header: one of two clocks, ours or the CA's, may be wrong.
+    """
     if header is None:
         return None
     if header.isascii() and header.isdigit():
         return min(float(header[:9]), _LONGEST_RETRY_AFTER)
+    when = _moment(header)
+    if when is None:
+        return None
+    said_at = None if date is None else _moment(date)
+    return min(max((when - (said_at or now)).total_seconds(), 0.0), _LONGEST_RETRY_AFTER)
+
+
+def _moment(header: str) -> datetime | None:
     try:
         when = parsedate_to_datetime(header)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    when = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
-    return min(max((when - now).total_seconds(), 0.0), _LONGEST_RETRY_AFTER)
+    return when if when.tzinfo is not None else when.replace(tzinfo=UTC)

@@ -69,6 +69,7 @@ class HttpResponse:
     location: str | None
     retry_after: str | None
     links: tuple[str, ...] = ()  # every Link header
+    date: str | None = None
 
 
 class HttpTransport:
@@ -131,6 +132,7 @@ class HttpTransport:
             _header(response, "Location"),
             _header(response, "Retry-After"),
             tuple(response.headers.getRawHeaders("Link") or ()),
+            _header(response, "Date"),
         )
 
     def _unreachable(self, failed: BaseException) -> Exception:

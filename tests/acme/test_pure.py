@@ -178,6 +178,13 @@ class RetryTests(SynchronousTestCase):
         ):
             self.assertEqual(parse_retry_after(header, NOW), seconds, header)
 
+    def test_retry_after_is_by_the_clock_of_whoever_said_it(self) -> None:
+        """A date means the time from the answer's own Date on; ours may be hours away. A Date that is none is none."""
+        header = "Sun, 22 Nov 2026 15:01:00 GMT"
+        self.assertEqual(parse_retry_after(header, NOW, "Sun, 22 Nov 2026 15:00:00 GMT"), 60.0)
+        self.assertEqual(parse_retry_after("60", NOW, "Sun, 22 Nov 2026 15:00:00 GMT"), 60.0)
+        self.assertEqual(parse_retry_after(header, NOW, "yesterday"), 3 * 3600.0 + 60.0)
+
     @settings(deadline=None)
     @given(st.text(max_size=40))
     def test_any_retry_after(self, header: str) -> None:
