@@ -1,6 +1,7 @@
 """A DNS server on loopback that says what it was told, for CAs that look."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, fail, succeed
@@ -11,14 +12,27 @@ from twisted.names.server import DNSServerFactory
 
 from nodetrust.acme import Dns01Record
 
+REACTOR: Any = reactor
+
 
 class CuttingProtocol(dns.DNSDatagramProtocol):
     """Cuts answers of more than 512 octets, as a DNS server has to and twisted.names does not."""
 
-    def writeMessage(self, message, address) -> None:
+    def writeMessage(self, message: dns.Message, address: tuple[str, int]) -> None:
         if len(message.toStr()) > 512:
             message.answers, message.trunc = [], 1
         super().writeMessage(message, address)
+
+
+class CountingFactory(DNSServerFactory):
+    """Knows how many TCP connections there were."""
+
+    noisy = False
+    connected = 0
+
+    def buildProtocol(self, addr: object) -> Any:
+        self.connected += 1
+        return super().buildProtocol(addr)
 
 
 class ScriptedDns:
@@ -27,33 +41,29 @@ class ScriptedDns:
     def __init__(self) -> None:
         self.values: dict[str, set[str]] = {}
         self.padding: tuple[str, ...] = ()
-        self.tcp_queries = 0
+        self._factory = CountingFactory(clients=[self])
+
+    @property
+    def tcp_queries(self) -> int:
+        """Connections that were made, each with one query."""
+        return self._factory.connected
 
     def listen(self) -> tuple[str, int]:
-        factory = DNSServerFactory(clients=[self])
-        factory.noisy = False
         for _ in range(20):
-            self._tcp = reactor.listenTCP(0, factory, backlog=1000, interface="127.0.0.1")
-            port = self._tcp.getHost().port
+            self._tcp = REACTOR.listenTCP(0, self._factory, backlog=1000, interface="127.0.0.1")
+            port: int = self._tcp.getHost().port
             try:
-                self._udp = reactor.listenUDP(port, CuttingProtocol(factory), "127.0.0.1")
+                self._udp = REACTOR.listenUDP(port, CuttingProtocol(self._factory), "127.0.0.1")
                 break
             except CannotListenError:  # a port that is free for TCP may be taken for UDP
                 self._tcp.stopListening()
-        build = factory.buildProtocol
-
-        def counted(address):
-            self.tcp_queries += 1
-            return build(address)
-
-        factory.buildProtocol = counted
         return "127.0.0.1", port
 
     async def stop(self) -> None:
         await self._udp.stopListening()
         await self._tcp.stopListening()
 
-    def query(self, query, timeout=None) -> Deferred:
+    def query(self, query: dns.Query, timeout: object = None) -> Deferred[Any]:
         name = str(query.name).lower()
         if query.type != dns.TXT or name not in self.values:
             return fail(DomainError())

@@ -84,7 +84,7 @@ class AcmeCase(InteropTestCase):
         self.key_pem = make_key_pem()
         self.publications = 0
 
-    async def start(self, *, settings: dict[str, Any] | None = None, **environment: str) -> Pebble:
+    async def start(self, settings: dict[str, Any] | None = None, /, **environment: str) -> Pebble:
         """A Pebble with settings of its own, and with further variables, without their prefix."""
         pebble = Pebble()
         self.addCleanup(lambda: Deferred.fromCoroutine(pebble.stop()))
@@ -161,7 +161,7 @@ class AccountTests(AcmeCase):
     async def test_external_account(self) -> None:
         """With the binding that the CA gave out there is an account; without, and with a wrong one, there is none."""
         required = {"externalAccountBindingRequired": True, "externalAccountMACKeys": dict([BINDING])}
-        pebble = await self.start(settings=required)
+        pebble = await self.start(required)
         client = self.client(pebble, external_account=ExternalAccount.parse(*BINDING))
         self.assertTrue((await client.directory(soon())).external_account_required)
         await self.obtained(client)
@@ -279,7 +279,7 @@ class OrderTests(AcmeCase):
 
     async def test_refused_name(self) -> None:
         """A name that the CA will not sign is refused by name."""
-        client = self.client(await self.start(settings={"domainBlocklist": ["blocked.test"]}))
+        client = self.client(await self.start({"domainBlocklist": ["blocked.test"]}))
         error = await self.assert_raises(AcmeRefused, self.obtained(client, ("a.blocked.test", NAMES[0])))
         self.assertEqual(error.kind, "rejectedIdentifier")
         self.assertIn("blocked.test", str(error))
