@@ -28,6 +28,11 @@ class Crowd:
         """Somebody who was refused."""
         (self.sybils if asker.sybil else self.honest).append((asker, asker.wish))
 
+    @property
+    def eagerness(self) -> float:
+        """As of so many honest peers."""
+        return len(self.honest) + self.weight * len(self.sybils)
+
     def next(self, randomness: random.Random) -> Asker | None:
         """The one that asks first; None when nobody waits any more."""
         while self.honest or self.sybils:

@@ -39,6 +39,12 @@ OTHER_NETWORKS = range(12 << 24, 223 << 24)
 
 _LABELS = {Kind.NEW: "new", Kind.MOVED: "moved", Kind.RENEWAL: "renewing", Kind.REPLACEMENT: "renewing"}
 
+LATE_SECONDS = 600.0
+"""How much later than it was told an honest peer asks, on average."""
+
+_Place = tuple[str, bool, Kind]
+"""Where peers wait: for which bucket, whether for what is kept for others, and with which wish."""
+
 Progress = Callable[[float, Tally], None]
 """Told the time, in seconds from the start, and what was counted until then."""
 
@@ -55,9 +61,9 @@ class World:
         self._states: dict[str, float] = {}
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._number = itertools.count()
-        self._crowds: dict[tuple[str, bool], Crowd] = {}
+        self._crowds: dict[_Place, Crowd] = {}
         self._made_up: Counter[int] = Counter()
-        self._closed: dict[Kind | None, tuple[str, float]] = {}
+        self._closed: dict[Kind, tuple[_Place, float]] = {}
         self._now = 0.0
         self._waiting: set[Asker] = set()
         self._present = 0
@@ -175,20 +181,12 @@ class World:
         if not asker.sybil:
             asker.label = _LABELS[kind]
             self._waiting.add(asker)
-        if not self._joins_crowd(asker):
+        place, until = self._closed.get(kind, (None, 0.0))
+        crowd = self._crowds.get(place) if place is not None else None
+        if crowd is not None and self._now < until:  # all that want the same are refused now: it waits with them
+            crowd.add(asker)
+        else:
             self._ask(asker)
-
-    def _joins_crowd(self, asker: Asker, left: Crowd | None = None) -> bool:
-        """Whether all that want the same are refused now: then it need not ask, and waits with them.
-
-        `left`: the crowd that it comes from, and does not go back to without asking.
-        """
-        key, until = self._closed.get(asker.kind, ("", 0.0))
-        crowd = self._crowds.get((key, False))
-        if crowd is None or crowd is left or self._now >= until:
-            return False
-        crowd.add(asker)
-        return True
 
     def _ask(self, asker: Asker) -> Exhausted | None:
         """Ask the issue server; the refusal, or None if the order was opened."""
@@ -216,34 +214,51 @@ class World:
         ]
 
     def _send_away(self, asker: Asker, error: Exhausted) -> None:
-        key = (error.limit.key, error.reserved)
-        ready = self._now + error.retry_after_seconds
-        if asker.sybil and not _is_shared(error.limit.key) and not error.limit.key.startswith("address/"):
+        assert asker.kind is not None
+        key = error.limit.key
+        if asker.sybil and not _is_shared(key) and not key.startswith("address/"):
             # It tries with another of its peers, in time: a tenth of what this one would have to wait.
             self._at(
                 self._now + max(SYBIL_PAUSE_SECONDS, error.retry_after_seconds / 10), self._want, asker, asker.kind
             )
             return
-        if key not in self._crowds:
+        place = (key, error.reserved, asker.kind)
+        crowd = self._crowds.get(place)
+        if crowd is None:
             p = self.parameters
-            self._crowds[key] = Crowd(p.sybil_eagerness * p.sybils / p.sybil_prefixes)
-            self._at(ready, self._open, key)
-        self._crowds[key].add(asker)
-        if _is_shared(error.limit.key) and not error.reserved:
-            self._closed[asker.kind] = (error.limit.key, ready)
+            crowd = self._crowds[place] = Crowd(p.sybil_eagerness * p.sybils / p.sybil_prefixes)
+            crowd.add(asker)
+            self._open_later(place, error.retry_after_seconds)
+        else:
+            crowd.add(asker)
+        if _is_shared(key) and not error.reserved:
+            self._closed[asker.kind] = (place, self._now + error.retry_after_seconds)
 
-    def _open(self, key: tuple[str, bool]) -> None:
+    def _open_later(self, place: _Place, seconds: float) -> None:
+        """After that time the first one comes; the more wait and the more eager they are, the sooner."""
+        late = self._random.expovariate(self._crowds[place].eagerness / LATE_SECONDS)
+        self._at(self._now + seconds + late, self._open, place)
+
+    def _open(self, place: _Place) -> None:
         """There is a token again: those that wait for it ask, one after another, until it is gone."""
-        crowd = self._crowds[key]
+        crowd = self._crowds[place]
+        elsewhere, until = self._closed.get(place[2], (place, 0.0))
+        if elsewhere != place and self._now < until:
+            self._open_later(place, until - self._now)  # they would be refused for another reason
+            return
         while asker := crowd.next(self._random):
-            refused = None if self._joins_crowd(asker, crowd) else self._ask(asker)
+            refused = self._ask(asker)
             if refused is None:
                 continue
             # Where they have a bucket of their own, the others lack what the first one lacked: it waits for all.
-            if (refused.limit.key, refused.reserved) == key or not _is_shared(key[0]):
-                self._at(self._now + refused.retry_after_seconds, self._open, key)
-                return
-        del self._crowds[key]
+            if (refused.limit.key, refused.reserved) == place[:2] or not _is_shared(place[0]):
+                break
+            if not refused.reserved and _is_shared(refused.limit.key):
+                break
+        if crowd.eagerness:
+            self._open_later(place, refused.retry_after_seconds if refused is not None else 0.0)
+        else:
+            del self._crowds[place]
 
     def _grant(self, asker: Asker, *, counted: bool) -> None:
         tally, week = self.tally, int(self._now // WEEK)
