@@ -164,7 +164,7 @@ class DnsServer:
         try:
             if not batch:  # all that a look can tell
                 self._recovered()
-                self._outbox.reached(self._clock.seconds())
+                self._outbox.reached()
                 batch = self._outbox.take(self._clock.seconds(), BATCH)
             while batch:
                 await self._tell(stream, batch)
@@ -210,7 +210,7 @@ class DnsServer:
     def _take_response(self, wish: Wish, response: DNS01Response) -> None:
         if response.error == OK:
             self._recovered()
-            self._outbox.confirm(wish, self._clock.seconds())
+            self._outbox.confirm(wish)
             self._confirmed(wish)
             return
         reason = response.message or f"error {response.error}"

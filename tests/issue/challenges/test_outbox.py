@@ -29,7 +29,7 @@ class OutboxTests(SynchronousTestCase):
         self.assertEqual(self.outbox.take(0, 1), [SET_ONE])
         self.assertEqual(self.outbox.take(0, 9), [SET_TWO])
         self.assertEqual(self.outbox.take(0, 9), [])
-        self.outbox.confirm(SET_ONE, 0)
+        self.outbox.confirm(SET_ONE)
         self.assertEqual(len(self.outbox), 1)
 
     def test_withdrawn_before_the_server_heard_of_it(self):
@@ -45,14 +45,14 @@ class OutboxTests(SynchronousTestCase):
 
     def test_withdrawn_when_the_server_may_have_heard_of_it(self):
         """It is told to remove it, whatever came of the first."""
-        for end in (lambda: self.outbox.confirm(SET_ONE, 1), lambda: self.outbox.postpone([SET_ONE], 1)):
+        for end in (lambda: self.outbox.confirm(SET_ONE), lambda: self.outbox.postpone([SET_ONE], 1)):
             self.outbox.set(ONE, 0)
             self.outbox.told(self.outbox.take(0, 9))
             self.outbox.remove(ONE, 1)
             self.assertEqual(self.outbox.take(1, 9), [])
             end()
             self.assertEqual(self.outbox.take(1, 9), [REMOVE_ONE])
-            self.outbox.confirm(REMOVE_ONE, 1)
+            self.outbox.confirm(REMOVE_ONE)
 
     def test_removed_by_a_process_that_never_set_it(self):
         """After a restart the order's row still has the challenge."""
@@ -73,7 +73,7 @@ class OutboxTests(SynchronousTestCase):
         """From a second to a minute; an order in progress is looked after more often."""
         self.outbox.remove(ONE, 0)
         self.assertEqual(self.pauses(REMOVE_ONE, 8), [1, 2, 4, 8, 16, 32, LAST_PAUSE_SECONDS, LAST_PAUSE_SECONDS])
-        self.outbox.confirm(self.outbox.take(1000, 1)[0], 1000)
+        self.outbox.confirm(self.outbox.take(1000, 1)[0])
         self.outbox.set(ONE, 0)
         self.assertEqual(self.pauses(SET_ONE, 4), [1, 2, LAST_PAUSE_OF_ORDERS_SECONDS, LAST_PAUSE_OF_ORDERS_SECONDS])
 
@@ -87,7 +87,7 @@ class OutboxTests(SynchronousTestCase):
             self.outbox.postpone_all(now)
         self.assertEqual(len(self.outbox.take(300, 1)), 1)
         self.outbox.postpone_all(300)
-        self.outbox.confirm(REMOVE_ONE, 301)
+        self.outbox.confirm(REMOVE_ONE)
         self.assertEqual(self.outbox.seconds_to_next(301), 0)
         self.assertEqual(self.outbox.take(301, 9), [Wish(TWO, remove=True)])
 
@@ -97,7 +97,7 @@ class OutboxTests(SynchronousTestCase):
         self.outbox.set(TWO, 0)
         self.outbox.take(0, 9)
         self.outbox.refused(SET_ONE, 0)
-        self.outbox.confirm(SET_TWO, 0)
+        self.outbox.confirm(SET_TWO)
         self.assertEqual(self.outbox.take(0.9, 9), [])
         self.assertEqual(self.outbox.take(1, 9), [SET_ONE])
 
@@ -133,7 +133,7 @@ class OutboxTests(SynchronousTestCase):
                 outbox.told([wish])
                 server = not wish.remove  # it did it, but "fail" is an answer that was lost
                 if outcome == "ok":
-                    outbox.confirm(wish, 0)
+                    outbox.confirm(wish)
                 else:
                     outbox.postpone([wish], 0)
             way.clear()
