@@ -44,7 +44,8 @@ class Asker:
     """
 
     def __init__(self, issuer: Sequence[Multiaddr], proof_key: PrivateKey, *addresses: str) -> None:
-        self.host = Host(default_reactor, PrivateKey.generate())
+        reactor: Any = default_reactor
+        self.host = Host(reactor, PrivateKey.generate())
         self.issuer = issuer
         self.addresses = tuple(IPv4Address(address) for address in addresses)
         self.names = certificate_names(self.host.peer_id, self.addresses, ZONE, "addresses")

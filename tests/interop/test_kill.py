@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.task import deferLater
 from twisted.names import client as dns_client
 from twisted.names.error import DNSNameError
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SkipTest
 
 from nodetrust.acme import AcmeClient, Deadline, account_key_from_pem
@@ -153,8 +154,8 @@ class KilledOrders:
     async def all(self) -> None:
         """Run them side by side."""
         lanes = [Deferred.fromCoroutine(self._lane(f"issue-{number}")) for number in range(SIDE_BY_SIDE)]
-        for succeeded, result in await DeferredList(lanes, consumeErrors=True):
-            if not succeeded:
+        for _, result in await DeferredList(lanes, consumeErrors=True):
+            if isinstance(result, Failure):
                 result.raiseException()
 
     async def _lane(self, identity: str) -> None:
