@@ -60,11 +60,17 @@ def _options(command: Any) -> Any:
 @click.command(help=__doc__)
 @click.option("--table", "tables", type=click.Choice(list(TABLES)), multiple=True, help="only these  [default: all]")
 @click.option("--markdown", type=click.Path(path_type=Path), help="a file in whose places the tables are put")
-@click.option("--svg", type=click.Path(path_type=Path), help="where the plot goes; needs matplotlib, and all tables")
+@click.option(
+    "--svg",
+    type=click.Path(path_type=Path),
+    help="where the plot goes; needs matplotlib, and the tables large and sybils",
+)
 @click.option("--jobs", default=1, show_default=True, help="worlds at one time, each in a process of its own")
 @_options
 def main(tables: tuple[str, ...], markdown: Path | None, svg: Path | None, jobs: int, **given: Any) -> None:
     """Simulate the worlds of each table, one after another."""
+    if svg is not None and tables and not {"large", "sybils"} <= set(tables):
+        raise click.UsageError("--svg needs the tables large and sybils")
     base = replace(Parameters(), **given)
     console = Console()
     results: dict[str, list[report.Result]] = {}
@@ -76,7 +82,7 @@ def main(tables: tuple[str, ...], markdown: Path | None, svg: Path | None, jobs:
         if markdown is not None:
             report.write_into(markdown, table, report.markdown(results[table]))
     if svg is not None:
-        plot.draw(results.get("large", []), results.get("sybils", []), svg)
+        plot.draw(results["large"], results["sybils"], svg)
 
 
 def _simulate_all(worlds: list[Scenario], jobs: int, console: Console) -> Iterable[report.Result]:
