@@ -49,6 +49,11 @@ class MessageStream(Protocol):
         """The connection that the stream belongs to."""
         return self.stream.connection
 
+    @property
+    def has_unread(self) -> bool:
+        """Whether `read` has a message at once."""
+        return bool(self._unread)
+
     async def read(self) -> bytes:
         """The next message.
 

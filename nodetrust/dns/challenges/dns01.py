@@ -6,9 +6,10 @@ from now on: it is looked up in the answer itself before OK is sent.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.logger import Logger, LogLevel
 
 from nodetrust.dns.answer import answer
@@ -26,6 +27,9 @@ from nodetrust.messages import E_NOT_AUTHORIZED, E_OTHER, OK, DNS01Request, DNS0
 
 IDLE_SECONDS = 60.0
 """How long the issue server may keep a stream open for its next request; opening another one costs it nothing."""
+
+MAX_TOGETHER = 64
+"""Requests of one stream that are obeyed together; as many as a stream keeps unread."""
 
 MAX_REASON_CHARACTERS = 400
 """Of a refusal's text, which repeats a name that may be as long as the request."""
@@ -68,34 +72,43 @@ class Dns01:
         self._rights = rights
 
     async def serve(self, stream: MessageStream) -> None:
-        """Answer the requests of one stream, in order."""
+        """Answer the requests of one stream, in order; those that are there together go to the disk together."""
         caller = stream.connection.remote_peer
-        while True:
+        goes_on = True
+        while goes_on:
             try:
-                message = await stream.read()
+                messages = [await stream.read()]
+                while stream.has_unread and len(messages) < MAX_TOGETHER and caller in self._rights.admins:
+                    messages.append(await stream.read())
             except StreamEnded:
                 break
-            response, goes_on = await self.respond(caller, message)
-            stream.write(response.SerializeToString())
-            if not goes_on:
-                break
+            responses, goes_on = await self.respond(caller, messages)
+            for response in responses:
+                stream.write(response.SerializeToString())
         stream.close()
 
-    async def respond(self, caller: PeerId, message: bytes) -> tuple[DNS01Response, bool]:
-        """The response to one request, and whether another may follow it."""
-        try:
-            await self._obey(caller, message)
-        except ChallengeRefused as error:
-            self._responder.counters.challenges_refused += 1
-            reason = str(error)[:MAX_REASON_CHARACTERS]
-            # Strangers do not fill the log.
-            level = LogLevel.warn if caller in self._rights.admins else LogLevel.debug
-            self.log.emit(level, "refused a challenge of {caller}: {reason}", caller=str(caller), reason=reason)
-            goes_on = error.error != E_NOT_AUTHORIZED and not isinstance(error, RequestUnreadable)
-            return DNS01Response(error=error.error, message=reason), goes_on
-        return DNS01Response(error=OK), True
+    async def respond(self, caller: PeerId, messages: Sequence[bytes]) -> tuple[list[DNS01Response], bool]:
+        """The responses to some requests, and whether others may follow; after one that may not be, none is obeyed."""
+        responses: list[Deferred[DNS01Response]] = []
+        begun: set[Challenge] = set()
+        goes_on = True
+        for message in messages:
+            try:
+                request, challenge = self._read(caller, message)
+            except ChallengeRefused as error:
+                responses.append(succeed(self._refuse(caller, error)))
+                goes_on = error.error != E_NOT_AUTHORIZED and not isinstance(error, RequestUnreadable)
+                if not goes_on:
+                    break
+                continue
+            if challenge in begun:
+                await gatherResults(responses)  # it is set, then removed: one after the other
+                begun.clear()
+            begun.add(challenge)
+            responses.append(Deferred.fromCoroutine(self._answer(caller, request, challenge)))
+        return await gatherResults(responses), goes_on
 
-    async def _obey(self, caller: PeerId, message: bytes) -> None:
+    def _read(self, caller: PeerId, message: bytes) -> tuple[DNS01Request, Challenge]:
         self._rights.check_caller(caller)  # before a stranger's message is read
         try:
             request = parse(DNS01Request, message)
@@ -104,17 +117,35 @@ class Dns01:
         origin = self._responder.authority.zone.origin
         challenge = decide(origin, request.fqdn, request.value, self._rights.names)
         self._rights.check_scope(caller, challenge.name)
+        return request, challenge
+
+    def _refuse(self, caller: PeerId, error: ChallengeRefused) -> DNS01Response:
+        self._responder.counters.challenges_refused += 1
+        reason = str(error)[:MAX_REASON_CHARACTERS]
+        # Strangers do not fill the log.
+        level = LogLevel.warn if caller in self._rights.admins else LogLevel.debug
+        self.log.emit(level, "refused a challenge of {caller}: {reason}", caller=str(caller), reason=reason)
+        return DNS01Response(error=error.error, message=reason)
+
+    async def _answer(self, caller: PeerId, request: DNS01Request, challenge: Challenge) -> DNS01Response:
+        try:
+            await self._obey(request, challenge)
+        except ChallengeRefused as error:
+            return self._refuse(caller, error)
+        done = "removed" if request.remove else "added"
+        self.log.info("{caller} {done} a challenge for {name}", caller=str(caller), done=done, name=request.fqdn)
+        return DNS01Response(error=OK)
+
+    async def _obey(self, request: DNS01Request, challenge: Challenge) -> None:
         if request.remove:
             await self._challenges.remove(challenge)
             self._responder.counters.challenges_removed += 1
-        else:
-            await self._challenges.add(challenge)
-            if not self._is_answered(challenge):
-                await self._challenges.remove(challenge)
-                raise ChallengeRefused(E_OTHER, f"{request.fqdn}: this server's zone file has other records there")
-            self._responder.counters.challenges_added += 1
-        done = "removed" if request.remove else "added"
-        self.log.info("{caller} {done} a challenge for {name}", caller=str(caller), done=done, name=request.fqdn)
+            return
+        await self._challenges.add(challenge)
+        if not self._is_answered(challenge):
+            await self._challenges.remove(challenge)
+            raise ChallengeRefused(E_OTHER, f"{request.fqdn}: this server's zone file has other records there")
+        self._responder.counters.challenges_added += 1
 
     def _is_answered(self, challenge: Challenge) -> bool:
         query = Query(0, 0, b"", (CHALLENGE_LABEL, *challenge.name), Type.TXT, CLASS_IN, None)
