@@ -35,6 +35,7 @@ from nodetrust.libp2p.limits import Limits
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.transports import CertificateStore
 from nodetrust.settings import HostPort, PeerSettings, RoleOptions, SettingsError
+from nodetrust.steady import SteadyTime
 
 KEY_FILE = "peer.key"
 """The name of the peer's private key in a role's state folder."""
@@ -139,6 +140,8 @@ def service_maker(
 
         if steady:
             make_steady(reactor, time.time, time.monotonic)
+        # Not before: twistd forks when all services are made, which no thread survives.
+        reactor.callWhenRunning(SteadyTime(reactor).keep)
         service = role(reactor, options.settings)
         service.settings_file = options.get("config")
         return service

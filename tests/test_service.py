@@ -5,10 +5,13 @@ import io
 import os
 import resource
 import sys
+from types import SimpleNamespace
 
+from twisted.internet import reactor as default_reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+import nodetrust.service as service_module
 from nodetrust.errors import NodetrustError
 from nodetrust.service import RoleService, StartFailed, connection_limits, service_maker
 from nodetrust.settings import SettingsError
@@ -129,7 +132,10 @@ class RoleTests(SynchronousTestCase):
         self.flushLoggedErrors(CancelledError)
 
     def test_service_maker(self):
-        """The service gets the settings, and knows the file that they come from."""
+        """The service gets the settings, and knows the file that they come from; its timers keep time."""
+        kept = []
+        self.patch(service_module, "SteadyTime", lambda reactor: SimpleNamespace(keep=lambda: kept.append(reactor)))
+        self.patch(default_reactor, "callWhenRunning", lambda call: call())
 
         class Options(dict):
             settings = "the settings"
@@ -137,6 +143,7 @@ class RoleTests(SynchronousTestCase):
         made = service_maker(Role)(Options(config="/etc/x.toml"))
         self.assertEqual((made.outcome, made.settings_file), ("the settings", "/etc/x.toml"))
         self.assertIsNone(service_maker(Role)(Options()).settings_file)
+        self.assertEqual(kept, [default_reactor] * 2)
 
 
 class ConnectionLimitsTests(SynchronousTestCase):
