@@ -16,7 +16,7 @@ from nodetrust.client.prove import prove
 from nodetrust.command.deployment import ZONE, full_addresses
 from nodetrust.command.main import main
 from nodetrust.dns.settings import DnsSettings
-from nodetrust.issue import trusting
+from nodetrust.issue.evidence import in_force
 from nodetrust.issue.settings import IssueSettings
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.peer_id import PeerId
@@ -103,7 +103,7 @@ class TrustCase(ServersTestCase):
     def setUp(self) -> None:
         self.patch(files, "POLL_SECONDS", POLL_SECONDS)
         self.patch(keys, "POLL_SECONDS", POLL_SECONDS)
-        self.patch(trusting, "POLL_SECONDS", POLL_SECONDS)
+        self.patch(in_force, "POLL_SECONDS", POLL_SECONDS)
 
     async def start_trusting(self, quorum: int = 1) -> TrustingServers:
         servers = TrustingServers(Path(self.mktemp()).absolute())

@@ -214,7 +214,7 @@ async def _with(reactor: Any, settings: IssueSettings, chosen: CaSettings, work:
     store = await Store.open(reactor, store_url(settings))
     try:
         account = await load_account(store, chosen.directory)
-        client = open_client(reactor, chosen, settings.contact, account)
+        client = open_client(reactor, settings, chosen, account)
         try:
             await work(_Place(chosen, client, account, store))
         finally:

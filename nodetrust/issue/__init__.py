@@ -4,11 +4,8 @@ In reading order:
 
 * `errors`: a refusal, with the error number that the peer gets
 * `keys`: which key algorithms there are, which one is taken, and what is read from a CSR (pure)
-* `trust`: whose word counts: keys of proof servers, quorum, lists, clocks (pure)
-* `trusting`: the same while the server runs: files that are read again when they change
-* `proven`: from the proofs of a request to the addresses that count (pure)
+* `evidence/`: what a peer's proofs are worth: whose word counts, and that each counts once
 * `decide`: from a request to the order that it entitles to, or a refusal (pure)
-* `nonces`: the nonces of `IssueInfo`, each good for one request (pure)
 * `sharing`: work that is done once for all who ask for the same
 * `quota`: what an order draws from the CA's limits and from the operator's, and what it gets back (pure)
 * `challenges/`: tells the DNS servers which challenges to answer, also one that was down meanwhile

@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from nodetrust.issue.errors import Refusal
+from nodetrust.issue.evidence.trust import Trust
+from nodetrust.issue.evidence.weigh import Evidence, Terms, Visit, not_enough, weigh
 from nodetrust.issue.keys import CertificateRequest, common_cryptos, read_csr
-from nodetrust.issue.proven import Evidence, Terms, Visit, not_enough, weigh
-from nodetrust.issue.trust import Trust
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.messages import E_NOT_AUTHORIZED, IssueRequest
 from nodetrust.names import (

@@ -17,11 +17,11 @@ from nodetrust.addresses import direct_ip
 from nodetrust.errors import NodetrustError
 from nodetrust.issue.decide import Order, Policy, decide
 from nodetrust.issue.errors import Refusal, Unavailable
-from nodetrust.issue.nonces import NonceBook
-from nodetrust.issue.proven import Evidence, Visit
+from nodetrust.issue.evidence.nonces import NonceBook
+from nodetrust.issue.evidence.trust import SkewReports, Trust
+from nodetrust.issue.evidence.weigh import Evidence, Visit
 from nodetrust.issue.renewal import planned
 from nodetrust.issue.sharing import Sharing
-from nodetrust.issue.trust import SkewReports, Trust
 from nodetrust.libp2p.connection import Connection
 from nodetrust.libp2p.errors import InvalidData, Libp2pError, StreamEnded, Timeout
 from nodetrust.libp2p.message_stream import MessageStream

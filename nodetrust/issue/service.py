@@ -11,13 +11,13 @@ from twisted.python.failure import Failure
 from nodetrust.discovery import relay, start_pubsub
 from nodetrust.issue.challenges.servers import DnsServers
 from nodetrust.issue.decide import Policy
+from nodetrust.issue.evidence.in_force import TrustInForce
+from nodetrust.issue.evidence.trust import Trust
 from nodetrust.issue.orders import Orders
 from nodetrust.issue.own.service import OwnService
 from nodetrust.issue.protocol import IssueProtocol
 from nodetrust.issue.renewal.windows import Windows
 from nodetrust.issue.settings import IssueSettings
-from nodetrust.issue.trust import Trust
-from nodetrust.issue.trusting import TrustInForce
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.libp2p.pubsub import PubSub
@@ -64,10 +64,11 @@ class IssueService(RoleService):
         self.dns = dns = DnsServers(self.reactor, host, settings.dns_servers, settings.dns_confirmations)
         dns.start()
         self.orders = await Orders.open(self.reactor, settings, dns, store, host.peer_id)
-        self._trust = trust = TrustInForce(self.reactor, settings, lambda trust: protocol.replace_trust(trust))
+        self._trust = trust = TrustInForce(self.reactor, settings)
         trust.start()
         policy = policy_of(settings, host.peer_id, trust.trust)
         protocol = IssueProtocol(self.reactor, policy, settings.proof_servers, self.orders, store)
+        trust.tell(protocol.replace_trust)
         host.handle_messages(ISSUE_INFO_PROTOCOL, protocol.inform, MAX_ISSUE_REQUEST_BYTES, REQUEST_SECONDS)
         host.handle_messages(ISSUE_PROTOCOL, protocol.issue, MAX_ISSUE_REQUEST_BYTES, REQUEST_SECONDS)
         if self.own is not None:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from msgspec import Meta
 
 from nodetrust.certificates import CRYPTO_NAMES, CryptoName
+from nodetrust.libp2p.errors import InvalidKey
 from nodetrust.libp2p.keys import PublicKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
@@ -27,6 +28,8 @@ LETS_ENCRYPT_LIMITS = {
 """<https://letsencrypt.org/docs/rate-limits/>, as of August 2026."""
 
 Count = Annotated[int, Meta(ge=0)]
+
+_ACME_KEYS = {"directory": "acme_directory", "root_file": "acme_ca_file", "profile": "acme_profile"}
 
 ChallengeType = Literal["dns-01", "dns-persist-01"]
 
@@ -178,7 +181,7 @@ class IssueSettings(PeerSettings, frozen=True, kw_only=True):
             if not addresses:
                 raise SettingsError(f"{key}: expected at least one multiaddr with /p2p/PEER-ID")
             for address in addresses:
-                if address.peer_id is None or PublicKey.from_peer_id(address.peer_id) is None:
+                if address.peer_id is None or not _holds_a_key(address.peer_id):
                     raise SettingsError(
                         f"{key}: expected a multiaddr that ends in /p2p/PEER-ID, of an Ed25519 or secp256k1 key, "
                         f"got {address}"
@@ -207,7 +210,11 @@ class IssueSettings(PeerSettings, frozen=True, kw_only=True):
         """All CAs, best first."""
         if self.ca:
             return self.ca
-        return (CaSettings(directory=self.acme_directory, root_file=self.acme_ca_file, profile=self.acme_profile),)
+        return (CaSettings(**{key: getattr(self, ours) for key, ours in _ACME_KEYS.items()}),)
+
+    def key_of_ca(self, key: str) -> str:
+        """What the operator calls a setting of a CA: where there is no table, `acme_` settings stand for it."""
+        return f"ca: {key}" if self.ca else _ACME_KEYS[key]
 
     @property
     def proof_ids(self) -> frozenset[PeerId]:
@@ -223,3 +230,11 @@ class IssueSettings(PeerSettings, frozen=True, kw_only=True):
     def crypto_numbers(self) -> tuple[int, ...]:
         """`cryptos` as the protocol's numbers."""
         return tuple(CRYPTO_NAMES[name] for name in self.cryptos)
+
+
+def _holds_a_key(peer: PeerId) -> bool:
+    """Whether the key itself is in the peer ID, and fit to trust."""
+    try:
+        return PublicKey.from_peer_id(peer) is not None
+    except InvalidKey:
+        return False

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from nodetrust.issue.trust import read_proof_keys
+from nodetrust.issue.evidence.trust import read_proof_keys
 from nodetrust.keyfile import load_or_create
 from nodetrust.proof.keys import OVERLAP_SECONDS, key_at, read_keys
 from nodetrust.service import KEY_FILE

@@ -9,8 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from nodetrust.certificates import make_csr, make_key
 from nodetrust.issue.decide import Policy, decide
 from nodetrust.issue.errors import Refusal
-from nodetrust.issue.proven import MAX_PROOFS_PER_SERVER, Visit
-from nodetrust.issue.trust import own_keys, trust_in
+from nodetrust.issue.evidence.trust import own_keys, trust_in
+from nodetrust.issue.evidence.weigh import MAX_PROOFS_PER_SERVER, Visit
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.messages import (
     E_INVALID_PROOF,

@@ -11,8 +11,8 @@ from nodetrust.addresses import is_public
 from nodetrust.certificates import make_csr, make_key
 from nodetrust.issue.decide import MAX_NAMES, Policy, decide
 from nodetrust.issue.errors import Refusal
-from nodetrust.issue.proven import Visit
-from nodetrust.issue.trust import own_keys, trust_in
+from nodetrust.issue.evidence.trust import own_keys, trust_in
+from nodetrust.issue.evidence.weigh import Visit
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.lists.entries import Entries
 from nodetrust.lists.lists import NO_LISTS, Lists

@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from nodetrust.errors import NodetrustError
 from nodetrust.issue.decide import DENIED, Policy
 from nodetrust.issue.errors import Refusal, Unavailable
+from nodetrust.issue.evidence.trust import own_keys, trust_in
 from nodetrust.issue.protocol import RENEW_AT_SECONDS, USED, IssueProtocol
-from nodetrust.issue.trust import own_keys, trust_in
 from nodetrust.libp2p.errors import MessageTooLong
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr

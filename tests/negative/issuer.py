@@ -14,8 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.certificates import make_csr, make_key
 from nodetrust.issue.decide import Order, Policy
+from nodetrust.issue.evidence.trust import trust_in
 from nodetrust.issue.protocol import IssueProtocol
-from nodetrust.issue.trust import trust_in
 from nodetrust.libp2p.keys import KeyType, PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.messages import (

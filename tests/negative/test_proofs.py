@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from nodetrust.addresses import IPV4_SPECIAL, IPV6_SPECIAL
-from nodetrust.issue.trust import own_keys, trust_in
+from nodetrust.issue.evidence.trust import own_keys, trust_in
 from nodetrust.libp2p.keys import KeyType, PrivateKey
 from nodetrust.messages import E_INVALID_PROOF, OK, Address, IPv4, IPv6, ProofWrapper
 from nodetrust.proofs import VALID_MS

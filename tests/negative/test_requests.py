@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nodetrust.issue.trust import own_keys, trust_in
+from nodetrust.issue.evidence.trust import own_keys, trust_in
 from nodetrust.libp2p.errors import InvalidVarint, MessageTooLong
 from nodetrust.libp2p.framing import FrameDecoder
 from nodetrust.lists.lists import Lists

@@ -13,7 +13,7 @@ from nodetrust.acme import (
     account_key_to_pem,
     generate_account_key,
 )
-from nodetrust.issue.settings import CaSettings
+from nodetrust.issue.settings import CaSettings, IssueSettings
 from nodetrust.settings import SettingsError
 from nodetrust.store import Store, StoredAccount
 
@@ -27,7 +27,7 @@ async def load_account(store: Store, directory_url: str) -> StoredAccount:
     return account
 
 
-def open_client(reactor: Any, ca: CaSettings, contact: tuple[str, ...], account: StoredAccount) -> AcmeClient:
+def open_client(reactor: Any, settings: IssueSettings, ca: CaSettings, account: StoredAccount) -> AcmeClient:
     """A client for this account; the CA is not spoken to yet.
 
     Raises `AcmeUsageError` for a directory that is no https URL, and `SettingsError` for a file that cannot be read.
@@ -37,9 +37,9 @@ def open_client(reactor: Any, ca: CaSettings, contact: tuple[str, ...], account:
         ca.directory,
         account_key_from_pem(account.key_pem),
         account_url=account.account_url,
-        contact=[f"mailto:{address}" for address in contact],
-        trust_root_pem=None if ca.root_file is None else _read(ca.root_file, "root_file"),
-        external_account=_external_account(ca),
+        contact=[f"mailto:{address}" for address in settings.contact],
+        trust_root_pem=None if ca.root_file is None else _read(ca.root_file, settings.key_of_ca("root_file")),
+        external_account=_external_account(settings, ca),
     )
 
 
@@ -48,10 +48,10 @@ def with_url(account: StoredAccount, account_url: str | None) -> StoredAccount:
     return replace(account, account_url=account_url)
 
 
-def _external_account(ca: CaSettings) -> ExternalAccount | None:
+def _external_account(settings: IssueSettings, ca: CaSettings) -> ExternalAccount | None:
     if ca.eab_key_file is None:
         return None
-    text = _read(ca.eab_key_file, "eab_key_file").decode("ascii", "replace").strip()
+    text = _read(ca.eab_key_file, settings.key_of_ca("eab_key_file")).decode("ascii", "replace").strip()
     return ExternalAccount.parse(ca.eab_kid, text)
 
 
@@ -59,4 +59,4 @@ def _read(path: Path, key: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise SettingsError(f"ca: {key}: expected a file, {path} cannot be read: {error.strerror}") from error
+        raise SettingsError(f"{key}: expected a file, {path} cannot be read: {error.strerror}") from error

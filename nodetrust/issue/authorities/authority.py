@@ -146,9 +146,9 @@ async def open_authorities(reactor: Any, settings: IssueSettings, store: Store) 
     for ca in settings.cas:
         account = await load_account(store, ca.directory)
         try:
-            client = open_client(reactor, ca, settings.contact, account)
+            client = open_client(reactor, settings, ca, account)
         except AcmeError as error:
-            raise SettingsError(f"{'ca' if settings.ca else 'acme_directory'}: {ca.directory}: {error}") from error
+            raise SettingsError(f"{settings.key_of_ca('directory')}: {ca.directory}: {error}") from error
         authority = Authority(ca, client, account, store)
         await authority.recall()
         authorities.append(authority)

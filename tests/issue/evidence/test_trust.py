@@ -6,7 +6,8 @@ from types import SimpleNamespace
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.issue.trust import (
+from nodetrust.issue.evidence.in_force import POLL_SECONDS, TrustInForce
+from nodetrust.issue.evidence.trust import (
     MAX_KEYS,
     ProofKeysError,
     SkewReports,
@@ -16,7 +17,6 @@ from nodetrust.issue.trust import (
     read_proof_keys,
     trust_in,
 )
-from nodetrust.issue.trusting import POLL_SECONDS, TrustInForce
 from nodetrust.libp2p.keys import KeyType, PrivateKey
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.lists.errors import ListError
@@ -128,7 +128,9 @@ class InForceTests(SynchronousTestCase):
             "deny_feeds": (),
             "feed_seconds": 3600,
         }
-        return TrustInForce(self.clock, SimpleNamespace(**(settings | changes)), self.told.append)
+        trust = TrustInForce(self.clock, SimpleNamespace(**(settings | changes)))
+        trust.tell(self.told.append)
+        return trust
 
     def test_at_the_start(self) -> None:
         """The files are read before anything is decided; a missing or broken one ends the start."""

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from nodetrust.addresses import is_public
 from nodetrust.issue.errors import Refusal
-from nodetrust.issue.trust import Trust, ahead_ms
+from nodetrust.issue.evidence.trust import Trust, ahead_ms
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.messages import E_INVALID_PROOF, ProofWrapper
 from nodetrust.names import IPAddress

@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.issue.nonces import NONCE_BYTES, NONCE_SECONDS, NonceBook
+from nodetrust.issue.evidence.nonces import NONCE_BYTES, NONCE_SECONDS, NonceBook
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.proofs import MAX_NONCE_BYTES
 

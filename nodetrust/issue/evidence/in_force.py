@@ -10,8 +10,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from nodetrust.files import Stamp, stamp
-from nodetrust.issue.settings import IssueSettings
-from nodetrust.issue.trust import (
+from nodetrust.issue.evidence.trust import (
     MAX_KEYS_FILE_BYTES,
     KeysOfServers,
     ProofKeysError,
@@ -20,6 +19,7 @@ from nodetrust.issue.trust import (
     read_proof_keys,
     trust_in,
 )
+from nodetrust.issue.settings import IssueSettings
 from nodetrust.lists.build import ListsInForce
 
 POLL_SECONDS = 5.0
@@ -27,13 +27,13 @@ POLL_SECONDS = 5.0
 
 
 class TrustInForce:
-    """Tells `put_in_force` whenever another trust is in force; `trust` is the one now."""
+    """`trust` is what is in force now; from `tell` on, whoever is told hears of each other one."""
 
     log = Logger()
 
-    def __init__(self, reactor: Any, settings: IssueSettings, put_in_force: Callable[[Trust], None]) -> None:
+    def __init__(self, reactor: Any, settings: IssueSettings) -> None:
         self._settings = settings
-        self._put_in_force = put_in_force
+        self._told: Callable[[Trust], None] | None = None
         self._lists = ListsInForce(reactor, settings, lambda lists: self._changed())
         self._keys: KeysOfServers = own_keys(settings.proof_ids)
         self._stamp: Stamp | None = None
@@ -52,6 +52,10 @@ class TrustInForce:
             self._read(self._settings.proof_keys)
             self._polling.start(POLL_SECONDS, now=False)
 
+    def tell(self, put_in_force: Callable[[Trust], None]) -> None:
+        """Call this with the trust that is in force, whenever it is another one."""
+        self._told = put_in_force
+
     def stop(self) -> None:
         """Read nothing any more."""
         self._lists.stop()
@@ -59,7 +63,8 @@ class TrustInForce:
             self._polling.stop()
 
     def _changed(self) -> None:
-        self._put_in_force(self.trust)
+        if self._told is not None:
+            self._told(self.trust)
 
     def _poll(self) -> None:
         path = self._settings.proof_keys
