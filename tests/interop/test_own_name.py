@@ -7,7 +7,7 @@ from typing import Any
 
 from cryptography import x509
 from msgspec.structs import replace
-from twisted.internet import reactor
+from twisted.internet import reactor as default_reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
@@ -21,6 +21,8 @@ from nodetrust.service import dial_options
 from nodetrust.settings import HostPort, ZoneName
 from tests.interop.roles import SECURE_WEB_SOCKET, ZONE, Roles
 from tests.interop.test_end_to_end import LOOK_AGAIN_SECONDS, PebbleTestCase
+
+reactor: Any = default_reactor
 
 NAME = f"issue.{ZONE}"
 ZONE_FILE = "@ 60 SOA ns h 1 2 3 4 5\n@ 60 NS ns\nns 60 A 127.0.0.1\nissue 60 A 127.0.0.1\n"
@@ -80,6 +82,7 @@ class OwnNameTests(PebbleTestCase):
 
     def address(self, roles: Any) -> Multiaddr:
         """The one that browsers can dial, as the issue server tells it."""
+        address: Multiaddr
         (address,) = (one for one in roles.issue.host.addresses() if one.has("ws"))
         self.assertEqual(address.get("dns"), NAME)
         return address.with_peer_id(roles.issue.host.peer_id)

@@ -3,13 +3,16 @@
 from typing import Any
 
 from msgspec.structs import replace
+from twisted.internet import reactor as default_reactor
 from twisted.internet.defer import Deferred
 
 from nodetrust.acme.persist import persist_value
 from nodetrust.client.errors import Refused
 from nodetrust.dns.service import DnsService
 from nodetrust.issue.settings import CaSettings
-from tests.interop.test_end_to_end import PebbleTestCase, reactor
+from tests.interop.test_end_to_end import PebbleTestCase
+
+reactor: Any = default_reactor
 
 PEBBLE_ISSUER = "pebble.letsencrypt.org"
 
@@ -19,7 +22,7 @@ class PersistTests(PebbleTestCase):
 
     async def test_no_challenge_is_set(self) -> None:
         """Names of addresses, of peers and wildcards are signed; for another account's record they are not."""
-        roles = await self.start_roles()
+        roles: Any = await self.start_roles()
         await roles.asker("127.0.0.1").ask()
         (authority,) = roles.issue.orders.tools.authorities
         account = authority.client.account_url
@@ -59,5 +62,6 @@ class PersistTests(PebbleTestCase):
         settings = replace(roles.dns.settings, listen_dns=(place,), admins=(), persist=values)
         await roles.dns.stop()
         roles.dns = DnsService(reactor, settings)
-        self.addCleanup(lambda dns=roles.dns: Deferred.fromCoroutine(dns.stop()))
-        await roles.dns.start()
+        dns: DnsService = roles.dns
+        self.addCleanup(lambda: Deferred.fromCoroutine(dns.stop()))
+        await dns.start()
