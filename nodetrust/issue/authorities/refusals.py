@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from nodetrust.issue.errors import Unavailable
+from nodetrust.issue.errors import Refusal, Unavailable
 from nodetrust.messages import E_OTHER, E_RATE_LIMIT
 
 MAX_REASON = 300
@@ -28,13 +28,15 @@ class Refusals:
         self._only_busy = False
         self._add(directory_url, reason, seconds)
 
-    def error(self) -> Unavailable:
-        """What the peer is told, and the log: `E_RATE_LIMIT` where no CA had room, else `E_OTHER`."""
-        return Unavailable(
-            f"no certificate from {'; nor from '.join(self._reasons) or 'any CA'}",
-            E_RATE_LIMIT if self._only_busy else E_OTHER,
-            min(self._waits, default=None),
-        )
+    def error(self) -> Refusal:
+        """What the peer is told, and the log.
+
+        `E_RATE_LIMIT` where no CA had room: why is in the log already, and need not be there for each who asks. Else
+        `E_OTHER`.
+        """
+        text = f"no certificate from {'; nor from '.join(self._reasons) or 'any CA'}"
+        wait = min(self._waits, default=None)
+        return Refusal(E_RATE_LIMIT, text, wait) if self._only_busy else Unavailable(text, E_OTHER, wait)
 
     def _add(self, directory_url: str, reason: str, seconds: float | None) -> None:
         self._reasons.append(f"{place_of(directory_url)}: {reason[:MAX_REASON]}")
