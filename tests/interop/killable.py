@@ -2,8 +2,9 @@
 
 `python -m tests.interop.killable SETTINGS TRACE POINT`: SETTINGS is a file as `settings_to_bytes` writes it. Everything
 that this process does to the world outside (each change of the store, request to the CA, word to the DNS servers) has a
-point before and one after it. Each is written to TRACE; at the point with the number POINT the process gets SIGKILL; 0
-is none. It prints where it listens when it is ready.
+point before and one after it; the point after one thing is also the one before the next, where nothing else is under way
+meanwhile. Each is written to TRACE; at the point with the number POINT the process gets SIGKILL; 0 is none. It prints
+where it listens when it is ready.
 """
 
 import json
@@ -36,6 +37,7 @@ class Points:
         self._trace = trace.open("a", buffering=1)
         self._last = last
         self._passed = 0
+        self._under_way = 0
 
     def around(self, owner: type, name: str, describe: Callable[..., str]) -> None:
         """Put a point before and after each call of a method that is a coroutine."""
@@ -43,10 +45,14 @@ class Points:
 
         async def counted(*arguments: Any, **options: Any) -> Any:
             what = describe(*arguments)
-            self._pass(f"before {what}")
-            result = await original(*arguments, **options)
-            self._pass(f"after {what}")
-            return result
+            if self._under_way or not self._passed:
+                self._pass(f"before {what}")
+            self._under_way += 1
+            try:
+                return await original(*arguments, **options)
+            finally:
+                self._under_way -= 1
+                self._pass(f"after {what}")
 
         setattr(owner, name, counted)
 
