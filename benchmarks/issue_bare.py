@@ -103,6 +103,8 @@ class Bare:
 
     def _until(self, url: str, is_done: Callable[[Any], bool]) -> Any:
         while not is_done(body := self._acme._post_as_get(url).json()):
+            if body["status"] == "invalid":
+                raise RuntimeError(f"the CA made it invalid: {body}")
             time.sleep(self._poll_seconds)
         return body
 

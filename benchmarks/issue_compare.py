@@ -93,6 +93,7 @@ class Task(Program):
     def program_ended(self) -> None:
         for waiting in self._waiting:
             waiting.errback(ProgramError(self.printed()))
+        self._waiting = []
 
 
 def peers(name: str, **arguments: Any) -> Task:

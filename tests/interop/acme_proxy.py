@@ -90,7 +90,7 @@ class Seen:
 class Exchange:
     """One request, for a fault to deal with."""
 
-    def __init__(self, proxy: "AcmeProxy", request: Request) -> None:
+    def __init__(self, proxy: "AcmeProxy", request: Any) -> None:
         self.endpoint = endpoint_of(request.path.decode())
         self.body: bytes = request.content.read()
         self.proxy = proxy
@@ -298,7 +298,7 @@ class _RememberingSite(Site):
         self._made.add(channel)
         return channel
 
-    def log(self, request: Request) -> None:
+    def log(self, request: Any) -> None:
         """No log of accesses: `seen` has them."""
 
 
