@@ -2,7 +2,7 @@
 
 `python -m tests.interop.killable SETTINGS TRACE POINT`: SETTINGS is a file as `settings_to_bytes` writes it. Everything
 that this process does to the world outside (each change of the store, request to the CA, word to the DNS servers) has a
-point before and one after it; the point after one thing is also the one before the next, where nothing else is under way
+point before and one after it; the one after a thing is also the one before the next, where nothing else is under way
 meanwhile. Each is written to TRACE; at the point with the number POINT the process gets SIGKILL; 0 is none. It prints
 where it listens when it is ready.
 """
