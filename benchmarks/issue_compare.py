@@ -153,7 +153,7 @@ class Comparison:
     async def one(self) -> None:
         """(a)"""
         orders = 10 if self._quick else 40
-        site = await self._site("one")
+        site = await self._site("one", orders_per_address=0)
         try:
             await peers("one", issuer=site.issuer, orders=3).figures()
             cpu = site.cpu_seconds()
