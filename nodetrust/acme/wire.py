@@ -62,8 +62,8 @@ class RenewalWindow:
 
 
 def parse_document(body: bytes) -> object:
-    """JSON of any shape; `AcmeMisbehaved` for what is no JSON."""
-    return _decoded("JSON", json.loads, body)
+    """JSON of any shape; `AcmeMisbehaved` for what is no JSON. A member that is null is as good as none."""
+    return _decoded("JSON", lambda found: json.loads(found, object_hook=_without_nulls), body)
 
 
 def parse_directory(body: bytes, origin: Origin) -> Directory:
@@ -188,6 +188,10 @@ def finalize(csr_der: bytes) -> bytes:
 
 def _encoded(fields: Mapping[str, object]) -> bytes:
     return json.dumps(fields).encode()
+
+
+def _without_nulls(members: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def _object(what: str, body: bytes) -> dict[str, object]:

@@ -13,7 +13,7 @@ from nodetrust.acme import (
     wire,
 )
 from nodetrust.acme import errors as kinds
-from nodetrust.acme.challenges import Prover, is_answered, open_challenges
+from nodetrust.acme.challenges import Prover, failure_of, is_answered, open_challenges
 from nodetrust.acme.persist import is_for_account
 from nodetrust.acme.urls import Origin
 
@@ -81,6 +81,16 @@ class ChallengeTests(SynchronousTestCase):
             (found,) = open_challenges([("https://ca.example/z", authorization)], ["*.a.example"], self.prover(wanted))
             self.assertEqual((found.url, found.record is not None, found.answered), expected)
             self.assertEqual(found.name, "a.example")
+
+    def test_why_it_failed(self) -> None:
+        """The first challenge that has an error says why; an authorization may have no challenges at all."""
+        for failed in (None, [], [{"type": "dns-01", "url": "https://ca.example/v", "token": self.TOKEN}]):
+            document = {"identifier": {"type": "dns", "value": "a.example"}, "status": "invalid"}
+            body = json.dumps(document if failed is None else {**document, "challenges": failed}).encode()
+            self.assertIn("it gave no reason", str(failure_of(wire.parse_authorization(body))))
+        failed = {"type": "dns-01", "url": "https://ca.example/v", "token": self.TOKEN, "error": {"detail": "no TXT"}}
+        body = json.dumps({**document, "challenges": [{**failed, "error": None}, failed]}).encode()
+        self.assertIn("a.example invalid: no TXT", str(failure_of(wire.parse_authorization(body))))
 
     def test_is_answered(self) -> None:
         """A challenge that is no longer pending, or an authorization that is none."""

@@ -10,9 +10,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from nodetrust.acme import (
     AcmeUsageError,
     ari_id,
+    problems,
     replaces,
 )
-from nodetrust.acme.renewal import check_again_after
+from nodetrust.acme.renewal import check_again_after, is_refusal_of_replaces
 from nodetrust.acme.urls import Origin
 
 ORIGIN = Origin.of_directory("https://ca.example/directory")
@@ -65,6 +66,18 @@ class RenewalTests(SynchronousTestCase):
             self.assertEqual(replaces(pem, moment), expected)
         self.assertIsNone(replaces(b"garbage", NOW))
         self.assertIsNone(replaces(certificate(NOW, NOW + timedelta(days=1), authority=None), NOW))
+
+    def test_refusals_of_replaces(self) -> None:
+        """The type, two others that CAs use, and the status that RFC 9773 gives; nothing else."""
+        for problem, expected in (
+            (problems.problem_of_response(409, None, {"type": "urn:ietf:params:acme:error:alreadyReplaced"}), True),
+            (problems.problem_of_response(400, None, {"type": "urn:ietf:params:acme:error:malformed"}), True),
+            (problems.problem_of_response(403, None, {"type": "urn:ietf:params:acme:error:unauthorized"}), True),
+            (problems.problem_of_response(409, None, None), True),
+            (problems.problem_of_response(410, None, None), False),
+            (problems.problem_of_response(400, None, {"type": "urn:ietf:params:acme:error:caa"}), False),
+        ):
+            self.assertEqual(is_refusal_of_replaces(problem), expected, problem)
 
     def test_check_again(self) -> None:
         """Retry-After is kept to between a minute and a day; without it, six hours."""
