@@ -45,7 +45,7 @@ def row(scenario: Scenario, tally: Tally) -> tuple[str, ...]:
         *_waits(new),
         *_waits(moved),
         f"{tally.lost:,}",
-        f"{tally.coverage[-1][1]:.1%}" if tally.coverage else "",
+        f"{tally.coverage[-1][1]:.2%}" if tally.coverage else "",
         f"{sum(tally.certificates['sybil']) / weeks:,.0f}",
     )
     kept = HEADINGS[scenario.table][len(scenario.labels) :]
