@@ -16,8 +16,8 @@ from pathlib import Path
 from nodetrust.dns.dnssec.keys import create
 from nodetrust.dns.dnssec.records import ds_text
 from nodetrust.dns.records import parse_name
+from tests.debian import PATH, find
 from tests.dns_oracle.servers import START_SECONDS, ZONE_NAME, Child, ours_command, spawn
-from tests.dns_oracle.toolchain import PATH, find
 
 ABOVE = {"a.servers.test": ("45.10.1.1", "2a10:1::1"), "b.servers.test": ("45.11.2.2", "2a11:2::2")}
 OURS = {"ns1.nt.test": ("46.20.1.53", "2a12:3::53"), "ns2.nt.test": ("47.30.2.53", "2a13:4::53")}

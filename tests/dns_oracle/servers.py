@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.dns_oracle.toolchain import PATH, find
+from tests.debian import PATH, find
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0

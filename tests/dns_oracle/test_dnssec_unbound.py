@@ -14,9 +14,10 @@ from twisted.trial.unittest import TestCase
 from nodetrust.dns.dnssec.keys import ZoneKey, create, generate
 from nodetrust.dns.dnssec.records import ds_text
 from nodetrust.dns.records import parse_name
+from tests.debian import find
 from tests.dns.example import PEER_LABEL
 from tests.dns_oracle.servers import ZONE, ZONE_NAME, Child, free_port, short_folder, spawn, start_ours
-from tests.dns_oracle.toolchain import find, require
+from tests.dns_oracle.toolchain import require
 
 CHILD_ZONE = "@ 60 SOA ns h 1 7200 900 1209600 60\n@ 60 NS ns\nns 60 A 127.0.0.1\n"
 PROBE = dns.message.make_query(ZONE_NAME, "SOA").to_wire()

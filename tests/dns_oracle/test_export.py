@@ -7,8 +7,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.dns.records import parse_name
 from nodetrust.dns.zone.zonefile import default_zone_text, parse_zone, zone_to_text
+from tests.debian import find
 from tests.dns_oracle import internet, servers
-from tests.dns_oracle.toolchain import find, require
+from tests.dns_oracle.toolchain import require
 
 ZONES = {
     "the matrix": servers.ZONE,

@@ -17,8 +17,9 @@ from nodetrust.issue.challenges.servers import WITHDRAW_SECONDS, DnsServers
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
+from tests.debian import find
 from tests.dns.process import ServerProcess
-from tests.dns_oracle.toolchain import find, require, require_root
+from tests.dns_oracle.toolchain import require, require_root
 
 reactor: Any = default_reactor
 

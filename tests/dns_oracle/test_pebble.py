@@ -21,10 +21,11 @@ from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.messages import DNS01_PROTOCOL, MAX_DNS01_RESPONSE_BYTES, OK, DNS01Request, DNS01Response
 from nodetrust.settings import HostPort, ZoneName
+from tests.debian import find
 from tests.dns.example import PEER_LABEL
 from tests.dns_oracle.names import CID
 from tests.dns_oracle.servers import ZONE, ZONE_NAME, free_port, short_folder, spawn
-from tests.dns_oracle.toolchain import find, require
+from tests.dns_oracle.toolchain import require
 from tests.interop.harness import InteropTestCase
 from tests.interop.pebble import Pebble
 

