@@ -11,13 +11,23 @@ from nodetrust.acme.certificate import IssuedCertificate, check_chain, check_csr
 from nodetrust.acme.challenges import ChallengeType, Dns01Record, OpenChallenge, Prover, open_challenges
 from nodetrust.acme.client import AcmeClient
 from nodetrust.acme.deadline import Deadline, in_parallel
-from nodetrust.acme.errors import AcmeError, AcmeMisbehaved, AcmeOrderLost, AcmeUsageError
+from nodetrust.acme.errors import (
+    AcmeError,
+    AcmeMisbehaved,
+    AcmeOrderLost,
+    AcmeRateLimited,
+    AcmeServerTrouble,
+    AcmeTimedOut,
+    AcmeUnreachable,
+    AcmeUsageError,
+)
 from nodetrust.acme.orders import PlacedOrder
 
 DEFAULT_SECONDS = 300.0
 """A whole order. Let's Encrypt takes 5 to 20 seconds."""
 
 _WITHDRAW_SECONDS = 30.0
+_UNDECIDED = (CancelledError, AcmeUnreachable, AcmeTimedOut, AcmeMisbehaved, AcmeServerTrouble, AcmeRateLimited)
 _FINALIZED = (messages.STATUS_PROCESSING, messages.STATUS_VALID)
 
 Publish = Callable[[Sequence[Dns01Record]], Awaitable[None]]
@@ -46,14 +56,25 @@ async def complete(
     it, dns-01 all the same. `chain`: the common name of the issuer whose chain to take, if the CA offers several.
 
     `publish` gets all records that are still needed in one call, and returns when every DNS server answers with them.
-    `withdraw` gets the same records in the end, whatever happened since, even if `publish` failed half-way; what it
-    raises is logged. Raises `AcmeOrderLost` where the CA forgot the order, or it was finalized with another key (then a
-    new order is needed), another `AcmeError`, and what `publish` raises.
+    `withdraw` gets the same records in the end, even if `publish` failed half-way; what it raises is logged. But they
+    stay where the CA was told to look and it is unknown whether it has, because we were cancelled or it does not answer
+    as it should: not to find them would be a failed validation, and the end of an order that can still be taken up.
+
+    Raises `AcmeOrderLost` where the CA forgot the order, or it was finalized with another key (then a new order is
+    needed), another `AcmeError`, and what `publish` raises.
     """
     check_request(names, csr_der)
     deadline = Deadline(client.clock, timeout_seconds)
     work = Work(
-        client, names, csr_der, publish=publish, withdraw=withdraw, challenge=challenge, chain=chain, deadline=deadline
+        client,
+        names,
+        csr_der,
+        publish=publish,
+        withdraw=withdraw,
+        challenge=challenge,
+        chain=chain,
+        deadline=deadline,
+        is_resumable=True,
     )
     return await work.complete(order if isinstance(order, PlacedOrder) else await client.order(order, deadline))
 
@@ -79,6 +100,7 @@ class Work:
         challenge: ChallengeType,
         chain: str,
         deadline: Deadline,
+        is_resumable: bool,
     ) -> None:
         self._deadline = deadline
         self._client = client
@@ -88,6 +110,7 @@ class Work:
         self._withdraw = withdraw
         self._challenge = challenge
         self._chain = chain
+        self._is_resumable = is_resumable
 
     async def complete(self, order: PlacedOrder) -> IssuedCertificate:
         """As `complete` above."""
@@ -130,12 +153,17 @@ class Work:
 
     async def _prove(self, challenges: Sequence[OpenChallenge]) -> None:
         records = [challenge.record for challenge in challenges if challenge.record is not None]
+        stay = False
         try:
             if records:
                 await self._deadline.limit(self._publish(records), "publishing the challenges")
-            await in_parallel(self._client.answer_challenge(one, self._deadline) for one in challenges)
+            try:
+                await in_parallel(self._client.answer_challenge(one, self._deadline) for one in challenges)
+            except _UNDECIDED:
+                stay = self._is_resumable
+                raise
         finally:
-            if records:
+            if records and not stay:
                 await self._withdraw_all(records)
 
     async def _withdraw_all(self, records: Sequence[Dns01Record]) -> None:

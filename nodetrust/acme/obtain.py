@@ -27,13 +27,21 @@ async def obtain(
 ) -> IssuedCertificate:
     """A certificate for exactly `names`, which are also the CSR's: `new_order` and `complete`, which explains the rest.
 
-    Where the CA forgets the order it is made again, within the same time. `replaces`: `ari_id` of the certificate that
-    this one renews. Raises `AcmeError`, and what `publish` raises.
+    What was published is withdrawn in any case. Where the CA forgets the order it is made again, within the same time.
+    `replaces`: `ari_id` of the certificate that this one renews. Raises `AcmeError`, and what `publish` raises.
     """
     check_request(names, csr_der)
     deadline = Deadline(client.clock, timeout_seconds)
     work = Work(
-        client, names, csr_der, publish=publish, withdraw=withdraw, challenge=challenge, chain=chain, deadline=deadline
+        client,
+        names,
+        csr_der,
+        publish=publish,
+        withdraw=withdraw,
+        challenge=challenge,
+        chain=chain,
+        deadline=deadline,
+        is_resumable=False,  # nobody else knows of the order
     )
     orders_left = _MAX_ORDERS
     while True:

@@ -11,11 +11,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost
 
-from nodetrust.acme import AcmeMisbehaved, AcmeOrderLost, AcmeRefused, AcmeValidationFailed, Deadline, complete
+from nodetrust.acme import (
+    AcmeError,
+    AcmeMisbehaved,
+    AcmeOrderLost,
+    AcmeRefused,
+    AcmeValidationFailed,
+    Deadline,
+    complete,
+)
 from nodetrust.testing.ca.reply import Reply
 from nodetrust.testing.ca.settings import CASettings
 from tests.acme.support import BASE, NOW, MemoryCA, csr
-from tests.acme.test_obtain import NAMES, OrderCase, problem_reply, show
+from tests.acme.test_obtain import NAMES, UNSPOILT, OrderCase, problem_reply, show
 
 
 class TakeUpTests(OrderCase):
@@ -64,6 +72,25 @@ class TakeUpTests(OrderCase):
             issued = self.successResultOf(self.later(url))
             self.assertEqual(issued.names, NAMES, path)
             self.assertEqual(self.asked("/new-order"), 0)
+
+    def test_what_the_ca_may_be_looking_for(self) -> None:
+        """Records stay while the CA may be looking, and go when it has decided, or was never told."""
+        for path, stays in (("/authorization/", False), ("/challenge/", True), ("/finalize/", False)):
+            self.ca.records.clear()
+            self.cut(self.placed(), path)
+            self.assertEqual(bool(self.ca.records), stays, path)
+        for fault, stays in (
+            (problem_reply("serverInternal", 500), True),
+            (Reply(429, b"", {"Retry-After": "60"}), True),
+            (Reply(200, b"<html>", {"Content-Type": "text/html"}), True),
+            (problem_reply("malformed", 404), False),
+        ):
+            self.ca.records.clear()
+            self.ca.spoil = UNSPOILT
+            url = self.placed()
+            self.spoil("/challenge/", lambda _, fault=fault: fault)
+            self.failureResultOf(self.completing(url), AcmeError)
+            self.assertEqual(bool(self.ca.records), stays, fault)
 
     def test_finalized(self) -> None:
         """An order that is `valid` is downloaded: nothing is published, and nothing finalized."""
