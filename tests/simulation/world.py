@@ -16,7 +16,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection, insert
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -71,7 +71,7 @@ class SynchronousLane:
             self._run([job])
         except Exception:
             job.outcome = Failure()
-        return succeed(job.outcome)
+        return fail(job.outcome) if isinstance(job.outcome, Failure) else succeed(job.outcome)
 
     def close(self) -> Deferred[None]:
         return succeed(None)
