@@ -13,7 +13,7 @@ from nodetrust.issue.decide import DENIED, Policy
 from nodetrust.issue.errors import Refusal, Unavailable
 from nodetrust.issue.evidence.trust import own_keys, trust_in
 from nodetrust.issue.protocol import RENEW_AT_SECONDS, USED, IssueProtocol
-from nodetrust.libp2p.errors import MessageTooLong
+from nodetrust.libp2p.errors import MessageTooLong, StreamEnded, StreamReset, Timeout
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
@@ -47,8 +47,13 @@ class FakeStream:
         self.connection = SimpleNamespace(remote_peer=peer, remote_address=Multiaddr.parse("/ip4/8.8.8.8/tcp/1"))
         self.message = message
         self.written = []
+        self.next = None
+        """What fires with the message that is read after the first, or with the end."""
 
     async def read(self):
+        first, self.next = self.next is None, Deferred()
+        if not first:
+            return await self.next
         if isinstance(self.message, Exception):
             raise self.message
         return self.message
@@ -111,6 +116,12 @@ class ProtocolTests(SynchronousTestCase):
         self.servers = tuple(Multiaddr.parse(place).with_peer_id(self.prover.peer_id) for place in PLACES)
         self.proofs = FakeStore()
         self.protocol = self.open()
+
+    def tearDown(self):
+        """Answer all: a coroutine that is thrown away ends at a time of its own."""
+        for _, outcome in self.orders.orders:
+            if not outcome.called:
+                outcome.callback(IssueResponse(error=OK))
 
     def inform(self, peer=None):
         stream = FakeStream(peer or self.peer)
@@ -249,6 +260,30 @@ class ProtocolTests(SynchronousTestCase):
         self.assertEqual(self.proofs.used, {})
         self.issue(self.request(nonce))
         self.assertEqual(len(self.orders.orders), 1)
+
+    def test_a_peer_that_is_gone(self):
+        """Nobody waits for its certificate then, it may come again with the same proof, and there is no answer."""
+        request = self.request(None)
+        for _ in range(2):
+            stream, done = self.issue(request)
+            _, outcome = self.orders.orders[-1]
+            stream.next.errback(StreamReset("it went away"))
+            self.successResultOf(done)
+            self.assertEqual((stream.written, outcome.called), ([], True))
+        self.assertEqual(len(self.orders.orders), 2)
+
+    def test_a_peer_that_has_said_everything(self):
+        """One that ends its half of the stream, is slow, or says more, waits all the same; nor is the other gone."""
+        request = self.request(None)
+        for ended in (StreamEnded("end"), Timeout("slow"), b"more"):
+            stream, done = self.issue(request)
+            (stream.next.callback if isinstance(ended, bytes) else stream.next.errback)(ended)
+            gone, _ = self.issue(request)
+            gone.next.errback(StreamReset("it went away"))
+            self.orders.orders.pop()[1].callback(IssueResponse(error=OK))
+            self.successResultOf(done)
+            self.assertEqual(IssueResponse.FromString(*stream.written).error, OK)
+            request = self.request(None, seconds=-len(repr(ended)))
 
     def test_the_denied(self):
         """A denied peer, and whoever comes from a denied address, gets nothing; from one moment to the next."""
