@@ -2,21 +2,24 @@
 
     python -m benchmarks.issue_bare DIRECTORY ROOT_FILE DNS_PORT ORDERS NAMES THREADS POLL_SECONDS
 
-Orders ORDERS certificates for NAMES names each, THREADS at a time with a connection each. A table in memory answers the
-CA's DNS queries, over TCP on DNS_PORT, and nothing is written to a disk. The account is made before. Prints one line of
-JSON: `seconds` for all, and those of `each`.
+Orders ORDERS certificates for NAMES names each, THREADS at a time with a connection each. A table in memory, in a
+process of its own, answers the CA's DNS queries, over TCP on DNS_PORT, and nothing is written to a disk. With
+POLL_SECONDS of 0 the package polls, as it does. The account is made before. Prints one line of JSON: `seconds` for all,
+and those of `each`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
-import socketserver
+import multiprocessing
 import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
 from typing import Any
 
 import dns.flags
@@ -35,47 +38,67 @@ from requests.adapters import HTTPAdapter
 from nodetrust.certificates import make_csr, make_key
 from nodetrust.messages import ECDSA_P256
 
-Records = dict[str, str]
+
+class Records:
+    """TXT records, in a process that answers the CA's queries for them over TCP."""
+
+    def __init__(self, port: int) -> None:
+        self._pipe, theirs = multiprocessing.Pipe()
+        self._lock = threading.Lock()
+        multiprocessing.Process(target=_answer_queries, args=(port, theirs), daemon=True).start()
+        self._pipe.recv()
+
+    def set(self, name: str, value: str) -> None:
+        """Returns when it is there."""
+        with self._lock:
+            self._pipe.send((name, value))
+            self._pipe.recv()
 
 
-class Answering(socketserver.StreamRequestHandler):
-    """One DNS connection of the CA."""
+def _answer_queries(port: int, pipe: Connection) -> None:
+    records: dict[str, str] = {}
 
-    def handle(self) -> None:
-        with contextlib.suppress(ConnectionResetError):
-            self._answer_all()
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                length = int.from_bytes(await reader.readexactly(2), "big")
+                query = dns.message.from_wire(await reader.readexactly(length))
+                response = dns.message.make_response(query)
+                response.flags |= dns.flags.AA
+                asked = query.question[0]
+                value = records.get(asked.name.to_text(omit_final_dot=True).lower())
+                if asked.rdtype == dns.rdatatype.TXT and value is not None:
+                    response.answer.append(dns.rrset.from_text(asked.name, 1, "IN", "TXT", value))
+                packed = response.to_wire()
+                writer.write(len(packed).to_bytes(2, "big") + packed)
+        writer.close()
 
-    def _answer_all(self) -> None:
-        while len(length := self.rfile.read(2)) == 2:
-            query = dns.message.from_wire(self.rfile.read(int.from_bytes(length, "big")))
-            answer = dns.message.make_response(query)
-            answer.flags |= dns.flags.AA
-            name = query.question[0].name.to_text(omit_final_dot=True).lower()
-            if query.question[0].rdtype == dns.rdatatype.TXT and name in RECORDS:
-                answer.answer.append(dns.rrset.from_text(query.question[0].name, 1, "IN", "TXT", RECORDS[name]))
-            packed = answer.to_wire()
-            self.wfile.write(len(packed).to_bytes(2, "big") + packed)
+    def take() -> None:
+        name, value = pipe.recv()
+        records[name] = value
+        pipe.send(True)
 
+    async def serve() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", port, backlog=1024)
+        asyncio.get_running_loop().add_reader(pipe.fileno(), take)
+        pipe.send(True)
+        await server.serve_forever()
 
-class Server(socketserver.ThreadingTCPServer):
-    """Of `RECORDS`."""
-
-    allow_reuse_address = daemon_threads = True
-    request_queue_size = 1024
-
-
-RECORDS: Records = {}
+    asyncio.run(serve())
 
 
 class Bare:
     """A connection of its own to the CA."""
 
-    def __init__(self, directory: str, root: str, key: josepy.JWK, poll_seconds: float, account: Any = None) -> None:
+    def __init__(
+        self, directory: str, root: str, key: josepy.JWK, records: Records, poll_seconds: float, account: Any = None
+    ) -> None:
         net = acme_client.ClientNetwork(key, alg=josepy.ES256, verify_ssl=root, user_agent="nodetrust-benchmark")
         net.session = requests.Session()
         net.session.mount("https://", HTTPAdapter(pool_maxsize=1))
         document = messages.Directory.from_json(net.get(directory).json())
         self._acme = acme_client.ClientV2(document, net)
+        self._records = records
         self._poll_seconds = poll_seconds
         if account is None:
             self._acme.new_account(messages.NewRegistration.from_data(terms_of_service_agreed=True))
@@ -92,8 +115,11 @@ class Bare:
             for challenge in authorization.body.challenges:
                 if challenge.typ == "dns-01":
                     name = challenge.chall.validation_domain_name(authorization.body.identifier.value)
-                    RECORDS[name] = challenge.chall.validation(self._acme.net.key)
+                    self._records.set(name, challenge.chall.validation(self._acme.net.key))
                     self._acme.answer_challenge(challenge, challenge.response(self._acme.net.key))
+        if not self._poll_seconds:
+            self._acme.poll_and_finalize(order)
+            return time.perf_counter() - begin
         for authorization in order.authorizations:
             self._until(authorization.uri, lambda body: body["status"] == "valid")
         self._acme.begin_finalization(order)
@@ -119,11 +145,11 @@ def main() -> None:
     directory, root = sys.argv[1:3]
     port, orders, names, threads = map(int, sys.argv[3:7])
     poll_seconds = float(sys.argv[7])
-    threading.Thread(target=Server(("127.0.0.1", port), Answering).serve_forever, daemon=True).start()
+    records = Records(port)
     key = josepy.JWKEC(key=josepy.ComparableECKey(ec.generate_private_key(ec.SECP256R1())))
     run = time.time_ns()
-    first = Bare(directory, root, key, poll_seconds)
-    free = [first, *(Bare(directory, root, key, poll_seconds, first.account) for _ in range(threads - 1))]
+    first = Bare(directory, root, key, records, poll_seconds)
+    free = [first, *(Bare(directory, root, key, records, poll_seconds, first.account) for _ in range(threads - 1))]
 
     def one(number: int) -> float:
         bare = free.pop()
