@@ -134,10 +134,10 @@ class UpkeepTests(Case):
         self.begin()
         self.assertEqual((len(self.orders), len(self.used)), (1, 2))
         self.end()
-        self.pass_days(61)
+        self.pass_days(59)
         self.begin()
         self.assertEqual((len(self.orders), len(self.used)), (1, 3))
-        self.pass_days(5)
+        self.pass_days(6)
         self.assertEqual(len(self.orders), 2)
 
     def test_what_is_stored_is_of_no_use(self):
