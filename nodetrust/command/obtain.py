@@ -89,8 +89,8 @@ def obtain(out: Path, verbose: bool, **options: Any) -> None:
     """Obtain a certificate into a folder.
 
     It is for the addresses under which the proof servers see this machine. Writes cert.pem, chain.pem, fullchain.pem
-    and key.pem (mode 0600), and addresses.txt. With the key of an earlier run the issue server hands out the same
-    certificate while it is fresh.
+    and key.pem (mode 0600), addresses.txt, and renew-at.txt with the time to run this again, by the issue server's
+    word. With the key of an earlier run it hands out the same certificate until that is due.
 
     Exit status: 0 done, 2 a wrong option, 3 the issue server is out of reach, 4 no proof server gave a proof, 5 the
     issue server refused, 1 anything else.
