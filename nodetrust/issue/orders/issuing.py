@@ -305,6 +305,8 @@ def _unspent(draws: quota.OrderDraws, steps: Steps, error: AcmeError) -> Sequenc
     """What an order that came to nothing gives back."""
     if steps.reached is Reached.NOTHING:
         return draws.unspent(quota.Ended.UNPLACED)
+    if leaves_order_open(error):
+        return draws.operator  # nobody knows what the CA has counted; the peer is not to blame
     if _is_peers_fault(error):
         return draws.unspent(quota.Ended.REFUSED)
     failed = steps.row.request.names if isinstance(error, AcmeValidationFailed) else ()

@@ -5,6 +5,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 
 from nodetrust.acme import (
+    AcmeMisbehaved,
     AcmeOrderLost,
     AcmeRateLimited,
     AcmeRefused,
@@ -261,17 +262,19 @@ class LivesTests(OrdersTestCase):
     async def test_the_ca_goes_away(self) -> None:
         """With no other CA the order waits, and is gone on with when the pause is over: nothing is ordered twice."""
         orders = await self.opened(self.first)
-        self.first.script["validate"] = down
-        peer = Peer()
-        for _ in range(3):
-            with self.assertRaises(Refusal) as caught:
-                await orders.fulfil(peer.order())
-            self.assertApproximates(caught.exception.retry_after_seconds or 0, 60, 5)
-        del self.first.script["validate"]
-        self.clock.ahead += 61
-        response = await orders.fulfil(peer.order())
-        self.assertFalse(response.fromCache)
-        self.assertEqual(len(self.first.orders), 1)
+        for step, error in (("validate", down()), ("download", AcmeMisbehaved("HTML")), ("ordered", down())):
+            before = len(self.first.orders)
+            self.first.script[step] = lambda error=error: error
+            peer = Peer()
+            for _ in range(3):
+                with self.assertRaises(Refusal) as caught:
+                    await orders.fulfil(peer.order())
+                self.assertApproximates(caught.exception.retry_after_seconds or 0, 60, 5)
+            del self.first.script[step]
+            self.clock.ahead += 61
+            response = await orders.fulfil(peer.order())
+            self.assertFalse(response.fromCache)
+            self.assertEqual(len(self.first.orders) - before, 1, step)
 
     async def test_nobody_asks_again(self) -> None:
         """An order that waits is finished by itself; after a day it is given up."""
