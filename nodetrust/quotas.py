@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from nodetrust.errors import NodetrustError
 
 ROUNDING = 0.01
-"""Of a token: how much may be missing. Seconds since the epoch are only exact to some 10⁻⁷ in a float."""
+"""Of a token, but at most of a second: how much may be missing. Seconds since the epoch are exact to some 10⁻⁷."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class _Buckets:
             return period, self._now
         state = self._state(limit) + cost * period / amount
         wait = state - self._now - period
-        return (wait if wait > ROUNDING * period / amount else 0.0), state
+        return (wait if wait > ROUNDING * min(period / amount, 1.0) else 0.0), state
 
     def _state(self, limit: Limit) -> float:
         state = self.changed.get(limit.key)

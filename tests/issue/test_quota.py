@@ -136,6 +136,26 @@ class DrawsTests(SynchronousTestCase):
         counter.states[f"replacements/{LETS_ENCRYPT}"] = NOW + HOUR
         self.assertFalse(counter.open(order_of(3), Kind.REPLACEMENT))
 
+    def test_each_limit_stops_orders_for_its_period(self) -> None:
+        """The operator's own, and the CA's for the same names: so many at once, then one in a part of the week."""
+        own = {"orders_per_peer": 3, "orders_per_address": 0, "orders_per_48": 0}
+        cases = [
+            (own, lambda n: order_of(1, f"8.8.{n}.8"), Kind.MOVED, 3),
+            ({**own, "orders_per_peer": 0, "orders_per_address": 4}, order_of, Kind.NEW, 4),
+            (
+                {**own, "orders_per_peer": 0, "orders_per_48": 5},
+                lambda n: order_of(n, f"2606:4700:1:{n}::1"),
+                Kind.NEW,
+                5,
+            ),
+            ({**own, "orders_per_peer": 0}, lambda n: order_of(1), Kind.RENEWAL, 5),
+        ]
+        for changes, order, kind, limit in cases:
+            counter = Counter(settings_with(**changes), CA)
+            self.assertEqual([counter.open(order(n), kind) for n in range(limit + 1)], [True] * limit + [False])
+            self.assertFalse(counter.open(order(98), kind, NOW + WEEK / limit - 60))
+            self.assertTrue(counter.open(order(99), kind, NOW + WEEK / limit + 1))
+
     @given(every_kind)
     def test_zero_is_no_limit(self, kind: Kind) -> None:
         """With every limit 0 an order draws nothing, but a replacement its own."""
