@@ -9,6 +9,8 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
 
 from nodetrust.certificates import make_key
+from nodetrust.client.prove import ask_info
+from nodetrust.command.deployment import full_addresses
 from nodetrust.issue.orders import upkeep
 from nodetrust.issue.service import IssueService
 from nodetrust.messages import E_OTHER, ECDSA_P256, OK, RSA, IssueResponse
@@ -37,6 +39,19 @@ class IssuingTests(ServersTestCase):
         self.assertFalse((await self.asked(peer)).fromCache)
         self.assertFalse((await self.asked(other)).fromCache)
         self.assertEqual(servers.orders, 4)
+
+    async def test_when_to_renew(self) -> None:
+        """The answer and the issue info say the same: in the last third of the certificate's life."""
+        servers = await self.start()
+        peer = await self.connected_peer(servers)
+        self.assertFalse((await ask_info(peer.host, full_addresses(servers.issue.host))).HasField("renewAt"))
+        response = await self.asked(peer)
+        leaf, *_ = x509.load_pem_x509_certificates(response.chain)
+        life = leaf.not_valid_after_utc - leaf.not_valid_before_utc
+        left = leaf.not_valid_after_utc.timestamp() - response.renewAt / 1000
+        self.assertTrue(0.29 < left / life.total_seconds() < 0.34, left)
+        info = await ask_info(peer.host, full_addresses(servers.issue.host))
+        self.assertEqual(info.renewAt, response.renewAt)
 
     async def test_clients_of_2018(self) -> None:
         """Without a CSR they get a key that fits, of an algorithm they know; a second time a new one."""
