@@ -88,7 +88,7 @@ class Upkeep:
             except (NodetrustError, Libp2pError) as error:
                 failures += 1
                 wait = seconds_to_retry(failures, self._chance(), error)
-                self._log_failure(error, wait)
+                self._log_failure(error, wait, moved=moved_to is not None)
                 self._failed(error)
                 if not self._stopped:
                     await deferLater(self._reactor, wait)
@@ -223,16 +223,17 @@ class Upkeep:
         self._plan = plan
         self._use(obtained)
 
-    def _log_failure(self, error: Exception, wait: float) -> None:
-        """The louder, the less is left of the certificate that is served."""
+    def _log_failure(self, error: Exception, wait: float, *, moved: bool) -> None:
+        """The louder, the less is left of the certificate that is served; one for where we were is no good now."""
         again = str(timedelta(seconds=round(wait)))
         if self.current is None:
             self.log.error("no certificate: {reason}; trying again in {again}", reason=str(error), again=again)
             return
         chain = self.current.chain
         over = " (it is over)" if chain.not_after <= self._now() else ""
+        level = level_of_failure(chain.not_before, chain.not_after, self._now())
         self.log.emit(
-            LogLevel.lookupByName(level_of_failure(chain.not_before, chain.not_after, self._now())),
+            LogLevel.warn if moved and level == "info" else LogLevel.lookupByName(level),
             "no new certificate: {reason}; the one that is served is good until {until}{over}; trying again in {again}",
             reason=str(error),
             until=chain.not_after.isoformat(timespec="minutes"),

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
-from twisted.logger import capturedLogs, formatEvent
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 import nodetrust.client.upkeep as upkeep_module
@@ -174,7 +174,9 @@ class UpkeepTests(UpkeepCase):
     def test_a_move_that_fails_is_tried_again(self) -> None:
         """Until then the old certificate is kept; then the new address is proven without another hint."""
         self.at = None
-        self.upkeep.seen_at(AWAY)
+        with capturedLogs() as logged:
+            self.upkeep.seen_at(AWAY)
+        self.assertEqual([event["log_level"] for event in logged], [LogLevel.warn])
         self.assertEqual((len(self.failures), self.orders), (1, 1))
         self.at = AWAY
         self.clock.advance(FIRST_REDIAL_SECONDS * (1 + SPREAD))

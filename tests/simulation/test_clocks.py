@@ -8,7 +8,7 @@ from tests.simulation.test_revocation import in_time
 from tests.simulation.timeline import DAY, HOUR, Machine
 from tests.simulation.world import World
 
-PEERS = 8
+PEERS = 6
 YEAR = 365 * DAY
 JUMPS = (90 * DAY, -90 * DAY, -10 * YEAR)
 LEFT_SECONDS = 8 * DAY
@@ -49,7 +49,7 @@ class ClockTests(SynchronousTestCase):
         for jump in JUMPS[1:]:
             world = self.start()
             self.set_ahead(self.clients(world), jump)
-            self.live(world, 100)
+            self.live(world, 65)
             self.check_orders(world, 2)
             world.stop()
 
@@ -57,7 +57,7 @@ class ClockTests(SynchronousTestCase):
         """For good: every certificate seems to be over; it orders again after an hour, two, four and so on."""
         world = self.start()
         self.set_ahead(self.clients(world), JUMPS[0])
-        self.live(world, 90)
+        self.live(world, 65)
         self.check_orders(world, 11)
 
     def test_a_client_whose_clock_is_put_right(self) -> None:
@@ -67,7 +67,7 @@ class ClockTests(SynchronousTestCase):
             self.set_ahead(self.clients(world), jump)
             world.timeline.run_for(HOUR)
             self.set_ahead(self.clients(world), 0)
-            self.live(world, 70)
+            self.live(world, 40)
             self.check_orders(world, 3)
             world.stop()
 
@@ -80,7 +80,7 @@ class ClockTests(SynchronousTestCase):
             world.timeline.run_for(3 * DAY)
             self.assertEqual(len(world.ca.orders), before)
             world.server.ahead = 0
-            self.live(world, 70)
+            self.live(world, 40)
             self.check_orders(world, 2)
             world.stop()
 
@@ -93,7 +93,7 @@ class ClockTests(SynchronousTestCase):
             world.timeline.run_for(3 * DAY)
             self.assertLessEqual(len(world.ca.orders) - before, 12)
             self.set_ahead([world.server, world.prover_machine, *self.clients(world)], 0)
-            self.live(world, 70)
+            self.live(world, 40)
             self.check_orders(world, 4)
             world.stop()
 
@@ -106,5 +106,5 @@ class ClockTests(SynchronousTestCase):
             world.timeline.run_for(10.0)
         self.check_orders(world, 5)
         self.set_ahead([world.server, *self.clients(world)], 0)
-        self.live(world, 70)
+        self.live(world, 40)
         self.check_orders(world, 7)
