@@ -249,7 +249,7 @@ class Comparison:
         asked = 200
         site = self._new_site("idle")
         keys_file = await fill_store(site.folder, asked, 1)
-        await site.start(orders_per_address=0, max_connections=count + 200)
+        await site.start(orders_per_address=0, max_connections=count + 500)
         holders = []
         try:
             *without, _ = await self._ask_again(site, keys_file, asked, 1, 1)
