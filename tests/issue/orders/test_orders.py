@@ -15,9 +15,10 @@ from nodetrust.acme import (
 )
 from nodetrust.issue.errors import DnsServerError, Refusal, Unavailable
 from nodetrust.issue.orders import Orders
+from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.messages import E_OTHER, E_RATE_LIMIT
 from nodetrust.store import StoreError
-from tests.issue.orders.support import FIRST, LIFE, OrdersTestCase, Peer
+from tests.issue.orders.support import FIRST, LIFE, SECOND, OrdersTestCase, Peer
 
 DAY = 86400.0
 
@@ -300,6 +301,72 @@ class LivesTests(OrdersTestCase):
         self.first.script["validate"] = down
         await orders.fulfil(Peer().order())
         self.assertEqual((len(self.first.orders), len(self.second.orders)), (1, 1))
+
+    async def test_the_other_comes_back_first(self) -> None:
+        """An order that waits for a CA is given up for another one that can be asked, when somebody asks."""
+        orders = await self.opened()
+        self.second.script["directory"] = down
+        self.first.script["directory"] = down
+        with self.assertRaises(Refusal):
+            await orders.fulfil(Peer().order())
+        self.clock.ahead += 61
+        del self.first.script["directory"]
+        self.first.script["validate"] = down
+        peer = Peer()
+        with self.assertRaises(Refusal):
+            await orders.fulfil(peer.order())  # the first: ten minutes, the second: another ten
+        self.clock.ahead += 300
+        await self.store.forget_trouble(SECOND)
+        await orders._upkeep._look()
+        del self.second.script["directory"]
+        await orders.fulfil(peer.order())
+        self.assertEqual((len(self.first.orders), len(self.second.orders)), (1, 1))
+        self.assertEqual(self.dns.published, set())
+
+    async def test_a_dns_server_that_fails_meanwhile(self) -> None:
+        """The order is gone on with ten seconds later; the CA is not blamed."""
+        orders = await self.opened()
+        self.first.script["complete"] = lambda: setattr(self.dns, "failure", DnsServerError("it is down"))
+        peer = Peer()
+        for _ in range(3):
+            with self.assertRaises(Unavailable) as caught:
+                await orders.fulfil(peer.order())
+            self.assertIn("it is down", str(caught.exception))
+            self.first.script.clear()
+            self.dns.failure = None
+        self.clock.ahead += 11
+        await orders.fulfil(peer.order())
+        self.assertEqual((len(self.first.orders), self.second.asked), (1, []))
+
+    async def test_a_key_that_is_refused(self) -> None:
+        """The peer's own fault: no other CA is troubled with it."""
+        orders = await self.opened()
+        self.first.script["download"] = lambda: AcmeRefused("a key that everybody knows", kind="badCSR")
+        with self.assertRaises(Refusal):
+            await orders.fulfil(Peer().order())
+        self.assertEqual((len(self.first.orders), self.second.asked), (1, []))
+        del self.first.script["download"]
+        await orders.fulfil(Peer().order())
+
+    async def test_another_server_works_on_it(self) -> None:
+        """What it makes of an order is waited for, and comes from the store; if it dies, its order is gone on with."""
+        ours = await self.opened(self.first)
+        self.server = PrivateKey.generate().peer_id
+        theirs = await self.opened(self.first)
+        gate: Deferred[None] = Deferred()
+        self.first.script["download"] = lambda: gate
+        peer = Peer()
+        first = self.ask(theirs, peer.order())
+        while "download" not in self.first.asked:
+            await self.turn()
+        second = self.ask(ours, peer.order())
+        while not ours._turns._names:
+            await self.turn()
+        del self.first.script["download"]
+        gate.callback(None)
+        made, found = await first, await second
+        self.assertEqual((made.chain, made.fromCache, found.fromCache), (found.chain, False, True))
+        self.assertEqual(len(self.first.orders), 1)
 
     async def test_an_order_that_the_ca_lost(self) -> None:
         """It is placed again, a few times."""
