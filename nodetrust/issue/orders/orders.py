@@ -75,9 +75,10 @@ class Orders:
         return self._tools
 
     async def give_up(self) -> None:
-        """Take no orders any more and cancel the open ones; returns when their challenges are withdrawn, or soon.
+        """Take no orders any more and cancel the open ones; returns when they have ended, or soon.
 
-        What is in the store stays there for the next life, which goes on with it.
+        What is in the store stays there for the next life, which goes on with it, and withdraws what is still published
+        because the CA was looking at it.
         """
         self._closing = True
         self._upkeep.stop()
