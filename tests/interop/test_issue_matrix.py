@@ -26,13 +26,15 @@ class MatrixTests(InteropTestCase):
 
     timeout = 300
 
-    async def issue_to_all(self, environment: Mapping[str, str]) -> Sequence[Obtained]:
-        """A hundred peers ask at once."""
+    async def issue_to_all(
+        self, environment: Mapping[str, str], peers: int = PEERS, addresses: int = ADDRESSES
+    ) -> Sequence[Obtained]:
+        """So many peers ask at once."""
         roles = Roles(self.tools.pebble, Path(self.mktemp()))
         self.addCleanup(lambda: Deferred.fromCoroutine(roles.stop()))
         await roles.start_surroundings(pebble_environment=environment)
-        roles.issue = await roles.start_issue()
-        askers = [roles.asker(f"127.1.0.{number % ADDRESSES}") for number in range(PEERS)]
+        roles.issue = await roles.start_issue(orders_per_address=0)
+        askers = [roles.asker(f"127.1.0.{number % addresses}") for number in range(peers)]
         obtained = await gatherResults([Deferred.fromCoroutine(asker.ask()) for asker in askers])
         for asker, one in zip(askers, obtained, strict=True):
             self.assertEqual(one.chain.names, asker.names)
@@ -54,3 +56,7 @@ class MatrixTests(InteropTestCase):
         )
         for one in obtained:
             self.assertEqual(one.chain.authorities_pem.count(b"BEGIN CERTIFICATE"), 2)
+
+    async def test_many_peers_at_one_address(self) -> None:
+        """As behind one NAT: orders wait for each other, where a DNS server has no room for more challenges of a name."""
+        await self.issue_to_all({**SLOW, "PEBBLE_AUTHZREUSE": "0"}, peers=25, addresses=1)

@@ -24,7 +24,15 @@ from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.message_stream import MessageStream
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
-from nodetrust.messages import DNS01_PROTOCOL, MAX_DNS01_RESPONSE_BYTES, OK, DNS01Request, DNS01Response, parse
+from nodetrust.messages import (
+    DNS01_PROTOCOL,
+    E_RATE_LIMIT,
+    MAX_DNS01_RESPONSE_BYTES,
+    OK,
+    DNS01Request,
+    DNS01Response,
+    parse,
+)
 
 REACH_SECONDS = 6.0
 """For a connection and a stream on it."""
@@ -218,7 +226,8 @@ class DnsServer:
         error = DnsServerError(f"the DNS server {self.peer} did not {verb} {wish.challenge[0]}: {reason}")
         self.trouble, self.answers = str(error), True
         self._outbox.refused(wish, self._clock.seconds())
-        self._fail(self._waiting.get(wish, ()), error)
+        if response.error != E_RATE_LIMIT:  # else there is no room: orders for the same name end, and it is asked again
+            self._fail(self._waiting.get(wish, ()), error)
 
     def _delivered(self, result: Failure | None, courier: Deferred[None]) -> None:
         self._couriers.discard(courier)
