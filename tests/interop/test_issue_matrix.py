@@ -58,5 +58,5 @@ class MatrixTests(InteropTestCase):
             self.assertEqual(one.chain.authorities_pem.count(b"BEGIN CERTIFICATE"), 2)
 
     async def test_many_peers_at_one_address(self) -> None:
-        """As behind one NAT: orders wait for each other, where a DNS server has no room for more challenges of a name."""
+        """As behind one NAT: orders wait where a DNS server has no room for more challenges of a name."""
         await self.issue_to_all({**SLOW, "PEBBLE_AUTHZREUSE": "0"}, peers=25, addresses=1)
