@@ -25,7 +25,6 @@ from twisted.names.client import Resolver
 from twisted.python.failure import Failure
 
 from nodetrust import __version__
-from nodetrust.clock import make_steady
 from nodetrust.errors import NodetrustError
 from nodetrust.keyfile import load_or_create
 from nodetrust.libp2p.errors import Libp2pError
@@ -127,21 +126,13 @@ class RoleService(Service):
         return line
 
 
-def service_maker(
-    role: Callable[[Any, Any], RoleService], *, steady: bool = False
-) -> Callable[[RoleOptions], RoleService]:
-    """The `makeService` of a role: `role` is called with the reactor and the settings.
-
-    `steady`: the reactor's timers are to know no jumps of the system's clock, for a microsecond each.
-    """
+def service_maker(role: Callable[[Any, Any], RoleService]) -> Callable[[RoleOptions], RoleService]:
+    """The `makeService` of a role: `role` is called with the reactor, whose timers are steady, and the settings."""
 
     def make_service(options: RoleOptions) -> RoleService:
         from twisted.internet import reactor  # noqa: PLC0415  # importing it installs it: only twistd may do that
 
-        if steady:
-            make_steady(reactor, time.time, time.monotonic)
-        # Not before: twistd forks when all services are made, which no thread survives.
-        reactor.callWhenRunning(SteadyTime(reactor).keep)
+        reactor.callWhenRunning(SteadyTime(reactor, time.time, time.monotonic).keep)
         service = role(reactor, options.settings)
         service.settings_file = options.get("config")
         return service

@@ -12,4 +12,4 @@ Options = options_for(
     "nodetrust-issue",
     "Check the proofs of peers, get certificates for them from an ACME CA, and hand them over.",
 )
-makeService = service_maker(IssueService, steady=True)
+makeService = service_maker(IssueService)

@@ -125,8 +125,9 @@ class Dns01Tests(SynchronousTestCase):
         self.dns01 = Dns01(responder, ChallengesInMemory(self.table, lambda: 5.0), rights)
 
     def ask(self, message: bytes, caller: object = ADMIN) -> DNS01Response:
-        answering = Deferred.fromCoroutine(self.dns01.respond(caller, message))  # type: ignore[arg-type]  # a PeerId
-        return self.successResultOf(answering)[0]
+        answering = Deferred.fromCoroutine(self.dns01.respond(caller, [message]))  # type: ignore[arg-type]  # a PeerId
+        (response,) = self.successResultOf(answering)[0]
+        return response
 
     def assert_refused(self, row: str, message: bytes, code: int = E_OTHER, caller: object = ADMIN) -> None:
         """It says why, and nothing is published."""
