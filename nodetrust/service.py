@@ -70,6 +70,8 @@ class RoleService(Service):
         self.reactor = reactor
         self.settings_file: str | None = None
         """Where the settings come from, for the line that says which of them is wrong."""
+        self.clock: SteadyTime | None = None
+        """What makes the reactor's timers steady, in a process of the role's own."""
         self._starting: Deferred[None] | None = None
 
     async def start(self) -> None:
@@ -96,9 +98,13 @@ class RoleService(Service):
         Service.stopService(self)
         if self._starting is not None:
             self._starting.cancel()
+        if self.clock is not None:
+            self.clock.stop()
         return Deferred.fromCoroutine(self.stop())
 
     def _begin(self) -> None:
+        if self.clock is not None:
+            self.clock.start()
         self._starting = Deferred.fromCoroutine(self.start())
         at_once: list[Failure] = []
         self._starting.addErrback(at_once.append)
@@ -132,8 +138,8 @@ def service_maker(role: Callable[[Any, Any], RoleService]) -> Callable[[RoleOpti
     def make_service(options: RoleOptions) -> RoleService:
         from twisted.internet import reactor  # noqa: PLC0415  # importing it installs it: only twistd may do that
 
-        reactor.callWhenRunning(SteadyTime(reactor, time.time, time.monotonic).keep)
         service = role(reactor, options.settings)
+        service.clock = SteadyTime(reactor, time.time, time.monotonic)
         service.settings_file = options.get("config")
         return service
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 LOOK_SECONDS = 1.0
@@ -17,7 +18,7 @@ STEP_SECONDS = 0.5
 
 
 class SteadyTime:
-    """Made once for a reactor, before it runs; `keep` goes on until the process ends.
+    """From `start` on the reactor goes by it; one at most for each reactor.
 
     `wall` and `steady` are `time.time` and `time.monotonic`. The reactor gets the latter as `monotonic`, for whoever
     measures how long something takes.
@@ -29,18 +30,29 @@ class SteadyTime:
         self._reactor = reactor
         self._wall = wall
         self._steady = steady
-        self._ahead = wall() - steady()
-        reactor.seconds = self.seconds
-        reactor.monotonic = steady
+        self._ahead = 0.0
+        self._looking: IDelayedCall | None = None
 
     def seconds(self) -> float:
         """The time of day, as of the last look at the machine's clock."""
         return self._steady() + self._ahead
 
-    def keep(self) -> None:
-        """Look at the machine's clock every second."""
+    def start(self) -> None:
+        """Take the place of the reactor's clock, and look at the machine's every second."""
+        self._ahead = self._wall() - self._steady()
+        self._reactor.seconds = self.seconds
+        self._reactor.monotonic = self._steady
+        self._keep_looking()
+
+    def stop(self) -> None:
+        """Look no more; what still waits goes by the same clock as before."""
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+
+    def _keep_looking(self) -> None:
         self.look()
-        self._reactor.callLater(LOOK_SECONDS, self.keep)
+        self._looking = self._reactor.callLater(LOOK_SECONDS, self._keep_looking)
 
     def look(self) -> None:
         """If the clock was set, go by it, and have all timers wait for as long as before."""

@@ -5,6 +5,7 @@ import io
 import os
 import resource
 import sys
+import time
 from types import SimpleNamespace
 
 from twisted.internet import reactor as default_reactor
@@ -132,10 +133,7 @@ class RoleTests(SynchronousTestCase):
         self.flushLoggedErrors(CancelledError)
 
     def test_service_maker(self):
-        """The service gets the settings, and knows the file that they come from; its timers keep time."""
-        kept = []
-        self.patch(service_module, "SteadyTime", lambda reactor: SimpleNamespace(keep=lambda: kept.append(reactor)))
-        self.patch(default_reactor, "callWhenRunning", lambda call: call())
+        """The service gets the settings, and knows the file that they come from."""
 
         class Options(dict):
             settings = "the settings"
@@ -143,7 +141,17 @@ class RoleTests(SynchronousTestCase):
         made = service_maker(Role)(Options(config="/etc/x.toml"))
         self.assertEqual((made.outcome, made.settings_file), ("the settings", "/etc/x.toml"))
         self.assertIsNone(service_maker(Role)(Options()).settings_file)
-        self.assertEqual(kept, [default_reactor] * 2)
+
+    def test_timers(self):
+        """They keep time from the start to the stop of a service that was made for a process."""
+        told = []
+        clock = SimpleNamespace(start=lambda: told.append("start"), stop=lambda: told.append("stop"))
+        self.patch(service_module, "SteadyTime", lambda reactor, *clocks: told.append((reactor, clocks)) or clock)
+        made = service_maker(Role)(SimpleNamespace(settings=None, get=lambda key: None))
+        self.assertEqual(told, [(default_reactor, (time.time, time.monotonic))])
+        made.startService()
+        made.stopService()
+        self.assertEqual(told[1:], ["start", "stop"])
 
 
 class ConnectionLimitsTests(SynchronousTestCase):

@@ -18,6 +18,7 @@ class SteadyTimeTests(SynchronousTestCase):
         self.reactor = SelectReactor()
         self.addCleanup(self.reactor.removeAll)
         self.time = SteadyTime(self.reactor, lambda: self.wall, lambda: self.steady)
+        self.time.start()
         self.fired: list[float] = []
 
     def note(self) -> None:

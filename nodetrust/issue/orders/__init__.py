@@ -9,7 +9,10 @@ In reading order:
 * `unsaved`, `cache`: certificates that are there already
 * `steps`: the durable way of one order; the table there says what a kill leaves, and what the next life does
 * `cleaning`: the end of an order's row
-* `issuing`: a new order at one CA after the other, one that was left open, or one of another server
+* `endings`: what becomes of an order's row: its certificate, its end, or another try later
+* `placing`: a new order, at one CA after the other
+* `resuming`: an order that was left open
+* `issuing`: these two, and an order of another server
 * `upkeep`: what happens by itself: signs of life, orders of dead servers, clearing
 * `orders`: all of it together
 """

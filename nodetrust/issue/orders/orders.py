@@ -18,9 +18,12 @@ from nodetrust.issue.decide import Order
 from nodetrust.issue.errors import Refusal, Unavailable
 from nodetrust.issue.orders.cache import Cache
 from nodetrust.issue.orders.cleaning import Cleaning
+from nodetrust.issue.orders.endings import Endings
 from nodetrust.issue.orders.issuing import Issuing
+from nodetrust.issue.orders.placing import Placing
 from nodetrust.issue.orders.queue import network_of
 from nodetrust.issue.orders.requests import request_of, response_with
+from nodetrust.issue.orders.resuming import Resuming
 from nodetrust.issue.orders.tools import Challenges, Tools
 from nodetrust.issue.orders.turns import Turns
 from nodetrust.issue.orders.unsaved import Unsaved
@@ -55,9 +58,13 @@ class Orders:
         unsaved = Unsaved(tools.store)
         self._cleaning = Cleaning(tools.store, tools.dns)
         self._cache = Cache(tools.store, unsaved)
-        self._issuing = Issuing(tools, self._cache, unsaved, self._cleaning)
+        endings = Endings(tools, unsaved, self._cleaning)
+        self._resuming = Resuming(tools, endings)
+        self._issuing = Issuing(
+            tools, self._cache, Placing(tools, self._cache, endings), self._resuming, self._cleaning
+        )
         self._upkeep = Upkeep(
-            tools, server, unsaved=unsaved, cleaning=self._cleaning, issuing=self._issuing, resume=self._resume
+            tools, server, unsaved=unsaved, cleaning=self._cleaning, endings=endings, resume=self._resume
         )
 
     @classmethod
@@ -181,7 +188,7 @@ class Orders:
         peer = PeerId(row.request.peer_id)
         await self._turns.enter(peer, row.request.names)
         try:
-            certificate = await self._issuing.take_up(row)
+            certificate = await self._resuming.certificate(row)
         finally:
             self._turns.leave(row.request.names)
         if certificate is None:

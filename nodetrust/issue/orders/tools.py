@@ -43,3 +43,13 @@ class Tools:
     def now(self) -> datetime:
         """The reactor's time of day."""
         return datetime.fromtimestamp(self.reactor.seconds(), UTC)
+
+    def seconds(self) -> float:
+        """The same in seconds since the epoch."""
+        seconds: float = self.reactor.seconds()
+        return seconds
+
+    def another_than(self, authority: Authority) -> bool:
+        """Whether another CA may be asked now."""
+        now = self.seconds()
+        return any(one is not authority and not one.seconds_to_wait(now) for one in self.authorities)

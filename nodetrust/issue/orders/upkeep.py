@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from nodetrust.issue.orders.cleaning import Cleaning
-from nodetrust.issue.orders.issuing import Issuing
+from nodetrust.issue.orders.endings import Endings
 from nodetrust.issue.orders.tools import Tools
 from nodetrust.issue.orders.unsaved import Unsaved
 from nodetrust.libp2p.peer_id import PeerId
@@ -42,7 +42,7 @@ class Upkeep:
         *,
         unsaved: Unsaved,
         cleaning: Cleaning,
-        issuing: Issuing,
+        endings: Endings,
         resume: Callable[[StoredOrder], None],
     ) -> None:
         self.is_ours = True
@@ -51,7 +51,7 @@ class Upkeep:
         self._server = server.multihash
         self._unsaved = unsaved
         self._cleaning = cleaning
-        self._issuing = issuing
+        self._endings = endings
         self._resume = resume
         self._keyless: dict[int, float] = {}
         self._trouble = ""
@@ -117,29 +117,29 @@ class Upkeep:
         self._cleaning.again()
         for row in await tools.store.claim_abandoned(tools.epoch, tools.now(), MOST_TAKEN_UP):
             self._take_up(row)
-        for order_id in self._issuing.due():
+        for order_id in self._endings.due():
             await self._claim(order_id)
         for order_id in self._too_old():
             del self._keyless[order_id]
             found = await tools.store.claim_order(order_id, tools.epoch, tools.now())
             if found is not None and not found.settled:
-                await self._issuing.give_up(found)
+                await self._endings.end(found, found.records)
 
     async def _claim(self, order_id: int) -> None:
         row = await self._tools.store.claim_order(order_id, self._tools.epoch, self._tools.now())
         if row is None:
-            self._issuing.forget_left(order_id)
+            self._endings.forget(order_id)
         else:
             self._take_up(row)
 
     def _take_up(self, row: StoredOrder) -> None:
         if row.settled:
-            self._issuing.forget_left(row.id)
+            self._endings.forget(row.id)
             self._cleaning.begin(row.id, row.records)
         elif row.request.csr_der is not None:
             self._resume(row)
         else:
-            self._issuing.forget_left(row.id)
+            self._endings.forget(row.id)
             self._keyless[row.id] = row.opened_at.timestamp()
             Deferred.fromCoroutine(self._guarded(lambda: self._tools.dns.withdraw(row.records)))
 
