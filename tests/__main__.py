@@ -1,4 +1,6 @@
-"""Trial on every test but those against other people's programs, which have tox environments of their own.
+"""Trial on every test but those that have tox environments of their own.
+
+Those are against other people's programs, or let months pass, which measuring the coverage would make twice as long.
 
 `python -m tests [Trial's options] [names of tests, in place of all]`, in the checkout.
 """
@@ -10,7 +12,7 @@ from twisted.scripts.trial import run
 
 import tests
 
-ELSEWHERE = {"tests.interop", "tests.dns_oracle"}
+ELSEWHERE = {"tests.interop", "tests.dns_oracle", "tests.simulation"}
 
 if __name__ == "__main__":
     if not any(argument.startswith("tests.") for argument in sys.argv[1:]):
