@@ -66,6 +66,7 @@ class RevocationTests(SynchronousTestCase):
         self.addCleanup(globalLogPublisher.removeObserver, told)
         while len(world.ca.orders) < peers and world.timeline.seconds() < began + DAY:
             world.timeline.run_for(0.25 * HOUR)
+        world.timeline.run_for(60.0)  # for the answer to the last of them
         self.assertEqual(len(world.ca.orders), peers)
         self.assertEqual(sum(peer.ends > peer.first_end for peer in world.peers), peers)
         return told
