@@ -4,8 +4,8 @@ It runs in strict mode, refuses one good nonce in twenty and reuses half of the 
 default. It looks names up at one DNS server, over TCP, and signs from a root that is new at each start.
 
 2.10.1 hangs for ever where an order is asked for in the very moment in which it becomes valid
-(<https://github.com/letsencrypt/pebble/issues/554>): all requests then end with "did not answer in 30 s". Polls that begin
-50 ms after an order was finalized hardly ever meet that moment; sooner ones do in one test of some ten.
+(<https://github.com/letsencrypt/pebble/issues/554>): all requests then end with "did not answer in 30 s". Polls that
+begin 50 ms after an order was finalized hardly ever meet that moment; sooner ones do in one test of some ten.
 """
 
 import json
