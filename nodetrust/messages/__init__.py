@@ -23,6 +23,10 @@ from nodetrust.messages.nodetrust_pb2 import (
     Address,
     AddressType,
     Announce,
+    CheckFault,
+    CheckRequest,
+    CheckResponse,
+    CheckResult,
     Crypto,
     DNS01Request,
     DNS01Response,
@@ -40,6 +44,7 @@ from nodetrust.messages.nodetrust_pb2 import (
 )
 
 __all__ = [
+    "CHECK_PROTOCOL",
     "DNS01_PROTOCOL",
     "ECDSA_P256",
     "ECDSA_P384",
@@ -51,6 +56,8 @@ __all__ = [
     "ISSUE_INFO_PROTOCOL",
     "ISSUE_PROTOCOL",
     "MAX_ANNOUNCE_BYTES",
+    "MAX_CHECK_REQUEST_BYTES",
+    "MAX_CHECK_RESPONSE_BYTES",
     "MAX_DNS01_REQUEST_BYTES",
     "MAX_DNS01_RESPONSE_BYTES",
     "MAX_ISSUE_INFO_BYTES",
@@ -65,6 +72,10 @@ __all__ = [
     "Address",
     "AddressType",
     "Announce",
+    "CheckFault",
+    "CheckRequest",
+    "CheckResponse",
+    "CheckResult",
     "Crypto",
     "DNS01Request",
     "DNS01Response",
@@ -98,6 +109,9 @@ ISSUE_PROTOCOL = "/p2p/nodetrust/issue/1.0.0"
 DNS01_PROTOCOL = "/p2p/nodetrust/dns-01/1.0.0"
 """The issue server sends DNS01Requests, the DNS server a DNS01Response for each, in their order."""
 
+CHECK_PROTOCOL = "/p2p/nodetrust/check/1.0.0"
+"""The client sends one CheckRequest; the issue or proof server dials the addresses, and sends one CheckResponse."""
+
 # Largest serialized sizes, without the length in front. Ours: 2018 set none. Each is several times the largest honest
 # message: an RSA signature of 8192 bits has 1 KiB, a chain of three RSA-4096 certificates in PEM about 7 KiB, twice.
 MAX_PROOF_REQUEST_BYTES = 256
@@ -108,6 +122,8 @@ MAX_ISSUE_RESPONSE_BYTES = 128 * 1024
 MAX_DNS01_REQUEST_BYTES = 2 * 1024
 MAX_DNS01_RESPONSE_BYTES = 2 * 1024
 MAX_ANNOUNCE_BYTES = 16 * 1024
+MAX_CHECK_REQUEST_BYTES = 8 * 1024
+MAX_CHECK_RESPONSE_BYTES = 16 * 1024
 
 
 class InvalidMessage(NodetrustError):

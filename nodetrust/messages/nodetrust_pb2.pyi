@@ -26,6 +26,16 @@ class AddressType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     IPv4: _ClassVar[AddressType]
     IPv6: _ClassVar[AddressType]
+
+class CheckFault(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FAILED: _ClassVar[CheckFault]
+    NOT_ALLOWED: _ClassVar[CheckFault]
+    TIMED_OUT: _ClassVar[CheckFault]
+    CONNECTION_REFUSED: _ClassVar[CheckFault]
+    TLS_FAILED: _ClassVar[CheckFault]
+    NO_LIBP2P: _ClassVar[CheckFault]
+    WRONG_PEER: _ClassVar[CheckFault]
 OK: Error
 E_RATE_LIMIT: Error
 E_INVALID_PROOF: Error
@@ -37,6 +47,13 @@ ECDSA_P256: Crypto
 ECDSA_P384: Crypto
 IPv4: AddressType
 IPv6: AddressType
+FAILED: CheckFault
+NOT_ALLOWED: CheckFault
+TIMED_OUT: CheckFault
+CONNECTION_REFUSED: CheckFault
+TLS_FAILED: CheckFault
+NO_LIBP2P: CheckFault
+WRONG_PEER: CheckFault
 
 class Address(_message.Message):
     __slots__ = ("type", "address")
@@ -173,7 +190,39 @@ class DNS01Response(_message.Message):
     def __init__(self, error: _Optional[_Union[Error, str]] = ..., message: _Optional[str] = ...) -> None: ...
 
 class Announce(_message.Message):
-    __slots__ = ("addr",)
+    __slots__ = ("addr", "peer")
     ADDR_FIELD_NUMBER: _ClassVar[int]
+    PEER_FIELD_NUMBER: _ClassVar[int]
     addr: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, addr: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    peer: bytes
+    def __init__(self, addr: _Optional[_Iterable[bytes]] = ..., peer: _Optional[bytes] = ...) -> None: ...
+
+class CheckRequest(_message.Message):
+    __slots__ = ("addrs",)
+    ADDRS_FIELD_NUMBER: _ClassVar[int]
+    addrs: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, addrs: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class CheckResult(_message.Message):
+    __slots__ = ("addr", "reachable", "fault", "message")
+    ADDR_FIELD_NUMBER: _ClassVar[int]
+    REACHABLE_FIELD_NUMBER: _ClassVar[int]
+    FAULT_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    addr: bytes
+    reachable: bool
+    fault: CheckFault
+    message: str
+    def __init__(self, addr: _Optional[bytes] = ..., reachable: bool = ..., fault: _Optional[_Union[CheckFault, str]] = ..., message: _Optional[str] = ...) -> None: ...
+
+class CheckResponse(_message.Message):
+    __slots__ = ("error", "results", "message", "retryAfter")
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    RETRYAFTER_FIELD_NUMBER: _ClassVar[int]
+    error: Error
+    results: _containers.RepeatedCompositeFieldContainer[CheckResult]
+    message: str
+    retryAfter: int
+    def __init__(self, error: _Optional[_Union[Error, str]] = ..., results: _Optional[_Iterable[_Union[CheckResult, _Mapping]]] = ..., message: _Optional[str] = ..., retryAfter: _Optional[int] = ...) -> None: ...
