@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nodetrust.errors import NodetrustError
 
 
@@ -24,3 +26,15 @@ class Refused(ObtainError):
         super().__init__(message)
         self.code = code
         self.retry_after_seconds = retry_after_seconds
+
+
+class OtherZone(ObtainError):
+    """The issue server gives names in another zone than the certificate has."""
+
+
+class NoIssuer(ObtainError):
+    """None of several issue servers did it; `reasons` has what went wrong with each, in their order."""
+
+    def __init__(self, reasons: Sequence[Exception]) -> None:
+        super().__init__("no issue server did it: " + "; ".join(map(str, reasons)))
+        self.reasons = tuple(reasons)

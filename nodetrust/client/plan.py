@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from nodetrust.client.renewal import own_plan, planned_seconds, seconds_of_rest, server_plan
+from nodetrust.client.renewal import BY_LIFE, Intervals, own_plan, planned_seconds, seconds_of_rest, server_plan
 
 WORTH_MOVING_SECONDS = 60.0
 
@@ -17,12 +17,20 @@ class Plan:
     as it is here is left alone for a while. Both times come in as arguments: `now`, and `steady` in seconds.
     """
 
-    def __init__(self, not_before: datetime, not_after: datetime, now: datetime, steady: float) -> None:
+    def __init__(
+        self,
+        not_before: datetime,
+        not_after: datetime,
+        now: datetime,
+        steady: float,
+        intervals: Intervals = BY_LIFE,
+    ) -> None:
         """For a certificate that was stored, or just issued: then `now` is its start, whatever a clock says."""
         self.at = not_after
         """Aware; between the start and the last tenth of the life, once it is made."""
         self._not_before = not_before
         self._not_after = not_after
+        self._intervals = intervals
         self._begun_now = now
         self._begun = steady
         self._due = steady
@@ -32,7 +40,7 @@ class Plan:
     def make(self, renew_at: datetime | None, chance: float) -> None:
         """Renew at `renew_at`; None: in time before the end, by `chance` (0 to 1)."""
         if renew_at is None:
-            self.at = own_plan(self._not_before, self._not_after, chance)
+            self.at = own_plan(self._not_before, self._not_after, chance, self._intervals)
         else:
             self.at = server_plan(int(renew_at.timestamp() * 1000), self._not_before, self._not_after)
         self._due = self._begun + planned_seconds(self.at, self._not_before, self._not_after, self._begun_now)

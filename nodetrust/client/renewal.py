@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from nodetrust.client.errors import IssuerUnreachable, NoProofs, Refused
+from nodetrust.client.errors import IssuerUnreachable, NoIssuer, NoProofs, Refused
 from nodetrust.names import IPAddress
 
 FIRST_RETRY_SECONDS = 60.0
@@ -27,7 +28,8 @@ LAST_SHARE = 0.1
 """Of a life: later than this before the end is never planned, whatever the issue server says."""
 
 CHECK_SECONDS = 3 * 3600.0
-"""How often the issue server is asked when to renew. A CA that revokes in haste may leave a day for all."""
+"""How often the issue server is asked when to renew, if the user does not say it. A CA that revokes in haste may leave
+a day for all."""
 
 RECHECK_SECONDS = 600.0
 """Between two of these questions, however often the connection is lost."""
@@ -39,12 +41,46 @@ REPROOF_SECONDS = 30.0
 """At least from one look at where we are to the next: an issue server that sees us at an address which no proof server
 sees (its neighbour's, say) may tell us so on every connection."""
 
+LONGEST_REPROOF_SECONDS = 6 * 3600.0
+"""The same, for a peer that is at one address now and at another then: each order for a move within a day doubles the
+distance to the next, so that two uplinks that take turns cost ten certificates a day, and not three thousand."""
 
-def own_plan(not_before: datetime, not_after: datetime, chance: float) -> datetime:
+MOVES_SECONDS = 86400.0
+"""For so long an order for a move is remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """What a user may say about the times of renewal: how often to look, and how much of a certificate is too little.
+
+    A zero stands for the share of the certificate's life that fits most: a third to renew, a tenth to raise the alarm.
+    """
+
+    check_seconds: float = CHECK_SECONDS
+    reissue: timedelta = timedelta(0)
+    panic: timedelta = timedelta(0)
+
+    def to_reissue(self, not_before: datetime, not_after: datetime) -> timedelta:
+        """The rest of the life with which to renew.
+
+        At most a third: until then an issue server hands out the old certificate again.
+        """
+        third = (not_after - not_before) / 3
+        return min(self.reissue or third, third)
+
+    def to_panic(self, not_before: datetime, not_after: datetime) -> timedelta:
+        """The rest of the life from which on it is an error that there is no next certificate."""
+        return self.panic or (not_after - not_before) * LAST_SHARE
+
+
+BY_LIFE = Intervals()
+"""What holds if the user says nothing."""
+
+
+def own_plan(not_before: datetime, not_after: datetime, chance: float, intervals: Intervals = BY_LIFE) -> datetime:
     """When to renew if nobody says it: when a third of the life is left, and a little later by `chance` (0 to 1)."""
-    third = (not_after - not_before) / 3
-    # Never before the third: until then an issue server hands out the old certificate again.
-    return not_after - third + third * SPREAD * chance
+    rest = intervals.to_reissue(not_before, not_after)
+    return not_after - rest + rest * SPREAD * chance
 
 
 def server_plan(renew_at_ms: int, not_before: datetime, not_after: datetime) -> datetime:
@@ -68,38 +104,50 @@ def seconds_of_rest(hasty: int, life: timedelta) -> float:
     return min(REST_SECONDS * math.pow(2, min(hasty, 20)), life.total_seconds() / 3)
 
 
-def seconds_to_check(chance: float) -> float:
+def seconds_to_check(chance: float, intervals: Intervals = BY_LIFE) -> float:
     """From one question about `renewAt` to the next; a quarter more or less, by `chance`."""
-    return CHECK_SECONDS * (0.75 + 0.5 * chance)
+    return intervals.check_seconds * (0.75 + 0.5 * chance)
 
 
 def seconds_to_retry(failures: int, chance: float, error: Exception) -> float:
     """Seconds to wait after the `failures`-th failure in a row (from 1), the last of which was `error`.
 
-    When the issue server has said how long to wait, it is never less, up to `LONGEST_RETRY_SECONDS`.
+    When the issue server has said how long to wait, it is never less, up to `LONGEST_RETRY_SECONDS`. Of several
+    servers, the one that may be asked the soonest counts.
     """
+    if isinstance(error, NoIssuer):
+        return min(seconds_to_retry(failures, chance, reason) for reason in error.reasons)
     first = FIRST_REDIAL_SECONDS if isinstance(error, IssuerUnreachable | NoProofs) else FIRST_RETRY_SECONDS
     wait = min(LAST_RETRY_SECONDS, first * math.pow(2, min(failures - 1, 10)))
     asked = error.retry_after_seconds if isinstance(error, Refused) else None
     return max(wait, min(asked or 0.0, LONGEST_RETRY_SECONDS)) * (1 + chance * SPREAD)
 
 
-def level_of_failure(not_before: datetime, not_after: datetime, now: datetime) -> Literal["info", "warn", "error"]:
+def level_of_failure(
+    not_before: datetime, not_after: datetime, now: datetime, intervals: Intervals = BY_LIFE
+) -> Literal["info", "warn", "error"]:
     """How loudly to say that there is no next certificate, by how much is left of the life of this one."""
-    left = (not_after - now) / (not_after - not_before)
-    if left > 1 / 3:
-        return "info"
-    return "warn" if left > LAST_SHARE else "error"
+    left = not_after - now
+    if left <= intervals.to_panic(not_before, not_after):
+        return "error"
+    return "info" if left > intervals.to_reissue(not_before, not_after) else "warn"
 
 
 def seconds_to_reproof(
-    seen_at: IPAddress | None, proven: Collection[IPAddress], since_last_seconds: float | None
+    seen_at: IPAddress | None,
+    proven: Collection[IPAddress],
+    since_last_seconds: float | None,
+    *,
+    stirred: bool = False,
+    moves: int = 0,
 ) -> float | None:
-    """Seconds until new proofs are worth asking for, because the issue server sees us where the certificate is not for.
+    """Seconds until new proofs are worth asking for: the issue server sees us where the certificate is not for, or this
+    machine's own addresses have changed (`stirred`).
 
-    None if it does not, or has not said where it sees us. `since_last_seconds` is how long ago we asked for that
-    reason; None is never.
+    None if neither is so. `since_last_seconds` is how long ago we asked for such a reason; None is never. `moves` are
+    the certificates that were ordered for one within a day.
     """
-    if seen_at is None or seen_at in proven:
+    if not stirred and (seen_at is None or seen_at in proven):
         return None
-    return 0.0 if since_last_seconds is None else max(0.0, REPROOF_SECONDS - since_last_seconds)
+    distance = min(LONGEST_REPROOF_SECONDS, REPROOF_SECONDS * math.pow(2, min(moves, 20)))
+    return 0.0 if since_last_seconds is None else max(0.0, distance - since_last_seconds)

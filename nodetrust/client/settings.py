@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 from nodetrust.certificates import CryptoName
+from nodetrust.client.renewal import CHECK_SECONDS, Intervals
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.names import NameChoice
 from nodetrust.settings import HostPort, PeerSettings, SettingsError, described
@@ -14,7 +16,13 @@ from nodetrust.settings import HostPort, PeerSettings, SettingsError, described
 class ClientSettings(PeerSettings, frozen=True, kw_only=True):
     """What a user may say about a client."""
 
-    issuer: Annotated[tuple[Multiaddr, ...], described("an address of the issue server, with its /p2p peer ID")]
+    issuer: Annotated[
+        tuple[Multiaddr, ...],
+        described(
+            "an address of an issue server, with its /p2p peer ID; of several servers, the one that is named first is "
+            "asked first, and the next where it fails"
+        ),
+    ]
     state: Annotated[Path, described("the folder for the peer's key, the certificate and its key")] = Path(
         "~/.nodetrust/client"
     ).expanduser()
@@ -24,6 +32,19 @@ class ClientSettings(PeerSettings, frozen=True, kw_only=True):
     wss_listen: Annotated[
         tuple[Multiaddr, ...], described("a multiaddr to serve WSS on, once there is a certificate")
     ] = (Multiaddr.parse("/ip4/0.0.0.0/tcp/4443/tls/ws"),)
+    forward: Annotated[
+        str,
+        described(
+            "the plain libp2p listener of a node to put WSS in front of, such as tcp:127.0.0.1:4001 or "
+            "unix:/run/node.sock: what comes over WSS is then for it"
+        ),
+    ] = ""
+    map_ports: Annotated[
+        bool, described("ask the router for a port mapping (PCP, NAT-PMP, UPnP), and have it removed at the end")
+    ] = True
+    self_check: Annotated[
+        bool, described("have an issue or proof server dial each WSS address, and announce only what it reaches")
+    ] = True
     wss_port: Annotated[
         int,
         described(
@@ -41,6 +62,27 @@ class ClientSettings(PeerSettings, frozen=True, kw_only=True):
         ),
     ] = "addresses"
     crypto: Annotated[CryptoName, described("the algorithm of the certificate's key")] = "ecdsa-p256"
+    check_seconds: Annotated[float, described("how often the issue server is asked when to renew", ge=60, le=86400)] = (
+        CHECK_SECONDS
+    )
+    reissue_days: Annotated[
+        float,
+        described("renew with that much of a certificate left; at most, and where it is 0, a third of its life", ge=0),
+    ] = 0.0
+    panic_days: Annotated[
+        float,
+        described(
+            "log as errors that there is no next certificate from that much before the end; 0: a tenth of its life",
+            ge=0,
+        ),
+    ] = 0.0
+    hook: Annotated[
+        str,
+        described(
+            "a command for the shell after each new certificate, which then is in the state folder; NODETRUST_FOLDER, "
+            "NODETRUST_NAMES and NODETRUST_ADDRESSES tell it more"
+        ),
+    ] = ""
     announce_seconds: Annotated[float, described("how often to announce the WSS addresses", ge=1, le=3600)] = 5.0
     nameserver: Annotated[
         HostPort | None, described("a DNS server to ask for the names in multiaddrs, in place of the system's")
@@ -51,8 +93,8 @@ class ClientSettings(PeerSettings, frozen=True, kw_only=True):
 
     def check(self) -> None:
         """What must hold between settings."""
-        if not self.issuer or any(address.peer_id != self.issuer[0].peer_id for address in self.issuer):
-            raise SettingsError("issuer: expected addresses of one issue server")
+        if not self.issuer:
+            raise SettingsError("issuer: expected an address of an issue server")
         for key, addresses in (("issuer", self.issuer), ("bootstrap", self.bootstrap)):
             for address in addresses:
                 if address.peer_id is None:
@@ -60,3 +102,8 @@ class ClientSettings(PeerSettings, frozen=True, kw_only=True):
         for address in self.wss_listen:
             if not any(component.name in ("wss", "tls") for component in address.components):
                 raise SettingsError(f"wss_listen: expected a multiaddr that ends in /tls/ws, got {address}")
+
+    @property
+    def intervals(self) -> Intervals:
+        """The times of renewal."""
+        return Intervals(self.check_seconds, timedelta(days=self.reissue_days), timedelta(days=self.panic_days))

@@ -16,12 +16,14 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger, LogLevel
 
 from nodetrust.certificates import CRYPTO_NAMES, make_key
-from nodetrust.client.errors import ObtainError
+from nodetrust.client.errors import ObtainError, OtherZone
 from nodetrust.client.files import load, save
+from nodetrust.client.issuers import Issuer, Issuers
 from nodetrust.client.obtain import Obtained, obtain_with
 from nodetrust.client.plan import Plan
 from nodetrust.client.prove import Proofs, ask_info, prove
 from nodetrust.client.renewal import (
+    MOVES_SECONDS,
     RECHECK_SECONDS,
     level_of_failure,
     seconds_to_check,
@@ -32,6 +34,7 @@ from nodetrust.client.settings import ClientSettings
 from nodetrust.errors import NodetrustError
 from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.host import Host
+from nodetrust.messages import IssueInfo
 from nodetrust.names import IPAddress, certificate_names
 
 SHORTEST_SLEEP_SECONDS = 0.01
@@ -64,13 +67,17 @@ class Upkeep:
         self._use = use
         self._failed = failed
         self._steady = steady
+        self._issuers = Issuers(settings.issuer, steady)
+        self._intervals = settings.intervals
         self._chance = SystemRandom().random
         self._plan: Plan | None = None
         self._checked_at = float("-inf")
         self._check_at = float("inf")
         self._unsaved = False
         self._seen_at: IPAddress | None = None
+        self._stirred = False
         self._followed_at: float | None = None
+        self._moves: list[float] = []
         self._sleeping: Deferred[None] | None = None
         self._stopped = False
 
@@ -78,17 +85,17 @@ class Upkeep:
         """Go on until `stop`, and until what runs this is cancelled, which belongs to a stop."""
         self._use_stored()
         failures = 0
-        moved_to: IPAddress | None = None
+        moved = False
         while not self._stopped:
             if self._plan is not None and failures == 0:
-                moved_to = await self._until_due(self._plan)
+                moved = await self._until_due(self._plan)
             try:
-                await (self._renew() if moved_to is None else self._follow(moved_to))
+                await self._issuers.first(self._follow if moved else self._renew)
                 failures = 0
             except (NodetrustError, Libp2pError) as error:
                 failures += 1
                 wait = seconds_to_retry(failures, self._chance(), error)
-                self._log_failure(error, wait, moved=moved_to is not None)
+                self._log_failure(error, wait, moved=moved)
                 self._failed(error)
                 if not self._stopped:
                     await deferLater(self._reactor, wait)
@@ -100,6 +107,11 @@ class Upkeep:
     def seen_at(self, address: IPAddress) -> None:
         """The issue server, which we trust, says that we come from this address."""
         self._seen_at = address
+        self._wake()
+
+    def stirred(self) -> None:
+        """This machine's own addresses are others than before: it may be somewhere else for the world, too."""
+        self._stirred = True
         self._wake()
 
     def reconnected(self) -> None:
@@ -120,32 +132,38 @@ class Upkeep:
         except (ObtainError, Libp2pError) as error:
             self.log.warn("the stored certificate is not used: {reason}", reason=str(error))
 
-    async def _until_due(self, plan: Plan) -> IPAddress | None:
-        """Wait until the certificate is to be renewed, or until we seem to have moved: then return where to."""
-        self._check_at = min(self._check_at, self._steady() + seconds_to_check(self._chance()))
+    async def _until_due(self, plan: Plan) -> bool:
+        """Wait until the certificate is to be renewed, or until we seem to have moved: then return True."""
+        self._check_at = min(self._check_at, self._steady() + self._seconds_to_check())
         while True:
             steady = self._steady()
             since_last = None if self._followed_at is None else steady - self._followed_at
             proven = () if self.current is None else self.current.addresses
-            reproof = seconds_to_reproof(self._seen_at, proven, since_last)
+            self._moves = [at for at in self._moves if steady - at < MOVES_SECONDS]
+            reproof = seconds_to_reproof(
+                self._seen_at, proven, since_last, stirred=self._stirred, moves=len(self._moves)
+            )
             if reproof is not None and reproof <= 0:
-                moved_to, self._seen_at, self._followed_at = self._seen_at, None, steady
-                return moved_to
+                self._stirred, self._followed_at = False, steady
+                return True
             left = plan.seconds_left(self._now(), steady)
             if left <= 0:
-                return None
+                return False
             if self._check_at <= steady:
                 await self._check(plan)
                 continue
             wait = min(left, self._check_at - steady, math.inf if reproof is None else reproof)
             await self._sleep(max(wait, SHORTEST_SLEEP_SECONDS))
 
+    def _seconds_to_check(self) -> float:
+        return seconds_to_check(self._chance(), self._intervals)
+
     async def _check(self, plan: Plan) -> None:
         """Ask the issue server when to renew: the CA may have other plans for this certificate than we have."""
         self._checked_at = self._steady()
-        self._check_at = self._checked_at + seconds_to_check(self._chance())
+        self._check_at = self._checked_at + self._seconds_to_check()
         try:
-            info = await ask_info(self._host, self._settings.issuer)
+            info = await self._issuers.first(self._ask_info)
         except (NodetrustError, Libp2pError) as error:
             self.log.info("the issue server does not say when to renew: {reason}", reason=str(error))
             return
@@ -155,6 +173,14 @@ class Upkeep:
         if self.current is not None and (moved or self._unsaved):
             self.current = replace(self.current, renew_at=plan.at)
             await self._save(self.current)
+
+    async def _ask_info(self, issuer: Issuer) -> IssueInfo:
+        """What the server says that may speak of this certificate: it gives names in the same zone."""
+        info = await ask_info(self._host, issuer)
+        names = () if self.current is None else self.current.chain.names
+        if names and not any(name.endswith(f".{info.domain}") for name in names):
+            raise OtherZone(f"the certificate has no name in {info.domain}")
+        return info
 
     async def _sleep(self, seconds: float) -> None:
         """Wait so long, or until `seen_at` is called."""
@@ -167,30 +193,32 @@ class Upkeep:
         finally:
             self._sleeping = None
 
-    async def _renew(self) -> None:
-        await self._order(await self._prove())
+    async def _renew(self, issuer: Issuer) -> None:
+        await self._order(issuer, await self._prove(issuer))
 
-    async def _follow(self, address: IPAddress) -> None:
-        """Prove that we are at `address`; take another certificate only if that is so, and the names do not fit."""
-        proofs = await self._prove()
-        current = self.current
+    async def _follow(self, issuer: Issuer) -> None:
+        """Prove where we are now; take another certificate only if its names would be others."""
+        proofs = await self._prove(issuer)
+        current, seen_at = self.current, self._seen_at
+        if seen_at is not None and seen_at not in proofs.addresses:
+            self.log.info("the issue server sees this peer at {address}, but nobody proves that", address=str(seen_at))
+        self._seen_at = None
         names = certificate_names(self._host.peer_id, proofs.addresses, proofs.zone, self._settings.names)
-        if current is None or address not in proofs.addresses:
-            self.log.info("the issue server sees this peer at {address}, but nobody proves that", address=str(address))
-        elif current.chain.names >= names:
+        if current is None or not current.chain.names >= names:
+            await self._order(issuer, proofs)
+            self._moves.append(self._steady())
+        elif frozenset(current.addresses) != frozenset(proofs.addresses):
             await self._keep(replace(current, addresses=proofs.addresses), self._plan or self._plan_for(current))
-        else:
-            await self._order(proofs)
 
-    async def _prove(self) -> Proofs:
-        return await prove(self._host, self._settings.issuer, clock=self._reactor, progress=self._log_step)
+    async def _prove(self, issuer: Issuer) -> Proofs:
+        return await prove(self._host, issuer, clock=self._reactor, progress=self._log_step)
 
-    async def _order(self, proofs: Proofs) -> None:
+    async def _order(self, issuer: Issuer, proofs: Proofs) -> None:
         settings = self._settings
         crypto = CRYPTO_NAMES[settings.crypto]
         key = await self._in_thread(make_key, crypto)
         obtained = await obtain_with(
-            proofs, self._host, settings.issuer, key, crypto, names=settings.names, progress=self._log_step
+            proofs, self._host, issuer, key, crypto, names=settings.names, progress=self._log_step
         )
         plan = self._plan_for(obtained)
         plan.rest_after(self._plan)
@@ -199,7 +227,7 @@ class Upkeep:
     def _plan_for(self, obtained: Obtained) -> Plan:
         chain = obtained.chain
         now = self._now() if obtained.from_cache else chain.not_before
-        plan = Plan(chain.not_before, chain.not_after, now, self._steady())
+        plan = Plan(chain.not_before, chain.not_after, now, self._steady(), self._intervals)
         plan.make(obtained.renew_at, self._chance())
         return plan
 
@@ -231,7 +259,7 @@ class Upkeep:
             return
         chain = self.current.chain
         over = " (it is over)" if chain.not_after <= self._now() else ""
-        level = level_of_failure(chain.not_before, chain.not_after, self._now())
+        level = level_of_failure(chain.not_before, chain.not_after, self._now(), self._intervals)
         self.log.emit(
             LogLevel.warn if moved and level == "info" else LogLevel.lookupByName(level),
             "no new certificate: {reason}; the one that is served is good until {until}{over}; trying again in {again}",

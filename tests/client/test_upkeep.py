@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import nodetrust.client.upkeep as upkeep_module
 from nodetrust.certificates import Chain
-from nodetrust.client.errors import NoProofs, ObtainError, Refused
+from nodetrust.client.errors import IssuerUnreachable, NoProofs, ObtainError, Refused
 from nodetrust.client.files import save
 from nodetrust.client.obtain import Obtained
 from nodetrust.client.prove import Proofs
@@ -82,11 +82,14 @@ class UpkeepCase(SynchronousTestCase):
         self.infos = 0
         self.renew_at: datetime | None = None
         self.refusal: Refused | None = None
+        self.places: tuple[Multiaddr, ...] = (Multiaddr.parse(f"/ip4/192.0.2.9/tcp/1/p2p/{PEER}"),)
+        self.unreachable: set[Any] = set()
+        self.asked: list[Multiaddr] = []
         self.begin()
 
     def begin(self, names: NameChoice = "addresses", state: Path | None = None) -> None:
         settings = ClientSettings(
-            issuer=(Multiaddr.parse(f"/ip4/192.0.2.9/tcp/1/p2p/{PEER}"),),
+            issuer=self.places,
             state=Path(self.mktemp()) if state is None else state,
             names=names,
         )
@@ -115,8 +118,11 @@ class UpkeepCase(SynchronousTestCase):
             info.renewAt = int(self.renew_at.timestamp() * 1000)
         return info
 
-    async def prove(self, *args: Any, **kwargs: Any) -> Proofs:
+    async def prove(self, host: Any, issuer: Any, **kwargs: Any) -> Proofs:
         self.proofs += 1
+        self.asked.append(issuer[0])
+        if issuer[0].peer_id in self.unreachable:
+            raise IssuerUnreachable("it is away")
         if self.at is None:
             raise NoProofs("nobody there")
         return Proofs("nt.example", frozenset(), (), (self.at,))
@@ -181,6 +187,35 @@ class UpkeepTests(UpkeepCase):
         self.at = AWAY
         self.clock.advance(FIRST_REDIAL_SECONDS * (1 + SPREAD))
         self.assertEqual((self.used[-1].addresses, self.orders), ((AWAY,), 2))
+
+    def test_a_machine_that_stirs(self) -> None:
+        """Its own addresses have changed: new proofs are asked for, and where they say the same, no more than that."""
+        self.upkeep.stirred()
+        self.assertEqual((self.proofs, self.orders), (2, 1))
+        self.at = AWAY
+        self.upkeep.stirred()
+        self.clock.advance(REPROOF_SECONDS)
+        self.assertEqual((self.used[-1].addresses, self.orders), ((AWAY,), 2))
+
+    def test_two_uplinks_that_take_turns(self) -> None:
+        """Each certificate for a move doubles the distance to the next: a day costs ten, and the next day again."""
+        for minute in range(3 * 24 * 60):
+            self.at = HOME if minute % 2 else AWAY
+            self.upkeep.seen_at(self.at)
+            self.clock.advance(60)
+        self.assertLess(self.orders, 36)
+        self.assertGreater(self.orders, 15)
+
+    def test_the_next_issue_server(self) -> None:
+        """Where the first is away, the second is asked at once."""
+        self.end()
+        second = PrivateKey.generate().peer_id
+        self.places = (*self.places, Multiaddr.parse(f"/ip4/192.0.2.10/tcp/1/p2p/{second}"))
+        self.unreachable.add(PEER)
+        before = self.orders
+        self.begin()
+        self.assertEqual((self.orders, self.failures), (before + 1, []))
+        self.assertEqual(self.asked[-1].peer_id, second)
 
     def test_stops(self) -> None:
         """Nothing is left that waits."""
