@@ -1,8 +1,10 @@
 """A certificate and its key in a folder: `cert.pem`, `chain.pem`, `fullchain.pem` and `key.pem` (0600).
 
-A fifth file, `addresses.txt`, has the addresses that were proven for it, one a line: the names of a certificate for a
-peer and everything below it do not tell them. A sixth, `renew-at.txt`, has the time at which to ask for the next one
-(ISO 8601), if the issue server has said it or a running client has planned it.
+`combined.pem` (0600) has the key and then the full chain. It is written first, and read before the others: in one file
+they are there together or not at all, whenever the machine stops. `addresses.txt` has the addresses that were proven
+for the certificate, one a line: the names of a certificate for a peer and everything below it do not tell them.
+`renew-at.txt` has the time at which to ask for the next one (ISO 8601), if the issue server has said it or a running
+client has planned it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from nodetrust.certificates import CertificateKey, Chain, InvalidCertificate, ke
 from nodetrust.client.errors import ObtainError
 from nodetrust.client.obtain import Obtained
 from nodetrust.files import replace_file
+from nodetrust.names import IPAddress
 
+COMBINED_FILE = "combined.pem"
 KEY_FILE = "key.pem"
 FULL_CHAIN_FILE = "fullchain.pem"
 ADDRESSES_FILE = "addresses.txt"
@@ -26,8 +30,10 @@ RENEW_AT_FILE = "renew-at.txt"
 def save(folder: Path, obtained: Obtained) -> None:
     """Write the files, each of them whole or not at all; raises `ObtainError` naming the one that failed."""
     chain = obtained.chain
+    key = key_to_pem(obtained.key)
     contents = {
-        KEY_FILE: (key_to_pem(obtained.key), 0o600),
+        COMBINED_FILE: (key + chain.full_pem, 0o600),
+        KEY_FILE: (key, 0o600),
         "cert.pem": (chain.leaf_pem, 0o644),
         "chain.pem": (chain.authorities_pem, 0o644),
         FULL_CHAIN_FILE: (chain.full_pem, 0o644),
@@ -54,31 +60,36 @@ def make_folder(folder: Path) -> None:
 
 def load_key(folder: Path) -> CertificateKey | None:
     """The key of an earlier run, if there is one; raises `ObtainError` if it cannot be read."""
-    pem = _read(folder / KEY_FILE)
+    name = COMBINED_FILE if (folder / COMBINED_FILE).exists() else KEY_FILE
+    pem = _read(folder / name)
     try:
         return None if pem is None else key_from_pem(pem)
     except InvalidCertificate as error:
-        raise ObtainError(f"{folder / KEY_FILE}: {error}") from error
+        raise ObtainError(f"{folder / name}: {error}") from error
 
 
 def load(folder: Path) -> Obtained | None:
     """The certificate and key of an earlier run, if they are there and belong together; raises as `load_key`."""
     key = load_key(folder)
-    pem = _read(folder / FULL_CHAIN_FILE)
+    name = COMBINED_FILE if (folder / COMBINED_FILE).exists() else FULL_CHAIN_FILE
+    pem = _read(folder / name)
     if key is None or pem is None:
         return None
     try:
         chain = Chain.from_pem(pem)
     except InvalidCertificate as error:
-        raise ObtainError(f"{folder / FULL_CHAIN_FILE}: {error}") from error
-    lines = (_read(folder / ADDRESSES_FILE) or b"").decode("ascii", "replace").split()
-    try:
-        addresses = tuple(ip_address(line) for line in lines)
-    except ValueError as error:
-        raise ObtainError(f"{folder / ADDRESSES_FILE}: {error}") from None
+        raise ObtainError(f"{folder / name}: {error}") from error
     if not chain.is_for(key):
         return None
-    return Obtained(chain, key, addresses, from_cache=True, renew_at=_load_renew_at(folder))
+    return Obtained(chain, key, _load_addresses(folder), from_cache=True, renew_at=_load_renew_at(folder))
+
+
+def _load_addresses(folder: Path) -> tuple[IPAddress, ...]:
+    lines = (_read(folder / ADDRESSES_FILE) or b"").decode("ascii", "replace").split()
+    try:
+        return tuple(ip_address(line) for line in lines)
+    except ValueError as error:
+        raise ObtainError(f"{folder / ADDRESSES_FILE}: {error}") from None
 
 
 def _load_renew_at(folder: Path) -> datetime | None:

@@ -1,21 +1,18 @@
 """When a certificate is renewed and when proofs are asked for anew, by a clock."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 import nodetrust.client.upkeep as upkeep_module
-from nodetrust.certificates import Chain
 from nodetrust.client.errors import IssuerUnreachable, NoProofs, ObtainError, Refused
 from nodetrust.client.files import save
 from nodetrust.client.obtain import Obtained
@@ -27,9 +24,9 @@ from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.messages import E_OTHER, E_RATE_LIMIT, IssueInfo
 from nodetrust.names import NameChoice, certificate_names
+from tests.client.examples import LIFE, certificate
 
 PEER = PrivateKey.generate().peer_id
-LIFE = timedelta(days=90)
 HOUR = timedelta(hours=1)
 HOME, AWAY = ip_address("192.0.2.1"), ip_address("192.0.2.2")
 
@@ -49,22 +46,6 @@ class ClockWithPool(Clock):
 
     def callFromThread(self, call: Any, *args: Any) -> None:
         call(*args)
-
-
-def certificate(key: Any, names: Iterable[str], now: datetime) -> Chain:
-    """A self-signed one, which is all that is looked at here."""
-    leaf = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([]))
-        .issuer_name(x509.Name([]))
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now)
-        .not_valid_after(now + LIFE)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    return Chain(leaf, ())
 
 
 class UpkeepCase(SynchronousTestCase):

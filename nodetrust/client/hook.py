@@ -1,0 +1,89 @@
+"""The command of a user that runs after each new certificate: what else has to load it does so then."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessDone, ProcessExitedAlready
+from twisted.internet.interfaces import IProcessTransport
+from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+HOOK_SECONDS = 300.0
+"""Then the command is killed: a server that takes longer to load a certificate has hung."""
+
+KEPT_BYTES = 2000
+"""Of what it prints, the last: for the log."""
+
+SHELL = "/bin/sh"
+
+
+class _Running(ProcessProtocol):
+    """One run; `ended` fires with its status and the end of what it printed."""
+
+    def __init__(self) -> None:
+        self.ended: Deferred[tuple[Failure, str]] = Deferred()
+        self._printed = b""
+
+    def childDataReceived(self, childFD: int, data: bytes) -> None:
+        self._printed = (self._printed + data)[-KEPT_BYTES:]
+
+    def processEnded(self, reason: Failure) -> None:
+        self.ended.callback((reason, self._printed.decode("utf-8", "replace").strip()))
+
+
+class Hook:
+    """Runs the command, one run after the other; `stop` ends the one that runs."""
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, command: str) -> None:
+        self._reactor = reactor
+        self._command = command
+        self._process: IProcessTransport | None = None
+        self._next: Mapping[str, str] | None = None
+
+    def run(self, environment: Mapping[str, str]) -> None:
+        """Run it with these variables beside our own; while it runs, only the newest wish waits."""
+        if not self._command:
+            return
+        self._next = environment
+        if self._process is None:
+            Deferred.fromCoroutine(self._run_all()).addErrback(self._log_bug)
+
+    def stop(self) -> None:
+        """Begin nothing more, and end what runs."""
+        self._next = None
+        self._kill("TERM")
+
+    async def _run_all(self) -> None:
+        while self._next is not None:
+            environment, self._next = self._next, None
+            await self._run_once(environment)
+
+    async def _run_once(self, environment: Mapping[str, str]) -> None:
+        running = _Running()
+        arguments = [SHELL, "-c", self._command]
+        self._process = self._reactor.spawnProcess(running, SHELL, arguments, env={**os.environ, **environment})
+        too_long = self._reactor.callLater(HOOK_SECONDS, self._kill, "KILL")
+        reason, printed = await running.ended
+        self._process = None
+        if too_long.active():
+            too_long.cancel()
+        if reason.check(ProcessDone):
+            self.log.info("the hook has run: {printed}", printed=printed or "it printed nothing")
+        else:
+            self.log.error("the hook has failed: {reason}: {printed}", reason=reason.getErrorMessage(), printed=printed)
+
+    def _kill(self, signal: str) -> None:
+        if self._process is not None:
+            with suppress(ProcessExitedAlready):  # a moment ago, and it says so next
+                self._process.signalProcess(signal)
+
+    def _log_bug(self, failure: Failure) -> None:
+        self.log.failure("the hook could not be run, which is a bug", failure=failure)

@@ -1,0 +1,72 @@
+"""The user's command after a certificate: real processes, for there is nothing else to it."""
+
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor as default_reactor
+from twisted.internet.task import deferLater
+from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.trial.unittest import TestCase
+
+import nodetrust.client.hook as hook_module
+from nodetrust.client.hook import Hook
+
+reactor: Any = default_reactor
+
+
+class HookTests(TestCase):
+    """Runs of a shell command."""
+
+    timeout = 30
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+
+    async def finished(self, hook: Hook) -> None:
+        while hook._process is not None:
+            await deferLater(reactor, 0.02)
+
+    async def test_runs_with_the_facts(self) -> None:
+        """The variables are there, beside the environment of the client itself."""
+        hook = Hook(reactor, f'echo "$NODETRUST_NAMES $PATH" > {self.folder}/out')
+        with capturedLogs() as logged:
+            hook.run({"NODETRUST_NAMES": "a.example"})
+            await self.finished(hook)
+        self.assertRegex((self.folder / "out").read_text(), r"^a\.example .*/bin")
+        self.assertEqual([event["log_level"] for event in logged], [LogLevel.info])
+
+    async def test_a_failure_is_logged(self) -> None:
+        """With the end of what the command printed."""
+        hook = Hook(reactor, "echo no such server >&2; exit 3")
+        with capturedLogs() as logged:
+            hook.run({})
+            await self.finished(hook)
+        self.assertEqual(logged[0]["log_level"], LogLevel.error)
+        self.assertIn("no such server", formatEvent(logged[0]))
+
+    async def test_one_at_a_time(self) -> None:
+        """While it runs, of all further wishes the newest is kept."""
+        hook = Hook(reactor, f"sleep 0.2; echo $N >> {self.folder}/out")
+        for number in range(4):
+            hook.run({"N": str(number)})
+        await self.finished(hook)
+        self.assertEqual((self.folder / "out").read_text().split(), ["0", "3"])
+
+    async def test_one_that_hangs(self) -> None:
+        """It is killed, and said."""
+        self.patch(hook_module, "HOOK_SECONDS", 0.2)
+        hook = Hook(reactor, "exec sleep 60")
+        with capturedLogs() as logged:
+            hook.run({})
+            await self.finished(hook)
+        self.assertEqual(logged[0]["log_level"], LogLevel.error)
+
+    async def test_stop(self) -> None:
+        """What runs is ended, and nothing begins any more."""
+        hook = Hook(reactor, "exec sleep 60")
+        hook.run({})
+        hook.run({})
+        hook.stop()
+        await self.finished(hook)
+        self.assertIsNone(hook._next)
