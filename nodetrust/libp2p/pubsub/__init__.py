@@ -1,4 +1,4 @@
-"""Publish and subscribe: gossipsub v1.1, and floodsub for peers that speak only that.
+"""Publish and subscribe: gossipsub v1.2, and floodsub for peers that speak only that.
 
 Specification: https://github.com/libp2p/specs/tree/master/pubsub
 
@@ -8,7 +8,7 @@ To read in this order:
 * ``wire``: RPCs, bytes ⇄ values
 * ``signing`` and ``ids``: who wrote a message, and what it is called
 * ``effects`` and ``machine``: the router, pure
-* ``seen``, ``mcache``, ``gossip``, ``backoff`` and ``score``: its parts
+* ``seen``, ``mcache``, ``gossip``, ``unwanted``, ``backoff`` and ``score``: its parts
 * ``outbox`` and ``streams``: what waits for a slow peer, and the two streams to and from each
 * ``messages``: what applications see of a message
 * ``service``: :class:`~nodetrust.libp2p.pubsub.service.PubSub`, what applications use

@@ -13,6 +13,7 @@ from nodetrust.libp2p.pubsub.mcache import MessageCache
 from nodetrust.libp2p.pubsub.parameters import MAX_BACKOFF_SECONDS
 from nodetrust.libp2p.pubsub.score import GRAYLIST_THRESHOLD, Scores
 from nodetrust.libp2p.pubsub.seen import SeenMessages
+from nodetrust.libp2p.pubsub.unwanted import Unwanted
 from nodetrust.libp2p.pubsub.wire import Message
 
 A, B, C = (PrivateKey.from_seed(bytes([n]) * 32).peer_id for n in (1, 2, 3))
@@ -45,6 +46,39 @@ class SeenMessagesTests(SynchronousTestCase):
         self.assertEqual([made(number)[1].go in seen for number in range(5)], [False, False, True, True, True])
 
 
+class UnwantedTests(SynchronousTestCase):
+    def test_known_under_every_id(self) -> None:
+        """A message is unwanted if one of its IDs was named, whichever; others are not."""
+        ids = made(1)[1]
+        for message_id in ids:
+            unwanted = Unwanted(10, 3)
+            self.assertNotIn(ids, unwanted)
+            unwanted.add((b"", message_id))
+            self.assertIn(ids, unwanted)
+            self.assertNotIn(made(2)[1], unwanted)
+
+    def test_remembers_for_so_many_heartbeats(self) -> None:
+        """Naming a message again prolongs it."""
+        unwanted = Unwanted(10, 2)
+        held = []
+        for named in (True, True, False, False):
+            unwanted.add([made(1)[1].js] * named)
+            held.append(made(1)[1] in unwanted)
+            unwanted.shift()
+        self.assertEqual([held, len(unwanted)], [[True, True, True, False], 0])
+
+    def test_is_bounded(self) -> None:
+        """Of more IDs than the limit the first are kept, and the flood is noted until the next heartbeat."""
+        unwanted = Unwanted(2, 3)
+        flooded = []
+        for numbers in ((1, 2), (1, 3), ()):
+            unwanted.add(made(number)[1].go for number in numbers)
+            flooded.append(unwanted.flooded)
+        self.assertEqual([made(number)[1] in unwanted for number in (1, 2, 3)], [True, True, False])
+        unwanted.shift()
+        self.assertEqual((flooded, unwanted.flooded, len(unwanted)), ([False, True, True], False, 2))
+
+
 class MessageCacheTests(SynchronousTestCase):
     def test_windows(self) -> None:
         """A message is announced for three heartbeats, handed out for five, and then gone."""
@@ -64,8 +98,10 @@ class MessageCacheTests(SynchronousTestCase):
         cache = MessageCache(5, 3, 3, 1000)
         message, ids = made(1)
         cache.put(message, ids)
-        self.assertEqual([cache.take_for(B, message_id) for message_id in (*ids, ids.go)], [message] * 3 + [None])
-        self.assertEqual(cache.take_for(C, ids.rust), message)
+        self.assertEqual(
+            [cache.take_for(B, message_id) for message_id in (*ids, ids.go)], [(message, ids)] * 3 + [None]
+        )
+        self.assertEqual(cache.take_for(C, ids.rust), (message, ids))
         self.assertIsNone(cache.take_for(C, b"unknown"))
 
     def test_is_bounded_in_bytes(self) -> None:

@@ -18,7 +18,7 @@ from nodetrust.libp2p.pubsub.errors import MessageTooLarge
 from nodetrust.libp2p.pubsub.machine import Verdict
 from nodetrust.libp2p.pubsub.messages import PubSubMessage
 from nodetrust.libp2p.pubsub.outbox import Outbox
-from nodetrust.libp2p.pubsub.parameters import FLOODSUB, GOSSIPSUB_1_0, GOSSIPSUB_1_1, PROTOCOLS
+from nodetrust.libp2p.pubsub.parameters import FLOODSUB, GOSSIPSUB_1_0, GOSSIPSUB_1_1, GOSSIPSUB_1_2, PROTOCOLS
 from nodetrust.libp2p.pubsub.service import PubSub
 from nodetrust.libp2p.pubsub.wire import MAX_RPC_BYTES, MAX_TOPIC_BYTES, Rpc, Subscription, decode_rpc, encode_rpc
 from nodetrust.libp2p.streams import StreamAddress
@@ -120,8 +120,8 @@ class PubSubCase(SynchronousTestCase):
 class StreamTests(PubSubCase):
     def test_best_protocol_of_both(self) -> None:
         """Our stream is opened with what both know, best first, and begins with our subscriptions."""
-        self.identify("/ipfs/ping/1.0.0", FLOODSUB, "/meshsub/1.2.0", GOSSIPSUB_1_0)
-        self.assertEqual(self.host.opened, [(PEER.peer_id, (GOSSIPSUB_1_0, FLOODSUB))])
+        self.identify("/ipfs/ping/1.0.0", FLOODSUB, "/meshsub/1.3.0", GOSSIPSUB_1_2, GOSSIPSUB_1_0)
+        self.assertEqual(self.host.opened, [(PEER.peer_id, (GOSSIPSUB_1_2, GOSSIPSUB_1_0, FLOODSUB))])
         self.assertEqual(self.host.streams[0].rpcs(), [HELLO])
 
     def test_others_are_left_alone(self) -> None:
@@ -133,7 +133,7 @@ class StreamTests(PubSubCase):
         self.assertEqual(len(self.host.opened), 1)
 
     def test_protocols_are_announced(self) -> None:
-        """All three are accepted while we run, and none after."""
+        """All four are accepted while we run, and none after."""
         self.assertEqual(set(self.host.factories), set(PROTOCOLS))
         factory = self.host.factories[FLOODSUB]
         self.pubsub.stop()
