@@ -34,12 +34,8 @@ from nodetrust.libp2p.pubsub.parameters import (
     MAX_TOPICS_PER_PEER,
     Parameters,
 )
-from nodetrust.libp2p.pubsub.score import (
-    GOSSIP_THRESHOLD,
-    GRAYLIST_THRESHOLD,
-    PUBLISH_THRESHOLD,
-    Scores,
-)
+from nodetrust.libp2p.pubsub.rates import AuthorRates
+from nodetrust.libp2p.pubsub.score import GOSSIP_THRESHOLD, GRAYLIST_THRESHOLD, PUBLISH_THRESHOLD, Scores
 from nodetrust.libp2p.pubsub.seen import SeenMessages
 from nodetrust.libp2p.pubsub.signing import author_of
 from nodetrust.libp2p.pubsub.unwanted import Unwanted
@@ -108,6 +104,7 @@ class Router:
             parameters.history_windows, parameters.gossip_windows, parameters.gossip_retransmissions, MAX_CACHED_BYTES
         )
         self._promises = Promises(parameters.iwant_follow_up_seconds)
+        self._rates = AuthorRates(parameters.author_burst, parameters.author_messages_per_second)
         self._checks = 0
         self._effects = Effects()
 
@@ -275,7 +272,7 @@ class Router:
             if author.multihash + seqno in self._seen:
                 return
             ids = message_ids(author, seqno, message.key)
-            if not self._may_check(known):
+            if not self._may_check(known, author, now):
                 self._promises.fulfilled(ids)
                 return
             self._check(message)
@@ -289,6 +286,7 @@ class Router:
             self._refuse_further(message.topic, ids, peer)
         verdict = self._validate(message, author, peer)
         if verdict is Verdict.ACCEPT:
+            self._rates.count(author, now)
             self._accept(message, ids, author, peer)
         elif verdict is Verdict.REJECT:
             self._scores.add_invalid(peer)
@@ -304,7 +302,9 @@ class Router:
             if peer != sender and known.protocol == GOSSIPSUB_1_2:
                 self._effects.to(peer).idontwant.append(ids.in_style(known.style))
 
-    def _may_check(self, known: _Peer) -> bool:
+    def _may_check(self, known: _Peer, author: PeerId, now: float) -> bool:
+        if not self._rates.allows(author, now):
+            return False
         if known.checks >= self._parameters.checks_per_peer or self._checks >= self._parameters.checks_per_heartbeat:
             return False
         known.checks += 1
@@ -400,6 +400,7 @@ class Router:
         self._scores.decay()
         self._backoffs.expire(now, self._parameters.backoff_slack_seconds)
         self._seen.expire(now)
+        self._rates.expire(now)
         for topic in self._mesh:
             self._maintain_mesh(topic, now)
             self._gossip(topic, self._mesh[topic])

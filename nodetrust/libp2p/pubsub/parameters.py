@@ -36,6 +36,10 @@ MAX_CACHED_BYTES = 8 << 20
 MAX_PENALIZED_PEERS = 4096
 """Peers with penalties that we remember, connected or not; our own choice. The oldest are forgotten first."""
 
+MAX_RATED_AUTHORS = 8192
+"""Authors whose rate of messages we remember; our own choice: more than `checks_per_heartbeat` lets in until a bucket
+of `author_burst` is full again, so that forgetting the oldest forgives nothing."""
+
 MAX_PROMISES = 4096
 """Messages that peers owe us after an IWANT and that we keep an eye on; our own choice."""
 
@@ -90,6 +94,12 @@ class Parameters:
     """How many heartbeats a refused message stays refused."""
     flood_publish: bool = True
     """Send our own messages to all peers of the topic, not only to the mesh."""
+    author_burst: int = 50
+    """Messages of one author that are taken at once."""
+    author_messages_per_second: float = 10.0
+    """And from then on: as many as announce, every five seconds, fifty peers that stand behind their author. Messages
+    beyond are dropped as if they had not come, before anything of a budget is spent on them: one key can't fill those
+    of all the peers that pass its messages on. Nobody is blamed, since others may allow more. Our own choice."""
     checks_per_heartbeat: int = 1000
     """Signatures that are verified between two heartbeats, all peers together: about 150 ms of every second. Messages
     beyond are dropped as if they had not come; another peer may bring them again. Our own choice."""

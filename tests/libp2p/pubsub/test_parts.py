@@ -5,12 +5,13 @@ from unittest import mock
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.libp2p.keys import PrivateKey
-from nodetrust.libp2p.pubsub import backoff, gossip, score
+from nodetrust.libp2p.pubsub import backoff, gossip, rates, score
 from nodetrust.libp2p.pubsub.backoff import Backoffs
 from nodetrust.libp2p.pubsub.gossip import Promises
 from nodetrust.libp2p.pubsub.ids import MessageIds, message_ids
 from nodetrust.libp2p.pubsub.mcache import MessageCache
 from nodetrust.libp2p.pubsub.parameters import MAX_BACKOFF_SECONDS
+from nodetrust.libp2p.pubsub.rates import AuthorRates
 from nodetrust.libp2p.pubsub.score import GRAYLIST_THRESHOLD, Scores
 from nodetrust.libp2p.pubsub.seen import SeenMessages
 from nodetrust.libp2p.pubsub.unwanted import Unwanted
@@ -156,6 +157,47 @@ class BackoffsTests(SynchronousTestCase):
         for peer in (A, B, C):
             backoffs.add("t", peer, 60, 0)
         self.assertEqual((len(backoffs), backoffs.remaining("t", A, 0)), (2, None))
+
+
+class AuthorRatesTests(SynchronousTestCase):
+    def allowed(self, rates_: AuthorRates, author, now: float) -> int:
+        """How many messages of the author are taken now."""
+        for taken in range(100):
+            if not rates_.allows(author, now):
+                return taken
+            rates_.count(author, now)
+        return 100
+
+    def test_burst_and_rate(self) -> None:
+        """An author may be so fast at once and so fast for long; saving up goes no further than the burst."""
+        buckets = AuthorRates(5, 2)
+        taken = [self.allowed(buckets, A, now) for now in (10, 10, 11, 11.5, 100)]
+        self.assertEqual(taken, [5, 0, 2, 1, 5])
+
+    def test_authors_are_apart(self) -> None:
+        """What one author uses up another one still has."""
+        buckets = AuthorRates(3, 1)
+        self.assertEqual([self.allowed(buckets, author, 0) for author in (A, B, A)], [3, 3, 0])
+
+    def test_full_buckets_are_forgotten(self) -> None:
+        """Only those: forgetting changes nothing."""
+        buckets = AuthorRates(4, 2)
+        self.allowed(buckets, A, 0)
+        buckets.count(B, 0)
+        buckets.expire(0.5)
+        self.assertEqual(len(buckets), 1)
+        buckets.expire(1.9)
+        self.assertEqual([len(buckets), self.allowed(buckets, A, 1.9)], [1, 3])
+        buckets.expire(10)
+        self.assertEqual(len(buckets), 0)
+
+    def test_bounded(self) -> None:
+        """Beyond the limit the author that has been quiet for longest is forgotten."""
+        self.patch(rates, "MAX_RATED_AUTHORS", 2)
+        buckets = AuthorRates(1, 1)
+        for author in (A, B, A, C):
+            buckets.count(author, 0)
+        self.assertEqual([buckets.allows(author, 0) for author in (A, B, C)], [False, True, False])
 
 
 class ScoresTests(SynchronousTestCase):
