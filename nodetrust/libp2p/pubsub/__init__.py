@@ -10,12 +10,13 @@ To read in this order:
 * ``effects`` and ``machine``: the router, pure
 * ``seen``, ``mcache``, ``gossip``, ``unwanted``, ``backoff``, ``rates`` and ``score``: its parts
 * ``outbox`` and ``streams``: what waits for a slow peer, and the two streams to and from each
-* ``messages``: what applications see of a message
+* ``messages`` and ``numbers``: what applications see of a message, and how messages are told from replays
 * ``service``: :class:`~nodetrust.libp2p.pubsub.service.PubSub`, what applications use
 """
 
 from nodetrust.libp2p.pubsub.machine import Verdict
 from nodetrust.libp2p.pubsub.messages import PubSubMessage
+from nodetrust.libp2p.pubsub.numbers import HighestNumbers, Numbers
 from nodetrust.libp2p.pubsub.service import PubSub
 
-__all__ = ["PubSub", "PubSubMessage", "Verdict"]
+__all__ = ["HighestNumbers", "Numbers", "PubSub", "PubSubMessage", "Verdict"]

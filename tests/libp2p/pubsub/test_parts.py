@@ -10,6 +10,7 @@ from nodetrust.libp2p.pubsub.backoff import Backoffs
 from nodetrust.libp2p.pubsub.gossip import Promises
 from nodetrust.libp2p.pubsub.ids import MessageIds, message_ids
 from nodetrust.libp2p.pubsub.mcache import MessageCache
+from nodetrust.libp2p.pubsub.numbers import HighestNumbers, WallClockNumbers
 from nodetrust.libp2p.pubsub.parameters import MAX_BACKOFF_SECONDS
 from nodetrust.libp2p.pubsub.rates import AuthorRates
 from nodetrust.libp2p.pubsub.score import GRAYLIST_THRESHOLD, Scores
@@ -45,6 +46,31 @@ class SeenMessagesTests(SynchronousTestCase):
             seen.add(made(number)[1], 0)
         self.assertEqual(len(seen), 3)
         self.assertEqual([made(number)[1].go in seen for number in range(5)], [False, False, True, True, True])
+
+
+class WallClockNumbersTests(SynchronousTestCase):
+    def test_rise_whatever_the_clock_does(self) -> None:
+        """Numbers follow the clock, and go on from the last where it stands still or is set back."""
+        numbers = WallClockNumbers(iter((100, 100, 50, 300)).__next__)
+        self.assertEqual([numbers() for _ in range(4)], [100, 101, 102, 300])
+
+
+class HighestNumbersTests(SynchronousTestCase):
+    def test_only_higher_numbers(self) -> None:
+        """An equal or lower number is refused, and changes nothing; each author has numbers of its own."""
+        highest = HighestNumbers()
+        self.assertEqual(
+            [highest.admit(A, seqno) for seqno in (5, 5, 4, 6, 5, 7)], [True, False, False, True, False, True]
+        )
+        self.assertEqual([highest.admit(B, seqno) for seqno in (0, 0, 2**64 - 1)], [True, False, True])
+
+    def test_bounded(self) -> None:
+        """Beyond the limit the author that has been quiet for longest is forgotten; one that is refused is quiet."""
+        highest = HighestNumbers(2)
+        for author, seqno in ((A, 1), (B, 1), (A, 2), (B, 1), (C, 1)):
+            highest.admit(author, seqno)
+        self.assertEqual(len(highest), 2)
+        self.assertEqual([highest.admit(author, 1) for author in (A, C, B)], [False, False, True])
 
 
 class UnwantedTests(SynchronousTestCase):

@@ -1,5 +1,6 @@
 """PubSub on a host that is not there: streams, identification and time are the test's."""
 
+import time
 from random import Random
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from nodetrust.libp2p.pubsub import outbox, signing, streams
 from nodetrust.libp2p.pubsub.errors import MessageTooLarge
 from nodetrust.libp2p.pubsub.machine import Verdict
 from nodetrust.libp2p.pubsub.messages import PubSubMessage
+from nodetrust.libp2p.pubsub.numbers import WallClockNumbers
 from nodetrust.libp2p.pubsub.outbox import Outbox
 from nodetrust.libp2p.pubsub.parameters import FLOODSUB, GOSSIPSUB_1_0, GOSSIPSUB_1_1, GOSSIPSUB_1_2, PROTOCOLS
 from nodetrust.libp2p.pubsub.service import PubSub
@@ -87,7 +89,7 @@ class PubSubCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.host = FakeHost()
         self.clock = Clock()
-        self.pubsub = PubSub(self.host, self.clock, Random(0), time_ns=lambda: STARTED_NS)
+        self.pubsub = PubSub(self.host, self.clock, Random(0), numbers=WallClockNumbers(lambda: STARTED_NS))
         self.heard: list[PubSubMessage] = []
         self.pubsub.subscribe("t", self.heard.append)
         self.pubsub.start()
@@ -347,6 +349,30 @@ class ApplicationTests(PubSubCase):
             signing.check(message)
         self.assertEqual([int.from_bytes(m.seqno, "big") - STARTED_NS for m in messages], [0, 1, 2])
         self.assertEqual(self.heard, [])
+
+    def test_numbers_of_ones_own(self) -> None:
+        """Whoever keeps numbers over restarts gives them to the messages, one each and in order."""
+        self.pubsub.stop()
+        self.pubsub = PubSub(self.host, self.clock, Random(0), numbers=iter((5, 7, 2**64 - 1)).__next__)
+        self.pubsub.start()
+        self.identify(GOSSIPSUB_1_1)
+        self.say(self.inbound(), subscriptions=HELLO.subscriptions)
+        for _ in range(3):
+            self.pubsub.publish("t", b"m")
+        numbers = [message.seqno for rpc in self.host.streams[-1].rpcs() for message in rpc.messages]
+        self.assertEqual([int.from_bytes(number, "big") for number in numbers], [5, 7, 2**64 - 1])
+
+    def test_the_clock_numbers_by_default(self) -> None:
+        """Whoever gives no numbers gets the wall clock's, in nanoseconds."""
+        self.pubsub.stop()
+        self.pubsub = PubSub(self.host, self.clock, Random(0))
+        self.pubsub.start()
+        self.identify(GOSSIPSUB_1_1)
+        self.say(self.inbound(), subscriptions=HELLO.subscriptions)
+        before = time.time_ns()
+        self.pubsub.publish("t", b"m")
+        (message,) = [message for rpc in self.host.streams[-1].rpcs() for message in rpc.messages]
+        self.assertTrue(before <= int.from_bytes(message.seqno, "big") <= time.time_ns())
 
     def test_limits_of_publishing(self) -> None:
         """What no RPC can carry is refused at once."""
