@@ -8,7 +8,7 @@ from functools import partial
 from typing import Protocol, TypeVar, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.endpoints import (
     TCP4ClientEndpoint,
     TCP4ServerEndpoint,
@@ -19,6 +19,7 @@ from twisted.internet.endpoints import (
 from twisted.internet.error import (
     CannotListenError,
     ConnectError,
+    ConnectingCancelledError,
     ConnectionRefusedError,
     TCPTimedOutError,
     TimeoutError,
@@ -133,6 +134,8 @@ async def _connect_to(
         return cast(ProtocolT, await endpoint.connect(_Building(build)))
     except ConnectError as reason:
         raise _KINDS.get(type(reason), DialError)(str(reason)) from reason
+    except ConnectingCancelledError as reason:  # what Twisted's endpoints make of a cancelled Deferred
+        raise CancelledError from reason
 
 
 _KINDS = {ConnectionRefusedError: PortClosed, TimeoutError: NoAnswer, TCPTimedOutError: NoAnswer}
