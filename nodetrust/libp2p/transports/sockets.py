@@ -8,7 +8,7 @@ from functools import partial
 from typing import Protocol, TypeVar, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.endpoints import (
     TCP4ClientEndpoint,
     TCP4ServerEndpoint,
@@ -16,7 +16,14 @@ from twisted.internet.endpoints import (
     TCP6ServerEndpoint,
     wrapClientTLS,
 )
-from twisted.internet.error import CannotListenError, ConnectError
+from twisted.internet.error import (
+    CannotListenError,
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionRefusedError,
+    TCPTimedOutError,
+    TimeoutError,
+)
 from twisted.internet.interfaces import (
     IAddress,
     IListeningPort,
@@ -33,7 +40,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.protocol import Protocol as TwistedProtocol
 
 from nodetrust.libp2p.channel import Channel
-from nodetrust.libp2p.errors import DialError, ListenError
+from nodetrust.libp2p.errors import DialError, ListenError, NoAnswer, PortClosed
 from nodetrust.libp2p.limits import ConnectionBudget, Ticket
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.staggered import AllFailed, first_success
@@ -109,7 +116,7 @@ async def connect_socket(
     try:
         return await first_success(attempts, reactor)
     except AllFailed as failed:
-        raise DialError(f"{target.host} port {target.port}: {failed}") from failed
+        raise DialError(f"{target.host} port {target.port}: {failed}", failed.reasons) from failed
 
 
 async def _connect_to(
@@ -126,7 +133,12 @@ async def _connect_to(
     try:
         return cast(ProtocolT, await endpoint.connect(_Building(build)))
     except ConnectError as reason:
-        raise DialError(str(reason)) from reason
+        raise _KINDS.get(type(reason), DialError)(str(reason)) from reason
+    except ConnectingCancelledError as reason:  # what Twisted's endpoints make of a cancelled Deferred
+        raise CancelledError from reason
+
+
+_KINDS = {ConnectionRefusedError: PortClosed, TimeoutError: NoAnswer, TCPTimedOutError: NoAnswer}
 
 
 class _Building(Factory):
