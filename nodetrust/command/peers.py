@@ -128,6 +128,7 @@ class Visitor:
         self._loops: list[LoopingCall] = []
         self._listening: Deferred[None] = Deferred()
         self._doing = "connecting"
+        self._ends: float | None = None
         self._leaving = False
 
     async def visit(self, servers: Iterable[Multiaddr], seconds: float | None) -> int:
@@ -141,6 +142,7 @@ class Visitor:
         self._every(RECONNECT_SECONDS, self._connect)
         self._doing = "listening until Ctrl-C" if seconds is None else f"listening for {seconds:g} seconds"
         self._say(self._doing)
+        self._ends = None if seconds is None else self._discovery.seconds() + seconds
         await self._wait(seconds)
         peers = self._discovery.peers()
         self._show(lambda now: self._shown.end(peers, now))
@@ -164,7 +166,11 @@ class Visitor:
         discovery.on_changed(lambda peer: self._show(lambda now: self._shown.news("changed", peer, now)))
         discovery.on_gone(lambda peer: self._show(lambda now: self._shown.news("gone", peer, now)))
         discovery.start()
-        self._every(TICK_SECONDS, lambda: self._show(lambda now: self._shown.tick(discovery.peers(), now, self._doing)))
+        self._every(TICK_SECONDS, lambda: self._show(self._tick))
+
+    def _tick(self, now: float) -> None:
+        doing = self._doing if self._ends is None else f"listening for {max(self._ends - now, 0):.0f} seconds more"
+        self._shown.tick(self._discovery.peers(), now, doing)
 
     async def _wait(self, seconds: float | None) -> None:
         if seconds is not None:
