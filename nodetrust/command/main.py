@@ -10,6 +10,7 @@ from nodetrust.command.demo import demo
 from nodetrust.command.key import key
 from nodetrust.command.name import name
 from nodetrust.command.obtain import obtain
+from nodetrust.command.peers import peers
 from nodetrust.command.zone import zone
 
 
@@ -23,5 +24,5 @@ def main() -> None:
     """
 
 
-for subcommand in (demo, obtain, ca, key, name, zone):
+for subcommand in (demo, obtain, peers, ca, key, name, zone):
     main.add_command(subcommand)

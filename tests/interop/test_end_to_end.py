@@ -151,7 +151,7 @@ class ClientTests(PebbleTestCase):
         await peer.command("ping", peer=us)
         await peer.command("subscribe", topic=TOPIC)
         announcement = await peer.event("message", topic=TOPIC, source=us)
-        announced = decode_announcement(b64decode(announcement["data"]), PeerId.parse(us))
+        announced = decode_announcement(b64decode(announcement["data"]), PeerId.parse(us)).addresses
         self.assertIn(address, [str(one) for one in announced])
 
 
