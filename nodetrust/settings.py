@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
 
@@ -182,6 +183,27 @@ def build(kind: type[S], values: dict[str, object]) -> S:
     settings = kind(**values)
     settings.check()
     return settings
+
+
+def from_values(kind: type[S], values: Mapping[str, object]) -> S:
+    """Settings as a program gives them: each as it is or as its text, for a list one alone as well.
+
+    Raises `SettingsError`.
+    """
+    hints = get_type_hints(kind, include_extras=True)
+    for key in values:
+        if key not in hints:
+            raise SettingsError(f"{key}: no such setting; there are {', '.join(sorted(hints))}")
+    converted = {key: _convert(hints[key], _plain(hints[key], value), key, "", False) for key, value in values.items()}
+    return build(kind, converted)
+
+
+def _plain(kind: Any, value: object) -> object:
+    """As a file would have it."""
+    if get_origin(_bare(kind)[0]) is tuple:
+        several = value if isinstance(value, list | tuple) else (value,)
+        return [_plain(None, one) for one in several]
+    return str(value) if isinstance(value, tuple(_READERS)) else value
 
 
 def settings_to_bytes(settings: Settings) -> bytes:

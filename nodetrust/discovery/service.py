@@ -15,7 +15,7 @@ from nodetrust.discovery.table import Announced, News, PeerChanged, PeerFound, P
 from nodetrust.discovery.topic import TOPIC
 from nodetrust.discovery.wanted import Wanted
 from nodetrust.libp2p.peer_id import PeerId
-from nodetrust.libp2p.pubsub import PubSub, PubSubMessage, Verdict
+from nodetrust.libp2p.pubsub import HighestNumbers, PubSub, PubSubMessage, Verdict
 
 EXPIRE_SECONDS = 1.0
 """How often it is looked who is gone."""
@@ -41,6 +41,7 @@ class Discovery:
         self._pubsub = pubsub
         self._wanted = wanted
         self._table = PeerTable()
+        self._highest = HighestNumbers()
         self._found: list[Observer] = []
         self._changed: list[Observer] = []
         self._gone: list[Observer] = []
@@ -86,14 +87,14 @@ class Discovery:
             announcement = self._read(message)
         except InvalidAnnouncement:
             return Verdict.REJECT
-        if announcement is None or not self._table.is_new(message.source, message.seqno):
+        if announcement is None or not self._highest.admit(message.source, message.seqno):
             return Verdict.IGNORE
         return Verdict.ACCEPT
 
     def _received(self, message: PubSubMessage) -> None:
         announcement = self._read(message)
         if announcement is not None:
-            self._tell(self._table.heard(announcement, message.seqno, self.seconds()))
+            self._tell(self._table.heard(announcement, self.seconds()))
 
     def _read(self, message: PubSubMessage) -> Announcement | None:
         return self._wanted.of(decode_announcement(message.data, message.source))

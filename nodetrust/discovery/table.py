@@ -33,16 +33,12 @@ MAX_SETTLED = MAX_AUTHORS // 2
 SETTLED_SECONDS = 2.0
 """Between two announcements that count as going on; less than any honest interval but those after a start."""
 
-MAX_NUMBERS = 4 * MAX_AUTHORS
-"""Authors that are gone and whose last number is remembered; those who went first are forgotten first. Ours."""
-
 
 @dataclass(frozen=True, slots=True)
 class Announced:
     """A peer that is announced, and what was heard of it; times are those that came in as `now`."""
 
     announcement: Announcement
-    seqno: int
     first_seen: float
     last_seen: float
     count: int
@@ -80,7 +76,6 @@ class PeerTable:
         # Both in the order in which they were last heard of.
         self._settled: dict[PeerId, Announced] = {}
         self._newcomers: dict[PeerId, Announced] = {}
-        self._numbers: dict[PeerId, int] = {}
 
     def __len__(self) -> int:
         return len(self._settled) + len(self._newcomers)
@@ -94,31 +89,23 @@ class PeerTable:
         """What `author` announces now."""
         return self._settled.get(author) or self._newcomers.get(author)
 
-    def is_new(self, author: PeerId, seqno: int) -> bool:
-        """Whether a message has a higher number than all of its author before it: if not, somebody repeats it."""
-        entry = self.get(author)
-        return seqno > (self._numbers.get(author, -1) if entry is None else entry.seqno)
-
-    def heard(self, announcement: Announcement, seqno: int, now: float) -> list[News]:
-        """An announcement, with the number of the message that it came in; one that is not new changes nothing."""
+    def heard(self, announcement: Announcement, now: float) -> list[News]:
+        """An announcement that is no replay of an older one."""
         author = announcement.author
-        if not self.is_new(author, seqno):
-            return []
         news: list[News] = list(self.expire(now))
         before = self.get(author)
         if before is not None and before.announcement.peer != announcement.peer:
             news.append(self._remove(before))
             before = None
         if before is not None:
-            entry = Announced(announcement, seqno, before.first_seen, now, before.count + 1)
+            entry = Announced(announcement, before.first_seen, now, before.count + 1)
             self._renew(entry, before)
             if set(before.announcement.addresses) != set(announcement.addresses):
                 news.append(PeerChanged(entry, before))
             return news
         if len(self) >= MAX_AUTHORS:
             news.append(self._remove(next(iter(self._newcomers.values()))))
-        entry = self._newcomers[author] = Announced(announcement, seqno, now, now, 1)
-        self._numbers.pop(author, None)
+        entry = self._newcomers[author] = Announced(announcement, now, now, 1)
         news.append(PeerFound(entry))
         return news
 
@@ -146,7 +133,4 @@ class PeerTable:
         author = entry.announcement.author
         if self._settled.pop(author, None) is None:
             del self._newcomers[author]
-        self._numbers[author] = entry.seqno
-        if len(self._numbers) > MAX_NUMBERS:
-            del self._numbers[next(iter(self._numbers))]
         return PeerGone(entry)

@@ -5,7 +5,6 @@ Who announces is the author of the pubsub message, whose signature pubsub has ch
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from random import SystemRandom
 
@@ -16,17 +15,17 @@ from nodetrust.discovery.errors import InvalidAnnouncement
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
-from nodetrust.libp2p.pubsub import PubSub, PubSubMessage, Verdict
+from nodetrust.libp2p.pubsub import HighestNumbers, Numbers, PubSub, PubSubMessage, Verdict
 
 TOPIC = "nodetrust_discovery_v2"
 
 
-def start_pubsub(host: Host, clock: IReactorTime, numbers: Callable[[], int] = time.time_ns) -> PubSub:
+def start_pubsub(host: Host, clock: IReactorTime, numbers: Numbers | None = None) -> PubSub:
     """Pubsub on `host`, started; whoever started it stops it.
 
     `numbers` are those of our messages, such as `SequenceNumbers`; the clock does for whoever announces nothing.
     """
-    pubsub = PubSub(host, clock, SystemRandom(), time_ns=numbers)
+    pubsub = PubSub(host, clock, SystemRandom(), numbers=numbers)
     pubsub.start()
     return pubsub
 
@@ -45,8 +44,16 @@ def watch(pubsub: PubSub, found: Callable[[PeerId, list[Multiaddr]], None]) -> C
 
 
 def relay(pubsub: PubSub) -> Callable[[], None]:
-    """Join the topic only to carry others' announcements; returns what leaves it."""
-    return pubsub.subscribe(TOPIC, lambda message: None, judge)
+    """Join the topic only to carry others' announcements, and no old one again; returns what leaves it."""
+    highest = HighestNumbers()
+
+    def judge_new(message: PubSubMessage) -> Verdict:
+        verdict = judge(message)
+        if verdict is Verdict.ACCEPT and not highest.admit(message.source, message.seqno):
+            return Verdict.IGNORE
+        return verdict
+
+    return pubsub.subscribe(TOPIC, lambda message: None, judge_new)
 
 
 def judge(message: PubSubMessage) -> Verdict:
