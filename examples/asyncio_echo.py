@@ -1,12 +1,16 @@
-"""The same for asyncio: a program that browsers can dial, which sends back whatever it is sent.
+"""The same for asyncio: a program that browsers can dial, which sends back what it is sent.
 
-    python examples/asyncio_echo.py /dns4/issue.nt.example.org/tcp/8959/p2p/12D3KooW…
+    python examples/asyncio_echo.py issuer=/dns4/issue.nt.example.org/tcp/8959/p2p/12D3KooW… state=nodetrust-state
+
+Any setting of `twistd nodetrust-client` may be given like that.
 """
 
 import asyncio
+import contextlib
 import sys
 
 from nodetrust import AsyncioClient
+from nodetrust.libp2p.errors import Libp2pError
 
 ECHO = "/nodetrust/example/echo/1.0.0"
 
@@ -17,16 +21,23 @@ async def echo(reader, writer):
         await writer.drain()
 
 
-async def main(issuer):
-    async with AsyncioClient(issuer=issuer, state="nodetrust-state") as node:
+async def greet(node, peer):
+    reader, writer = await node.dial(peer, ECHO)
+    writer.write(b"hello")
+    writer.write_eof()
+    print(f"{peer} sends back {await reader.read()!r}", flush=True)
+    writer.close()
+
+
+async def main(settings):
+    async with AsyncioClient(**settings) as node:
         node.handle(ECHO, echo)
-        obtained = await node.certificate()
-        print(f"certified until {obtained.chain.not_after:%Y-%m-%d}", flush=True)
-        await asyncio.Event().wait()  # until Ctrl-C
+        async for heard in node.peers():
+            with contextlib.suppress(Libp2pError, ConnectionError):
+                await greet(node, heard.announcement.peer)
 
 
 if __name__ == "__main__":
-    try:
-        asyncio.run(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        pass
+    settings = dict(argument.split("=", 1) for argument in sys.argv[1:])
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(main(settings))

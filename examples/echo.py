@@ -1,6 +1,8 @@
-"""A Twisted program that browsers can dial: it sends back whatever it is sent, and greets every peer it hears of.
+"""A Twisted program that browsers can dial: it sends back what it is sent, and greets every peer that it hears of.
 
-    python examples/echo.py /dns4/issue.nt.example.org/tcp/8959/p2p/12D3KooW…
+    python examples/echo.py issuer=/dns4/issue.nt.example.org/tcp/8959/p2p/12D3KooW… state=nodetrust-state
+
+Any setting of `twistd nodetrust-client` may be given like that.
 """
 
 import sys
@@ -26,30 +28,30 @@ class Greeting(Protocol):
         self.transport.write(b"hello")
 
     def dataReceived(self, data):
-        print(f"{self.transport.connection.remote_peer} says {data!r}", flush=True)
+        print(f"{self.transport.connection.remote_peer} sends back {data!r}", flush=True)
         self.transport.loseConnection()
 
 
-async def main(issuer):
-    client = Client(issuer=issuer, state="nodetrust-state")
+async def main(reactor, settings):
+    client = Client(reactor, **settings)
 
-    def greet(peer):
-        dialing = client.dial(peer.announcement.peer, ECHO)
-        dialing.addCallbacks(
-            lambda stream: stream.attach(Greeting()),
-            lambda failure: print(f"{peer.announcement.peer}: {failure.getErrorMessage()}", flush=True),
-        )
+    def greet(heard):
+        peer = heard.announcement.peer
+        dialing = client.dial(peer, ECHO)
+        dialing.addCallback(lambda stream: stream.attach(Greeting()))
+        dialing.addErrback(lambda failure: print(f"{peer}: {failure.getErrorMessage()}", flush=True))
 
     client.handle(ECHO, Factory.forProtocol(Echo))
     client.on_peer(greet)
     try:
         await client.start()
-        await client.certificate()
-        print("certified", flush=True)
+        for address in await client.announced():
+            print(address, flush=True)
         await Deferred()  # until Ctrl-C
     finally:
         await client.stop()
 
 
 if __name__ == "__main__":
-    react(lambda _: Deferred.fromCoroutine(main(sys.argv[1:])))
+    settings = dict(argument.split("=", 1) for argument in sys.argv[1:])
+    react(lambda reactor: Deferred.fromCoroutine(main(reactor, settings)))

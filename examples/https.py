@@ -1,16 +1,13 @@
 """A web site over HTTPS under the name of this machine's address, with no domain of one's own.
 
-    python examples/https.py /dns4/issue.nt.example.org/tcp/8959/p2p/12D3KooW…
+    python examples/https.py issuer=/dns4/issue.nt.example.org/tcp/8959/p2p/12D3KooW… state=nodetrust-state
 
-The client keeps the certificate fresh; every new TLS connection asks it for the newest one. It listens on port 443 of
-the name it prints (`--port` for another), and so needs the right to that port.
+Any setting of `twistd nodetrust-client` may be given like that, and `port`, if it is not 443. The client keeps the
+certificate fresh, and every new TLS connection asks it for the newest one.
 """
 
-import argparse
-import logging
-from pathlib import Path
+import sys
 
-from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import SSL4ServerEndpoint
 from twisted.internet.task import react
@@ -27,39 +24,20 @@ class Hello(Resource):
         return b"Hello from a machine without a domain.\n"
 
 
-async def main(options):
-    client = Client(
-        issuer=options.issuer,
-        state=options.state,
-        listen="/ip4/0.0.0.0/tcp/0",
-        wss_listen=options.wss_listen,
-        nameserver=options.nameserver,
-        trust_file=options.trust_file,
-    )
+async def main(reactor, settings):
+    port = int(settings.pop("port", 443))
+    client = Client(reactor, **settings)
     try:
         await client.start()
         obtained = await client.certificate()
-        endpoint = SSL4ServerEndpoint(reactor, options.port, client.certificates)
-        port = await endpoint.listen(Site(Hello()))
+        listening = await SSL4ServerEndpoint(reactor, port, client.certificates).listen(Site(Hello()))
         for name in sorted(obtained.chain.names):
-            print(f"https://{name}:{port.getHost().port}/", flush=True)
+            print(f"https://{name}:{listening.getHost().port}/", flush=True)
         await Deferred()  # until Ctrl-C
     finally:
         await client.stop()
 
 
-def read_options():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("issuer", nargs="+", help="an address of an issue server, with its /p2p peer ID")
-    parser.add_argument("--state", type=Path, default=Path("nodetrust-state"), help="the folder for key and certificate")
-    parser.add_argument("--port", type=int, default=443)
-    parser.add_argument("--wss-listen", default="/ip4/0.0.0.0/tcp/4443/tls/ws")
-    parser.add_argument("--nameserver")
-    parser.add_argument("--trust-file")
-    return parser.parse_args()
-
-
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO)
-    options = read_options()
-    react(lambda _: Deferred.fromCoroutine(main(options)))
+    settings = dict(argument.split("=", 1) for argument in sys.argv[1:])
+    react(lambda reactor: Deferred.fromCoroutine(main(reactor, settings)))

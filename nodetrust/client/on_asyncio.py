@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Self, TypeAlias
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
+from threading import Thread
+from typing import Any, Self, TypeAlias, TypeVar
 
 from twisted.internet import asyncioreactor
 from twisted.internet.defer import Deferred
@@ -15,13 +17,22 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from nodetrust.client.obtain import Obtained
+from nodetrust.discovery import Announced
+from nodetrust.discovery.table import MAX_AUTHORS
 from nodetrust.errors import NodetrustError
 from nodetrust.libp2p.connection import Stream
+from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.libp2p.streams import StreamAddress
 
+T = TypeVar("T")
+
 READ_LIMIT_BYTES = 64 * 1024
 """What a reader keeps before its stream is paused, twice over; as asyncio's own streams."""
+
+MAX_WAITING_PEERS = MAX_AUTHORS
+"""As many as there may be at all."""
 
 
 class WrongReactor(NodetrustError):
@@ -190,13 +201,32 @@ class AsyncioClient:
     async def __aexit__(self, *_: object) -> None:
         await _future(self.client.stop())
 
-    async def certificate(self) -> Any:
+    async def certificate(self) -> Obtained:
         """See `Client.certificate`."""
         return await _future(self.client.certificate())
 
     def handle(self, protocol_id: str, speak: Speak) -> None:
         """Speak a protocol on the streams that others open."""
         self.client.handle(protocol_id, _Speaking(speak))
+
+    async def announced(self) -> tuple[Multiaddr, ...]:
+        """See `Client.announced`."""
+        return await _future(self.client.announced())
+
+    async def peers(self) -> AsyncIterator[Announced]:
+        """Each peer that is announced, also when it is at other addresses than before; without end.
+
+        Of those that come faster than they are taken, `MAX_WAITING_PEERS` wait; further ones are left out.
+        """
+        news: asyncio.Queue[Announced] = asyncio.Queue(MAX_WAITING_PEERS)
+
+        def heard(peer: Announced) -> None:
+            if not news.full():
+                news.put_nowait(peer)
+
+        self.client.on_peer(heard)
+        while True:
+            yield await news.get()
 
     async def dial(self, where: Any, protocol_ids: str | Sequence[str]) -> tuple[asyncio.StreamReader, StreamWriter]:
         """A stream to a peer; see `Client.dial`."""
@@ -216,9 +246,11 @@ def reactor_on(loop: asyncio.AbstractEventLoop) -> Any:
     if getattr(reactor, "_asyncioEventloop", None) is not loop:
         raise WrongReactor("Twisted's reactor is not on this loop: let nodetrust install it, before anything else does")
     if not reactor.running:
+        # Nobody stops this reactor: its threads must not keep the program from ending.
+        reactor.getThreadPool().threadFactory = partial(Thread, daemon=True)
         reactor.startRunning(installSignalHandlers=False)
     return reactor
 
 
-def _future(deferred: Deferred[Any]) -> asyncio.Future[Any]:
+def _future(deferred: Deferred[T]) -> asyncio.Future[T]:
     return deferred.asFuture(asyncio.get_running_loop())
