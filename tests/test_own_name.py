@@ -22,6 +22,7 @@ from nodetrust.libp2p.ping import ping
 from nodetrust.service import dial_options
 from nodetrust.settings import HostPort, ZoneName
 from nodetrust.testing.ca import CASettings
+from tests.robustness.attacker import FAREWELL
 from tests.servers import Servers, ServersTestCase, reactor
 
 NAME = "issue.nodetrust.test"
@@ -146,13 +147,21 @@ class OwnNameTests(ServersTestCase):
         await self.certified(servers.issue)
         (listener,) = servers.issue.own.https
         endpoint = HostnameEndpoint(reactor, b"127.0.0.1", listener.place.port)
-        garbage = (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\x05hello", b"\x16\x03\x01\x02\x00\x01", bytes(5000))
+        garbage = (
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"\x16\x03\x01\x00\x05hello",
+            b"\x16\x03\x01\x02\x00\x01",
+            bytes(5000),
+            FAREWELL,
+        )
         with capturedLogs() as logs:
             for number in range(40):
                 stranger = await endpoint.connect(Factory.forProtocol(Protocol))
                 stranger.transport.write(garbage[number % len(garbage)])
                 await deferLater(reactor, 0)
                 stranger.transport.abortConnection()
+            goodbye = await endpoint.connect(Factory.forProtocol(lambda: Answer(FAREWELL)))
+            await goodbye.done
             page = await self.get(servers, b"GET / HTTP/1.0\r\n\r\n")
         self.assertEqual(page.data.split(b"\r\n")[0].split(b" ", 1)[1], b"200 OK")
         self.assertEqual([event for event in logs if event["log_level"] >= LogLevel.warn], [])

@@ -31,6 +31,9 @@ MUXER = "/yamux/1.0.0"
 NOISE = "/noise"
 TLS = "/tls/1.0.0"
 
+FAREWELL = b"\x15\x03\x03\x00\x02\x01\x00"
+"""TLS's close_notify, as it is sent while nothing is encrypted yet."""
+
 
 class Place(NamedTuple):
     """Where to connect to."""
