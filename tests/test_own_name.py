@@ -22,7 +22,7 @@ from nodetrust.libp2p.ping import ping
 from nodetrust.service import dial_options
 from nodetrust.settings import HostPort, ZoneName
 from nodetrust.testing.ca import CASettings
-from tests.robustness.attacker import FAREWELL
+from tests.robustness.attacker import FAREWELL, Attacker, Place, client_hello
 from tests.servers import Servers, ServersTestCase, reactor
 
 NAME = "issue.nodetrust.test"
@@ -141,6 +141,12 @@ class OwnNameTests(ServersTestCase):
             self.assertEqual(page.serial, newest)
         self.assertFalse(connection.closed)
 
+    def say(self, data: bytes, place: Place) -> None:
+        """Be sent away with it."""
+        with Attacker(place) as attacker:
+            attacker.send(data)
+            attacker.read_to_end()
+
     async def test_strangers(self) -> None:
         """Garbage, plain HTTP, half a handshake: no line in the log, no socket left, and honest ones are served."""
         servers = await self.start_named()
@@ -160,8 +166,8 @@ class OwnNameTests(ServersTestCase):
                 stranger.transport.write(garbage[number % len(garbage)])
                 await deferLater(reactor, 0)
                 stranger.transport.abortConnection()
-            goodbye = await endpoint.connect(Factory.forProtocol(lambda: Answer(FAREWELL)))
-            await goodbye.done
+            for goodbye in (FAREWELL, client_hello() + FAREWELL):
+                await deferToThread(self.say, goodbye, Place("127.0.0.1", listener.place.port))
             page = await self.get(servers, b"GET / HTTP/1.0\r\n\r\n")
         self.assertEqual(page.data.split(b"\r\n")[0].split(b" ", 1)[1], b"200 OK")
         self.assertEqual([event for event in logs if event["log_level"] >= LogLevel.warn], [])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
@@ -40,6 +41,16 @@ class Place(NamedTuple):
 
     host: str
     port: int
+
+
+def client_hello() -> bytes:
+    """The first record of an honest TLS client that names no server."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    outgoing = ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), outgoing).do_handshake()
+    return outgoing.read()
 
 
 def proposal(*protocol_ids: str) -> bytes:

@@ -1,6 +1,5 @@
 """Garbage while a connection is negotiated and secured, at the peer that listens."""
 
-import contextlib
 import os
 import socket
 import ssl
@@ -21,7 +20,17 @@ from nodetrust.libp2p.multistream.wire import encode_message
 from nodetrust.libp2p.noise.machine import Credentials, HandshakeState
 from nodetrust.libp2p.noise.wire import MAX_HANDSHAKE_MESSAGE_BYTES, encode_frame
 from nodetrust.libp2p.tls.certificate import make_certificate
-from tests.robustness.attacker import FAREWELL, MUXER, NOISE, TLS, Attacker, NoiseAttacker, negotiated, proposal
+from tests.robustness.attacker import (
+    FAREWELL,
+    MUXER,
+    NOISE,
+    TLS,
+    Attacker,
+    NoiseAttacker,
+    client_hello,
+    negotiated,
+    proposal,
+)
 from tests.robustness.site import SiteCase
 
 LIBP2P_EXTENSION = x509.ObjectIdentifier("1.3.6.1.4.1.53594.1.1")
@@ -209,17 +218,9 @@ class TlsTests(SiteCase):
 
         await self.attack(attack)
 
-    def hello(self) -> bytes:
-        """An honest first record."""
-        context = self.client(foreign_certificate(ec.generate_private_key(ec.SECP256R1()), None), [MUXER])
-        outgoing = ssl.MemoryBIO()
-        with contextlib.suppress(ssl.SSLWantReadError):
-            context.wrap_bio(ssl.MemoryBIO(), outgoing).do_handshake()
-        return outgoing.read()
-
     async def test_garbage(self) -> None:
         """Damaged handshake records, and garbage in their place, end the connection."""
-        good = self.hello()
+        good = client_hello()
 
         @settings(max_examples=80, deadline=None)
         @given(
@@ -249,7 +250,7 @@ class TlsTests(SiteCase):
 
     async def test_farewell(self) -> None:
         """Who says goodbye in place of the first record, or of the second, is let go."""
-        hello = self.hello()
+        hello = client_hello()
 
         def attack() -> None:
             for place, opening in ((self.tcp[0], proposal(TLS)), (self.wss, b"")):

@@ -176,7 +176,7 @@ class _Accepted(WebSocketBytes, WebSocketServerProtocol):  # type: ignore[misc] 
 
     def dataReceived(self, data: bytes) -> None:
         self.heard()
-        super().dataReceived(data)  # type: ignore[no-untyped-call]  # Twisted's
+        super().dataReceived(data)
 
     def onOpen(self) -> None:
         self._accept(raw_connection(self.channel, self._target, self.channel.ticket))
