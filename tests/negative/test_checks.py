@@ -206,7 +206,7 @@ class CheckTests(SynchronousTestCase):
         """None of these is dialled, whoever asks over IPv4 or IPv6, and the good one beside it is."""
         for row, address in ADDRESSES.items():
             for remote, good in ((FROM_V4, GOOD), (FROM_V6, GOOD_V6)):
-                server = CheckingServer()
+                server = CheckingServer(self)
                 self.assert_refused(row, server, server.ask(request(address), remote))
                 server.ask(request(address, good), remote)
                 self.assertEqual([host for host, _ in server.reactor.dialled], [remote.split("/")[2]], row)
@@ -214,7 +214,7 @@ class CheckTests(SynchronousTestCase):
     def test_addresses_of_any_zone(self) -> None:
         """A server without a zone dials the names of others' zones at the asker's own address, and no other row."""
         for row, address in ADDRESSES.items():
-            server = CheckingServer(Rules(None))
+            server = CheckingServer(self, Rules(None))
             stream = server.ask(request(address))
             if row in ANOTHER_ZONE:
                 self.assertEqual(server.reactor.dialled, [("8.8.8.8", 4443)], row)
@@ -224,7 +224,7 @@ class CheckTests(SynchronousTestCase):
     def test_where_private_askers_are_served(self) -> None:
         """Nor are others' addresses where the operator allows private ones."""
         for row, address in ADDRESSES.items():
-            server = CheckingServer(Rules(ZONE, allow_private=True))
+            server = CheckingServer(self, Rules(ZONE, allow_private=True))
             self.assert_refused(row, server, server.ask(request(address)))
 
     def test_askers(self) -> None:
@@ -232,14 +232,14 @@ class CheckTests(SynchronousTestCase):
         for row, remote in FROM_ELSEWHERE.items():
             ip = direct_ip(Multiaddr.parse(remote))
             assert ip is not None
-            server = CheckingServer(Rules(None))
+            server = CheckingServer(self, Rules(None))
             address = raw(wss(f"ip{ip.version}/{ip}"))
             self.assert_refused(row, server, server.ask(request(address, GOOD), remote))
 
     def test_messages(self) -> None:
         """What is no request, or one for too much, is told so, in printable text."""
         for row, message in MESSAGES.items():
-            server = CheckingServer()
+            server = CheckingServer(self)
             stream = server.ask(message)
             self.successResultOf(stream.asking)
             self.assertEqual(stream.response.error, E_OTHER, row)
@@ -250,6 +250,6 @@ class CheckTests(SynchronousTestCase):
         """No row is worth more than a debug line: it is the peer's fault."""
         with capturedLogs() as logs:
             for message in (*MESSAGES.values(), *map(request, ADDRESSES.values())):
-                CheckingServer().ask(message)
+                CheckingServer(self).ask(message)
         self.assertGreater(len(logs), 100)
         self.assertEqual([one for one in logs if one["log_level"] > LogLevel.debug], [])

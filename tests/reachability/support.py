@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
@@ -63,11 +64,17 @@ class AskingStream:
 
 
 class CheckingServer:
-    """The protocol on a fake reactor."""
+    """The protocol on a fake reactor, which is stopped after the test."""
 
-    def __init__(self, rules: Rules = Rules(ZONE), denied: Any = lambda peer, ip: False) -> None:  # noqa: B008
+    def __init__(
+        self,
+        case: SynchronousTestCase,
+        rules: Rules = Rules(ZONE),  # noqa: B008  # immutable
+        denied: Any = lambda peer, ip: False,
+    ) -> None:
         self.reactor = Reactor()
         self.protocol = CheckProtocol(self.reactor, rules, denied)
+        case.addCleanup(lambda: Deferred.fromCoroutine(self.protocol.stop()))
 
     def ask(self, message: bytes | Exception, remote: str = "/ip4/8.8.8.8/tcp/1", **who: Any) -> AskingStream:
         """Begin to answer; `asking` of the stream fires at the end."""

@@ -31,7 +31,7 @@ NAME = f"ip48-8-8-8.{ZONE}"
 
 class CheckProtocolTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.server = CheckingServer()
+        self.server = CheckingServer(self)
         self.reactor = self.server.reactor
 
     def faults(self, stream: AskingStream) -> list[str]:
@@ -113,7 +113,7 @@ class CheckProtocolTests(SynchronousTestCase):
     def test_denied(self) -> None:
         """Who is on a denylist gets nothing dialled, and is told."""
         asked: list[Any] = []
-        self.server = CheckingServer(denied=lambda *who: asked.append(who) or True)
+        self.server = CheckingServer(self, denied=lambda *who: asked.append(who) or True)
         self.reactor = self.server.reactor
         self.refused(self.server.ask(request(wss("ip4/8.8.8.8"))), E_NOT_AUTHORIZED, "denylist")
         self.assertEqual(asked, [(ASKER, ip_address("8.8.8.8"))])
@@ -168,7 +168,7 @@ class CheckProtocolTests(SynchronousTestCase):
 class LocalTests(SynchronousTestCase):
     def test_own_machine(self) -> None:
         """The end of the connection at the server counts as it is, mapped or not."""
-        server = CheckingServer()
+        server = CheckingServer(self)
         stream = server.ask(request(wss("ip4/9.9.9.9")), "/ip4/9.9.9.9/tcp/1", here=HERE.replace("ip4/", "ip6/::ffff:"))
         self.successResultOf(stream.asking)
         self.assertIn("where this server is", stream.response.results[0].message)
