@@ -24,7 +24,7 @@ from nodetrust.errors import NodetrustError
 from nodetrust.libp2p.connection import Stream
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
-from nodetrust.libp2p.streams import StreamAddress
+from nodetrust.libp2p.streams import StreamAddress, StreamFactory
 
 T = TypeVar("T")
 
@@ -59,10 +59,12 @@ class StreamWriter:
 
     def write_eof(self) -> None:
         """Say that no more comes; reading goes on."""
+        self._protocol.unregister()
         self._stream.loseWriteConnection()
 
     def close(self) -> None:
         """Send what was written, and end the stream."""
+        self._protocol.unregister()
         self._stream.loseConnection()
 
     def abort(self) -> None:
@@ -88,13 +90,22 @@ class _ToReader(Protocol):
         self.reader = asyncio.StreamReader(READ_LIMIT_BYTES)
         self.gone = asyncio.Event()
         self._begin = begin
+        self._registered = False
         self._writable = asyncio.Event()
         self._writable.set()
 
     def connectionMade(self) -> None:
         self.reader.set_transport(_Pausable(self.transport))
         self.transport.registerProducer(self, True)
+        self._registered = True
         self._begin(self)
+
+    def unregister(self) -> None:
+        """No more is written: a stream with a producer would wait for it before it ends."""
+        if self._registered:
+            self._registered = False
+            self._writable.set()
+            self.transport.unregisterProducer()
 
     def dataReceived(self, data: bytes) -> None:
         self.reader.feed_data(data)
@@ -110,6 +121,7 @@ class _ToReader(Protocol):
             self.reader.feed_eof()
         else:
             self.reader.set_exception(ConnectionResetError(reason.getErrorMessage()))
+        self._registered = False
         self.gone.set()
         self._writable.set()
 
@@ -172,6 +184,18 @@ class _Speaking:
             writer.close()
 
 
+def speaking(speak: Speak) -> StreamFactory:
+    """What `Host.handle` wants."""
+    return _Speaking(speak)
+
+
+def reader_and_writer(stream: Stream) -> tuple[asyncio.StreamReader, StreamWriter]:
+    """The two halves of a stream that nothing is attached to yet."""
+    protocol = _ToReader()
+    stream.attach(protocol)
+    return protocol.reader, StreamWriter(stream, protocol)
+
+
 class AsyncioClient:
     """A `Client` on the running loop, from `async with` to its end.
 
@@ -207,7 +231,7 @@ class AsyncioClient:
 
     def handle(self, protocol_id: str, speak: Speak) -> None:
         """Speak a protocol on the streams that others open."""
-        self.client.handle(protocol_id, _Speaking(speak))
+        self.client.handle(protocol_id, speaking(speak))
 
     async def announced(self) -> tuple[Multiaddr, ...]:
         """See `Client.announced`."""
@@ -230,10 +254,7 @@ class AsyncioClient:
 
     async def dial(self, where: Any, protocol_ids: str | Sequence[str]) -> tuple[asyncio.StreamReader, StreamWriter]:
         """A stream to a peer; see `Client.dial`."""
-        stream: Stream = await _future(self.client.dial(where, protocol_ids))
-        protocol = _ToReader()
-        stream.attach(protocol)
-        return protocol.reader, StreamWriter(stream, protocol)
+        return reader_and_writer(await _future(self.client.dial(where, protocol_ids)))
 
 
 def reactor_on(loop: asyncio.AbstractEventLoop) -> Any:

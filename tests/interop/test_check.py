@@ -21,9 +21,9 @@ class CheckTests(PebbleTestCase):
         """Its WSS address is reachable for each server; a port that is closed is refused, and the advice names it."""
         roles = await self.start_roles()
         client = await roles.start_client()
-        await client.certified.addTimeout(CERTIFICATE_SECONDS, reactor)
+        await client.certificate().addTimeout(CERTIFICATE_SECONDS, reactor)
         assert client.host is not None
-        [address] = client.wss_addresses
+        [address] = await client.announced()
         port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(Factory())
         closed_port = port.getHost().port
         await port.stopListening()
