@@ -326,7 +326,12 @@ class ComplianceTests(OurHostTestCase):
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait until something holds."""
-        looking = LoopingCall(lambda: holds() and looking.stop())
+
+        def look() -> None:
+            if holds():
+                looking.stop()
+
+        looking = LoopingCall(look)
         await looking.start(LOOK_AGAIN_SECONDS).addTimeout(COMMAND_SECONDS, self.reactor)
 
     async def until_received(self, pubsub: PubSub, received: list[PubSubMessage], count: int) -> None:
