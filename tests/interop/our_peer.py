@@ -8,7 +8,7 @@ import json
 import sys
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from twisted.internet import reactor as default_reactor
@@ -98,7 +98,7 @@ class Lines(LineOnlyReceiver):
     def lineReceived(self, line: bytes) -> None:
         arguments = json.loads(line)
         number = arguments.pop("id")
-        command: Callable[..., Awaitable[Any]] = getattr(self._commands, arguments.pop("command"))
+        command: Callable[..., Coroutine[Any, Any, Any]] = getattr(self._commands, arguments.pop("command"))
         Deferred.fromCoroutine(command(**arguments)).addCallbacks(
             lambda result: self.emit({"id": number, "result": result or {}}),
             lambda failure: self.emit({"id": number, "error": failure.getErrorMessage()}),
