@@ -108,20 +108,14 @@ class ZoneName(str):
         return cls(check_zone(text))
 
 
-_READERS: dict[type, Any] = {
-    Multiaddr: Multiaddr.parse,
-    PeerId: PeerId.parse,
-    HostPort: HostPort.parse,
-    ZoneName: ZoneName.parse,
-    Path: lambda text: Path(text).expanduser(),
-}
-
-
-def _read_special(kind: type, value: object) -> object:
+def _read_special(kind: Any, value: object) -> object:
+    """A value of a kind that msgspec does not know: a path, or whatever has a `parse` that reads its text."""
     if not isinstance(value, str):
         raise ValueError(f"expected text, got {value!r}")
+    if kind is Path:
+        return Path(value).expanduser()
     try:
-        return _READERS[kind](value)
+        return kind.parse(value)
     except (Libp2pError, NodetrustError) as error:
         raise ValueError(str(error)) from error
 
@@ -203,7 +197,7 @@ def _plain(kind: Any, value: object) -> object:
     if get_origin(_bare(kind)[0]) is tuple:
         several = value if isinstance(value, list | tuple) else (value,)
         return [_plain(None, one) for one in several]
-    return str(value) if isinstance(value, tuple(_READERS)) else value
+    return str(value) if isinstance(value, Path) or hasattr(value, "parse") else value
 
 
 def settings_to_bytes(settings: Settings) -> bytes:

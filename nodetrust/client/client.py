@@ -13,15 +13,15 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from nodetrust.addresses import direct_ip
+from nodetrust.addresses import direct_ip, is_public
 from nodetrust.certificates import key_to_pem
-from nodetrust.client.announced import reaches, wss_addresses
 from nodetrust.client.contacts import Contacts
+from nodetrust.client.edge import Edge
 from nodetrust.client.hook import Hook
 from nodetrust.client.issuers import Issuers
 from nodetrust.client.newest import Newest
 from nodetrust.client.obtain import Obtained
-from nodetrust.client.outside import Router, look_from_outside
+from nodetrust.client.outside import look_from_outside
 from nodetrust.client.reaching import Finding, Reaching
 from nodetrust.client.settings import ClientSettings
 from nodetrust.client.upkeep import Upkeep
@@ -36,7 +36,7 @@ from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.libp2p.pubsub import PubSub
 from nodetrust.libp2p.streams import StreamFactory
 from nodetrust.libp2p.transports import CertificateStore
-from nodetrust.service import dial_options, listen, listen_all, open_host
+from nodetrust.service import dial_options, listen_all, open_host
 from nodetrust.settings import from_values
 
 LOOK_SECONDS = 60.0
@@ -84,7 +84,7 @@ class Client:
         self._certificate: Newest[Obtained] = Newest()
         self._announced: Newest[tuple[Multiaddr, ...]] = Newest()
         self._plain_addresses: list[Multiaddr] = []
-        self._wss_listening: list[Multiaddr] = []
+        self._edge: Edge | None = None
         self._parts: list[Any] = []
         self._upkeep: Upkeep | None = None
         self._reaching: Reaching | None = None
@@ -189,12 +189,12 @@ class Client:
         for protocol_id, factory in self._factories.items():
             host.handle(protocol_id, factory)
         listening = await listen_all(host, settings, self.log, "nodetrust-client")
-        for address in settings.wss_listen:
-            self._wss_listening.append(await listen(host, address, "wss_listen", self.certificates))
+        self._edge = edge = Edge(self.reactor, settings, host, self.certificates, self._edge_changed)
+        await edge.listen()
         self._plain_addresses = list(settings.announce) or listening
         host.announce(self._plain_addresses)
         self._join(host)
-        self._look_after_certificate(host)
+        self._look_after_certificate(host, edge)
 
     def _join(self, host: Host) -> None:
         """Pubsub: hear who is announced, announce ourselves, and keep several ways for both."""
@@ -211,13 +211,13 @@ class Client:
             self._parts.append(part)
             part.start()
 
-    def _look_after_certificate(self, host: Host) -> None:
+    def _look_after_certificate(self, host: Host, edge: Edge) -> None:
         issuers = Issuers(self.settings.issuer, time.monotonic)
-        look = look_from_outside(self.reactor, host, issuers, Router) if self.settings.self_check else None
+        look = look_from_outside(self.reactor, host, issuers, lambda: edge.router) if self.settings.self_check else None
         self._reaching = Reaching(self.reactor, SystemRandom(), look, self._announce)
         self._upkeep = upkeep = Upkeep(self.reactor, self.settings, host, self._use, self._failed)
         host.on_identified(self._identified)
-        whereabouts = Whereabouts(self.reactor, upkeep.stirred)
+        whereabouts = Whereabouts(self.reactor, self._stirred)
         self._parts += [self._reaching, whereabouts, self._hook]
         whereabouts.start()
         self._every(LOOK_SECONDS, self._consider)
@@ -232,6 +232,8 @@ class Client:
             self._parts.pop().stop()
         self._certificate.cancel()
         self._announced.cancel()
+        if self._edge is not None:
+            await self._edge.stop()
         if self.pubsub is not None:
             self.pubsub.stop()
         if self.host is not None:
@@ -257,8 +259,24 @@ class Client:
         self._upkeep.reconnected()
         identify = connection.remote_identify
         ip = None if identify is None or identify.observed_address is None else direct_ip(identify.observed_address)
-        if ip is not None and any(reaches(one, ip) for one in self._wss_listening):
+        if ip is not None and self._edge is not None and self._edge.takes(ip):
             self._upkeep.seen_at(ip)
+
+    def _stirred(self) -> None:
+        """This machine's own addresses have changed."""
+        if self._edge is not None and self._upkeep is not None:
+            self._edge.look_at_router()
+            self._upkeep.stirred()
+
+    def _edge_changed(self) -> None:
+        """The router or the node behind us: others dial another port or meet another peer, or the same again."""
+        self._consider()
+        if self._edge is None or self._upkeep is None or self._reaching is None:
+            return
+        router = self._edge.router
+        if router.ip is not None and is_public(router.ip):
+            self._upkeep.seen_at(router.ip)
+        self._reaching.look_again()
 
     def _use(self, obtained: Obtained) -> None:
         """Serve new connections with this certificate; open connections keep theirs."""
@@ -269,7 +287,7 @@ class Client:
             names=", ".join(sorted(chain.names)),
             until=chain.not_after.isoformat(),
         )
-        if not self._candidates(obtained):
+        if self._edge is not None and not any(map(self._edge.takes, obtained.addresses)):
             self.log.warn(
                 "nobody can dial WSS: wss_listen has nothing for {proven}",
                 proven=", ".join(map(str, obtained.addresses)),
@@ -294,24 +312,18 @@ class Client:
 
     def _consider(self) -> None:
         """Have the addresses looked at that we have now; none, once the certificate has ended."""
-        if self._reaching is None or self.current is None:
+        if self._reaching is None or self._edge is None or self.current is None:
             return
         ended = self.current.chain.not_after.timestamp() <= self.reactor.seconds()
-        self._reaching.consider([] if ended else self._candidates(self.current))
-
-    def _candidates(self, obtained: Obtained) -> list[Multiaddr]:
-        return wss_addresses(
-            obtained.addresses,
-            obtained.chain.names,
-            self.peer_id,
-            self._wss_listening,
-            self.settings.wss_port or None,
-        )
+        self._reaching.consider([] if ended else self._edge.candidates(self.current))
 
     def _announce(self, addresses: tuple[Multiaddr, ...]) -> None:
-        self._running_host.announce([*self._plain_addresses, *addresses])
+        """On the topic, and to those who ask us by identify where we are ourselves."""
+        host = self._running_host
+        peer = addresses[0].peer_id if addresses else None
+        host.announce([*self._plain_addresses, *(addresses if peer == host.peer_id else ())])
         if self._announcer is not None:
-            self._announcer.set_addresses(addresses)
+            self._announcer.set_addresses(addresses, peer)
         if addresses:
             self._announced.set(addresses)
         else:
