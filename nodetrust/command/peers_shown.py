@@ -125,17 +125,17 @@ def _table(peers: Sequence[Announced], now: float, most: int, doing: str = "") -
         show_lines=True,
         title_justify="left",
     )
-    table.add_column("peer", overflow="fold")
-    table.add_column("addresses", overflow="fold")
+    table.add_column("peer, and where it is", overflow="fold")  # beside each other a peer ID would be broken in two
     table.add_column("heard", justify="right", no_wrap=True)
     table.add_column("for", justify="right", no_wrap=True)
     for peer in peers[:most]:
         announcement = peer.announcement
-        who = Text(str(announcement.peer))
+        what = Text(str(announcement.peer), style="bold")
+        for address in announcement.addresses:
+            what.append("\n" + readable(str(address.without_peer_id())), style="not bold")
         if announcement.author != announcement.peer:
-            who.append(f"\nannounced by {announcement.author}", style="dim")
-        where = Text("\n".join(readable(str(address.without_peer_id())) for address in announcement.addresses))
-        table.add_row(who, where, f"{_span(now - peer.last_seen)} ago", _span(now - peer.first_seen))
+            what.append(f"\nby {announcement.author}", style="dim")
+        table.add_row(what, f"{_span(now - peer.last_seen)} ago", _span(now - peer.first_seen))
     return table
 
 

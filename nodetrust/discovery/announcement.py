@@ -53,22 +53,22 @@ def decode_announcement(payload: bytes, author: PeerId) -> Announcement:
         raise InvalidAnnouncement("the announcement does not parse") from error
     if len(message.addr) > MAX_ANNOUNCED_ADDRESSES:
         raise InvalidAnnouncement("the announcement has too many addresses")
-    readable = (_read_address(address, peer) for address in message.addr)
+    end = Multiaddr.of(("p2p", str(peer)))
+    readable = (_read_address(address, peer, end) for address in message.addr)
     addresses = tuple(dict.fromkeys(address for address in readable if address is not None))
     if not addresses:
         raise InvalidAnnouncement("the announcement has no address that can be read")
     return Announcement(author, peer, addresses)
 
 
-def _read_address(data: bytes, peer: PeerId) -> Multiaddr | None:
-    """The address with the /p2p of `peer`; None for a kind that we do not know, or no place at all."""
+def _read_address(data: bytes, peer: PeerId, end: Multiaddr) -> Multiaddr | None:
+    """The address with `end`, the /p2p of `peer`; None for a kind that we do not know, or no place at all."""
     try:
         address = Multiaddr.from_bytes(data)
-        place = address.without_peer_id()
         named = address.peer_id
-        whole = place.with_peer_id(peer)
+        whole = address / end if named is None else address
     except Libp2pError:
         return None
     if named not in (None, peer):
         raise InvalidAnnouncement("the announcement has an address of another peer than it is about")
-    return whole if place.components and len(whole.components) <= MAX_COMPONENTS else None
+    return whole if 1 < len(whole.components) <= MAX_COMPONENTS else None

@@ -42,6 +42,7 @@ class Discovery:
         self._wanted = wanted
         self._table = PeerTable()
         self._highest = HighestNumbers()
+        self._read_last: tuple[tuple[PeerId, bytes], Announcement | None] | None = None
         self._found: list[Observer] = []
         self._changed: list[Observer] = []
         self._gone: list[Observer] = []
@@ -97,7 +98,11 @@ class Discovery:
             self._tell(self._table.heard(announcement, self.seconds()))
 
     def _read(self, message: PubSubMessage) -> Announcement | None:
-        return self._wanted.of(decode_announcement(message.data, message.source))
+        """What is wanted of it; a message is judged first and then delivered, and read once."""
+        key = (message.source, message.data)
+        if self._read_last is None or self._read_last[0] != key:
+            self._read_last = (key, self._wanted.of(decode_announcement(message.data, message.source)))
+        return self._read_last[1]
 
     def _expire(self) -> None:
         self._tell(self._table.expire(self.seconds()))
