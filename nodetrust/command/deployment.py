@@ -180,6 +180,7 @@ class Deployment:
             wss_listen=WSS,
             issuer=tuple(full_addresses(self.issue.host)),
             announce_seconds=1.0,
+            allow_private=True,
             nameserver=self.dns_place,
             trust_file=self.ca.root_pem_path,
         )
