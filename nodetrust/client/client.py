@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from nodetrust.addresses import direct_ip, is_public
 from nodetrust.certificates import key_to_pem
+from nodetrust.client.by_issuer import by_issuers
 from nodetrust.client.contacts import Contacts
 from nodetrust.client.edge import Edge
 from nodetrust.client.hook import Hook
@@ -216,7 +217,8 @@ class Client:
         issuers = Issuers(self.settings.issuer, time.monotonic)
         look = look_from_outside(self.reactor, host, issuers, lambda: edge.router) if self.settings.self_check else None
         self._reaching = Reaching(self.reactor, SystemRandom(), look, self._announce)
-        self._upkeep = upkeep = Upkeep(self.reactor, self.settings, host, self._use, self._failed)
+        ways = by_issuers(self.reactor, host, self.settings.issuer, self.settings.names)
+        self._upkeep = upkeep = Upkeep(self.reactor, self.settings, ways, self._use, self._failed)
         host.on_identified(self._identified)
         whereabouts = Whereabouts(self.reactor, self._stirred)
         self._parts += [self._reaching, whereabouts, self._hook]

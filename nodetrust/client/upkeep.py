@@ -16,12 +16,11 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger, LogLevel
 
 from nodetrust.certificates import CRYPTO_NAMES, make_key
-from nodetrust.client.errors import ObtainError, OtherZone
+from nodetrust.client.errors import ObtainError
 from nodetrust.client.files import load, save
-from nodetrust.client.issuers import Issuer, Issuers
-from nodetrust.client.obtain import Obtained, obtain_with
+from nodetrust.client.issuers import BestFirst
+from nodetrust.client.obtain import Obtained
 from nodetrust.client.plan import Plan
-from nodetrust.client.prove import Proofs, ask_info, prove
 from nodetrust.client.renewal import (
     MOVES_SECONDS,
     RECHECK_SECONDS,
@@ -31,18 +30,17 @@ from nodetrust.client.renewal import (
     seconds_to_retry,
 )
 from nodetrust.client.settings import ClientSettings
+from nodetrust.client.ways import Claim, Way, Ways
 from nodetrust.errors import NodetrustError
 from nodetrust.libp2p.errors import Libp2pError
-from nodetrust.libp2p.host import Host
-from nodetrust.messages import IssueInfo
-from nodetrust.names import IPAddress, certificate_names
+from nodetrust.names import IPAddress
 
 SHORTEST_SLEEP_SECONDS = 0.01
 """Less than that is nothing on a clock that counts since 1970 in a float."""
 
 
 class Upkeep:
-    """Keeps a certificate for where the host is.
+    """Keeps a certificate for where this peer is, by the best of the `ways` that there is one by.
 
     `use` is called with each certificate, first the one of an earlier run; `failed` with what went wrong, after which
     it goes on trying. `steady` is a clock that is never set, in seconds.
@@ -54,7 +52,7 @@ class Upkeep:
         self,
         reactor: Any,
         settings: ClientSettings,
-        host: Host,
+        ways: Ways,
         use: Callable[[Obtained], None],
         failed: Callable[[Exception], None],
         *,
@@ -63,11 +61,10 @@ class Upkeep:
         self.current: Obtained | None = None
         self._reactor = reactor
         self._settings = settings
-        self._host = host
         self._use = use
         self._failed = failed
         self._steady = steady
-        self._issuers = Issuers(settings.issuer, steady)
+        self._ways = BestFirst(ways, steady)
         self._intervals = settings.intervals
         self._chance = SystemRandom().random
         self._plan: Plan | None = None
@@ -90,7 +87,7 @@ class Upkeep:
             if self._plan is not None and failures == 0:
                 moved = await self._until_due(self._plan)
             try:
-                await self._issuers.first(self._follow if moved else self._renew)
+                await self._ways.first(self._follow if moved else self._renew)
                 failures = 0
             except (NodetrustError, Libp2pError) as error:
                 failures += 1
@@ -159,28 +156,23 @@ class Upkeep:
         return seconds_to_check(self._chance(), self._intervals)
 
     async def _check(self, plan: Plan) -> None:
-        """Ask the issue server when to renew: the CA may have other plans for this certificate than we have."""
+        """Ask when to renew: the CA may have other plans for this certificate than we have."""
         self._checked_at = self._steady()
         self._check_at = self._checked_at + self._seconds_to_check()
         try:
-            info = await self._issuers.first(self._ask_info)
+            renew_at = await self._ways.first(self._ask)
         except (NodetrustError, Libp2pError) as error:
-            self.log.info("the issue server does not say when to renew: {reason}", reason=str(error))
+            self.log.info("nobody says when to renew: {reason}", reason=str(error))
             return
-        moved = info.HasField("renewAt") and plan.move(info.renewAt, self._now())
+        moved = renew_at is not None and plan.move(renew_at, self._now())
         if moved:
             self.log.info("the next certificate is asked for at {due}", due=plan.at.isoformat(timespec="minutes"))
         if self.current is not None and (moved or self._unsaved):
             self.current = replace(self.current, renew_at=plan.at)
             await self._save(self.current)
 
-    async def _ask_info(self, issuer: Issuer) -> IssueInfo:
-        """What the server says that may speak of this certificate: it gives names in the same zone."""
-        info = await ask_info(self._host, issuer)
-        names = () if self.current is None else self.current.chain.names
-        if names and not any(name.endswith(f".{info.domain}") for name in names):
-            raise OtherZone(f"the certificate has no name in {info.domain}")
-        return info
+    async def _ask(self, way: Way) -> int | None:
+        return await way.renew_at(self.current)
 
     async def _sleep(self, seconds: float) -> None:
         """Wait so long, or until `seen_at` is called."""
@@ -193,33 +185,26 @@ class Upkeep:
         finally:
             self._sleeping = None
 
-    async def _renew(self, issuer: Issuer) -> None:
-        await self._order(issuer, await self._prove(issuer))
+    async def _renew(self, way: Way) -> None:
+        await self._order(await way.claim())
 
-    async def _follow(self, issuer: Issuer) -> None:
+    async def _follow(self, way: Way) -> None:
         """Prove where we are now; take another certificate only if its names would be others."""
-        proofs = await self._prove(issuer)
+        claim = await way.claim()
         current, seen_at = self.current, self._seen_at
-        if seen_at is not None and seen_at not in proofs.addresses:
+        if seen_at is not None and seen_at not in claim.addresses:
             self.log.info("the issue server sees this peer at {address}, but nobody proves that", address=str(seen_at))
         self._seen_at = None
-        names = certificate_names(self._host.peer_id, proofs.addresses, proofs.zone, self._settings.names)
-        if current is None or not current.chain.names >= names:
-            await self._order(issuer, proofs)
+        if current is None or not current.chain.names >= claim.names:
+            await self._order(claim)
             self._moves.append(self._steady())
-        elif frozenset(current.addresses) != frozenset(proofs.addresses):
-            await self._keep(replace(current, addresses=proofs.addresses), self._plan or self._plan_for(current))
+        elif frozenset(current.addresses) != frozenset(claim.addresses):
+            await self._keep(replace(current, addresses=claim.addresses), self._plan or self._plan_for(current))
 
-    async def _prove(self, issuer: Issuer) -> Proofs:
-        return await prove(self._host, issuer, clock=self._reactor, progress=self._log_step)
-
-    async def _order(self, issuer: Issuer, proofs: Proofs) -> None:
-        settings = self._settings
-        crypto = CRYPTO_NAMES[settings.crypto]
+    async def _order(self, claim: Claim) -> None:
+        crypto = CRYPTO_NAMES[self._settings.crypto]
         key = await self._in_thread(make_key, crypto)
-        obtained = await obtain_with(
-            proofs, self._host, issuer, key, crypto, names=settings.names, progress=self._log_step
-        )
+        obtained = await claim.order(key, crypto, self.current)
         plan = self._plan_for(obtained)
         plan.rest_after(self._plan)
         await self._keep(obtained, plan)
@@ -268,9 +253,6 @@ class Upkeep:
             over=over,
             again=again,
         )
-
-    def _log_step(self, step: str) -> None:
-        self.log.info("{step}", step=step)
 
     def _in_thread(self, call: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), call, *arguments)

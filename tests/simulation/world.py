@@ -20,6 +20,7 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+import nodetrust.client.by_issuer as by_issuer_module
 import nodetrust.client.upkeep as client_upkeep
 import nodetrust.issue.authorities.authority as authority_module
 import nodetrust.issue.orders.steps as steps_module
@@ -27,6 +28,7 @@ import nodetrust.issue.orders.upkeep as server_upkeep
 import nodetrust.issue.renewal.windows as windows_module
 import nodetrust.store.database as database_module
 from nodetrust.certificates import CertificateKey, Chain, make_csr, make_key, public_key_der
+from nodetrust.client.by_issuer import by_issuers
 from nodetrust.client.errors import NoProofs
 from nodetrust.client.obtain import Obtained
 from nodetrust.client.prove import Proofs, ask_info
@@ -117,7 +119,7 @@ class World:
         for name in ("BEAT_SECONDS", "LOOK_SECONDS"):
             test.patch(server_upkeep, name, SELDOM_SECONDS)
         test.patch(windows_module, "IDLE_SECONDS", SELDOM_SECONDS)
-        test.patch(client_upkeep, "prove", self._prove)
+        test.patch(by_issuer_module, "prove", self._prove)
         test.patch(client_upkeep, "save", self.stored.__setitem__)
         test.patch(client_upkeep, "load", self.stored.get)
         # What is left is freed at the end: a fifth of the time went into looking for it.
@@ -262,7 +264,8 @@ class Peer:
         """Start the client, with what it has stored."""
         settings = ClientSettings(issuer=(self.world.place,), state=self.folder)
         host: Any = Host(self)
-        self.upkeep = Upkeep(self.machine, settings, host, self._use, self._failed, steady=self.world.timeline.seconds)
+        ways = by_issuers(self.machine, host, settings.issuer, settings.names)
+        self.upkeep = Upkeep(self.machine, settings, ways, self._use, self._failed, steady=self.world.timeline.seconds)
         self._running = Deferred.fromCoroutine(self.upkeep.run())
 
     def stop(self) -> None:
