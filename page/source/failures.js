@@ -10,6 +10,25 @@ export const OPENING = 'opening'
 export const SECURING = 'securing'
 export const MULTIPLEXING = 'multiplexing'
 
+// What is most likely at fault where the browser does not tell: it says to a page only that it did not open the WebSocket.
+// A peer that announces itself is alive; a server from which we have a page has a good certificate.
+export const CERTIFICATE = 'certificate'
+export const SERVER = 'server'
+
+const NOT_SECURE = {
+  [CERTIFICATE]: place => ({
+    title: 'No secure connection: TLS failed',
+    text: `The browser opened no secure WebSocket to ${place}: it does not trust the certificate there, or nothing ` +
+      'listens on that port. Pages are not told which; the browser\'s console is. The peer itself is alive, for it ' +
+      'announces itself: look at its certificate first.'
+  }),
+  [SERVER]: place => ({
+    title: 'No secure connection',
+    text: `The browser opened no secure WebSocket to ${place}. This page came from that server, so its certificate is ` +
+      'good: it has stopped since, or a firewall is in between.'
+  })
+}
+
 const STEPS = {
   'websockets:open-connection': OPENING,
   'upgrader:encrypt-outbound-connection': SECURING,
@@ -21,13 +40,13 @@ export function stepOf (progress) {
 }
 
 // step: how far it got; error: what js-libp2p threw; place: "name:port"; seconds: how long we waited at most;
-// proof: why we believe that somebody is there, as a clause, or null.
-export function dialFailure ({ step, error, place, seconds, proof = null }) {
+// suspect: what is most likely at fault where the browser does not tell, CERTIFICATE or SERVER.
+export function dialFailure ({ step, error, place, seconds, suspect }) {
   if (isTimeout(error)) {
     return timedOut(step, place, seconds)
   }
   if (step === OPENING) {
-    return notSecure(place, proof)
+    return { kind: 'secure', ...NOT_SECURE[suspect](place) }
   }
   if (WRONG_PEER.test(error.message) && step === SECURING) {
     return {
@@ -94,17 +113,6 @@ function timedOut (step, place, seconds) {
     ? 'Nothing at all came back: a firewall drops what we send, or no port is forwarded there.'
     : 'A secure WebSocket opened, but the libp2p handshake was not answered.'
   return { kind: 'timeout', title: 'Nobody answered in time', text: `No connection to ${place} within ${seconds} seconds. ${how}` }
-}
-
-// The browser tells a page only that it did not open the WebSocket; its console knows more.
-function notSecure (place, proof) {
-  const guess = proof == null ? '' : ` ${proof}`
-  return {
-    kind: 'secure',
-    title: 'No secure connection: TLS failed',
-    text: `The browser opened no secure WebSocket to ${place}: it does not trust the certificate there, or nothing ` +
-      `listens on that port. Pages are not told which; the browser's console is.${guess}`
-  }
 }
 
 function other (title, error) {

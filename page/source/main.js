@@ -3,7 +3,7 @@
 import { multiaddr } from '@multiformats/multiaddr'
 import { decodeAnnouncement, placeOf } from './announcement.js'
 import { byId, setText } from './dom.js'
-import { connectionEnded } from './failures.js'
+import { CERTIFICATE, SERVER, connectionEnded } from './failures.js'
 import { startNode, subscribe } from './node.js'
 import { Peers, HISTORY_MS, PING_EVERY_MS, isAnnounced, median } from './peers.js'
 import { plotPeers, plotRoundTrips } from './plot.js'
@@ -54,7 +54,8 @@ class Page {
 
   // The issue server.
 
-  async reachIssuer () {
+  // asked: by a person, who is told the outcome even where it is the same again.
+  async reachIssuer (asked = false) {
     const addresses = this.config.issuer.map(text => multiaddr(text))
     if (addresses.length === 0) {
       Object.assign(this.issuer, { state: 'failed', text: 'It serves no secure WebSocket (its operator has set no wss_listen), so no browser can hear of its peers.' })
@@ -64,27 +65,28 @@ class Page {
     Object.assign(this.issuer, { state: 'doing', text: `Dialling ${placeOf(addresses[0])} …` })
     this.show()
     try {
-      const proof = 'This page came from the same server, whose certificate is good: look for a firewall first.'
-      const { connection, address } = await dial(this.node, addresses, proof)
-      Object.assign(this.issuer, { state: 'done', connection, failures: 0, text: `Connected to ${placeOf(address)} over its secure WebSocket` })
+      const { connection, address } = await dial(this.node, addresses, SERVER)
+      Object.assign(this.issuer, { state: 'done', connection, failures: 0, failure: null, text: `Connected to ${placeOf(address)} over its secure WebSocket` })
       this.news.add(`Connected to the issue server at ${placeOf(address)}`, 'good')
       this.keepPinging(connection, ms => { this.issuer.ping = ms }, () => {})
     } catch (error) {
-      this.issuerFailed(failureOf(error))
+      this.issuerFailed(failureOf(error), asked)
     }
     this.show()
   }
 
-  issuerFailed (failure) {
+  issuerFailed (failure, asked = false) {
+    if (asked || failure.kind !== this.issuer.failure?.kind) {
+      this.news.add(`The issue server: ${failure.title}. ${failure.text}`, 'bad')
+    }
     const failures = this.issuer.failures + 1
     const pause = Math.min(MAX_PAUSE_MS, TICK_MS * 2 ** failures)
     Object.assign(this.issuer, { state: 'failed', failures, connection: null, ping: null, failure, retryAt: Date.now() + pause })
-    this.news.add(`The issue server: ${failure.title}. ${failure.text}`, 'bad')
   }
 
   retryIssuer () {
     if (this.issuer.state === 'failed' && this.node != null) {
-      this.reachIssuer()
+      this.reachIssuer(true)
     }
   }
 
@@ -113,8 +115,7 @@ class Page {
 
   async visit ({ id, addresses }) {
     try {
-      const proof = 'The peer itself is alive, for it announces itself: look at its certificate first.'
-      const { connection, address } = await dial(this.node, addresses, proof)
+      const { connection, address } = await dial(this.node, addresses, CERTIFICATE)
       this.connections.set(id, connection)
       this.peers.connected(id, address, Date.now())
       this.news.add(`Connected to ${shortId(id)} at ${placeOf(address)}`, 'good')
@@ -202,6 +203,10 @@ class Page {
     this.rows.show(this.peers.all, now, this.#emptyText(), this.peers.unseen)
     const { here, connected } = this.peers.counts(now)
     const middle = median(this.#pings())
+    const title = this.config == null ? document.title : `${count(connected, 'peer')} – ${this.config.zone}`
+    if (title !== document.title) {
+      document.title = title
+    }
     setText(byId('number-connected'), String(connected))
     setText(byId('unit-connected'), connected === 1 ? 'peer connected' : 'peers connected')
     setText(byId('number-heard'), String(here))

@@ -1,6 +1,6 @@
 // The peers that the page shows: what it knows of each, and what it does next. Pure: the time comes in as an argument.
 //
-//   found ─▶ dialling ─▶ connected ─▶ failed ─▶ dialling …   (an announcement brings the next dial, after a pause)
+//   found ─▶ dialling ─▶ connected ─▶ failed ─▶ dialling …   (its next announcement brings the next dial, after a pause)
 //              └──────────▶ failed
 //   A peer that has been silent, and to which there is no connection, is gone.
 
@@ -40,7 +40,7 @@ export class Peers {
     const back = peer.phase === 'gone'
     Object.assign(peer, { addresses, lastHeard: now, announcements: peer.announcements + 1 })
     if (back) {
-      Object.assign(peer, { phase: 'found', failure: null, failures: 0, retryAt: now })
+      Object.assign(peer, { phase: 'found', failure: null, failures: 0, failedAt: 0, retryAt: now })
     }
     return known == null || back
   }
@@ -48,7 +48,7 @@ export class Peers {
   // Those to dial now, oldest first; they are 'dialling' from here on.
   dueToDial (now) {
     const room = MAX_DIALS - this.all.filter(({ phase }) => phase === 'dialling').length
-    const due = this.all.filter(peer => isWaiting(peer) && isAnnounced(peer, now) && now >= peer.retryAt)
+    const due = this.all.filter(peer => isWaiting(peer) && peer.lastHeard >= peer.failedAt && now >= peer.retryAt)
     return due.slice(0, Math.max(0, room)).map(peer => Object.assign(peer, { phase: 'dialling', dialledAt: now }))
   }
 
@@ -59,7 +59,7 @@ export class Peers {
   failed (id, failure, now) {
     const failures = (this.get(id)?.failures ?? 0) + 1
     const pause = Math.min(LAST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 1))
-    this.#change(id, { phase: 'failed', failure, failures, retryAt: now + pause, ping: null })
+    this.#change(id, { phase: 'failed', failure, failures, failedAt: now, retryAt: now + pause, ping: null })
   }
 
   pinged (id, ms, now) {
@@ -85,7 +85,7 @@ export class Peers {
 
   // Let time pass. Returns the peers that are gone just now.
   tick (now) {
-    const silent = this.all.filter(peer => isWaiting(peer) && peer.phase !== 'gone' && !isAnnounced(peer, now))
+    const silent = this.all.filter(peer => isWaiting(peer) && !isAnnounced(peer, now))
     for (const peer of silent) {
       peer.phase = 'gone'
       peer.goneAt = now
@@ -114,6 +114,7 @@ export class Peers {
       announcements: 0,
       firstHeard: now,
       lastHeard: now,
+      failedAt: 0,
       retryAt: now,
       failures: 0,
       failure: null,
@@ -163,7 +164,7 @@ export function isAnnounced (peer, now) {
 }
 
 function isWaiting ({ phase }) {
-  return phase === 'found' || phase === 'failed' || phase === 'gone'
+  return phase === 'found' || phase === 'failed'
 }
 
 export function median (numbers) {

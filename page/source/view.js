@@ -191,11 +191,11 @@ function whereabouts ({ phase, address, addresses, lastHeard }, now) {
   return first == null ? 'No address for browsers' : `wss://${placeOf(first)}`
 }
 
-function nextTry ({ phase, retryAt }, now) {
+function nextTry ({ phase, retryAt, lastHeard, failedAt }, now) {
   if (phase !== 'failed') {
     return ''
   }
-  return retryAt <= now ? ' It is dialled again when it next announces itself.' : ` Next try ${inSeconds(retryAt - now)}.`
+  return lastHeard < failedAt ? ' It is dialled again when it next announces itself.' : ` Next try ${inSeconds(retryAt - now)}.`
 }
 
 export class NewsView {

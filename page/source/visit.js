@@ -27,8 +27,8 @@ class BadAnswer extends Error {
   name = 'BadAnswer'
 }
 
-// A connection over the first of the addresses that works; proof: see dialFailure.
-export async function dial (node, addresses, proof) {
+// A connection over the first of the addresses that works; suspect: see dialFailure.
+export async function dial (node, addresses, suspect) {
   let failure = noAddress()
   for (const address of dialable(addresses).slice(0, MAX_ADDRESSES)) {
     let step = null
@@ -37,7 +37,7 @@ export async function dial (node, addresses, proof) {
       const connection = await node.dial(address, { signal: AbortSignal.timeout(DIAL_SECONDS * 1000), onProgress })
       return { connection, address }
     } catch (error) {
-      failure = dialFailure({ step, error, place: placeOf(address), seconds: DIAL_SECONDS, proof })
+      failure = dialFailure({ step, error, place: placeOf(address), seconds: DIAL_SECONDS, suspect })
     }
   }
   throw new Failed(failure)

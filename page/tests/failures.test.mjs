@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MULTIPLEXING, OPENING, SECURING, connectionEnded, dialFailure, noAddress, stepOf, streamFailure } from '../source/failures.js'
+import { CERTIFICATE, MULTIPLEXING, OPENING, SECURING, SERVER, connectionEnded, dialFailure, noAddress, stepOf, streamFailure } from '../source/failures.js'
 
 function named (name, message = 'something') {
   return Object.assign(new Error(message), { name })
 }
 
 function kindOfDial (step, error) {
-  return dialFailure({ step, error, place: 'a.test:1', seconds: 10 }).kind
+  return dialFailure({ step, error, place: 'a.test:1', seconds: 10, suspect: CERTIFICATE }).kind
 }
 
 function kindOfStream (error) {
@@ -37,10 +37,13 @@ test('a timeout says where it got stuck', () => {
   assert.match(after, /secure WebSocket opened/)
 })
 
-test('where TLS failed, why somebody is there is said, too', () => {
-  const { title, text } = dialFailure({ step: OPENING, error: new Event('error'), place: 'a.test:1', seconds: 10, proof: 'It lives.' })
-  assert.match(title, /TLS failed/)
-  assert.match(text, /certificate.*It lives\.$/)
+test('where the browser opened nothing, what is most likely at fault is said', () => {
+  const [certificate, server] = [CERTIFICATE, SERVER].map(suspect =>
+    dialFailure({ step: OPENING, error: new Event('error'), place: 'a.test:1', seconds: 10, suspect }))
+  assert.match(certificate.title, /TLS failed/)
+  assert.match(certificate.text, /a\.test:1.*look at its certificate first\.$/)
+  assert.doesNotMatch(server.title, /TLS/)
+  assert.match(server.text, /its certificate is good/)
 })
 
 test('each way in which a stream fails has its own words', () => {

@@ -52,6 +52,16 @@ test('after a failure there is a pause, which doubles, and ends with a success',
   assert.deepEqual([peers.get('a').failure, peers.get('a').failures], [null, 0])
 })
 
+test('who has said nothing since it failed is not dialled again', () => {
+  const peers = withPeer()
+  peers.dueToDial(0)
+  peers.connected('a', 'x', 0)
+  peers.failed('a', FAILURE, 1)
+  assert.deepEqual(peers.dueToDial(1 + FIRST_PAUSE_MS), [])
+  peers.heard('a', ['x'], 2 + FIRST_PAUSE_MS)
+  assert.deepEqual(ids(peers.dueToDial(2 + FIRST_PAUSE_MS)), ['a'])
+})
+
 test('a silent peer is gone, unless there is a connection to it, and is not dialled', () => {
   const peers = withPeer()
   peers.heard('b', ['x'], 0)
