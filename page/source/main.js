@@ -30,7 +30,7 @@ class Page {
 
   async start () {
     showPage()
-    this.show()
+    this.tick()
     setInterval(() => this.tick(), TICK_MS)
     try {
       this.config = await loadConfig()
