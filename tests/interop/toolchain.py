@@ -24,7 +24,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest
 
-from tests.debian import install, may_install, missing
+from tests.debian import PATH, install, may_install, missing
 
 PEERS = Path(__file__).parent / "peers"
 CHECKOUT = Path(__file__).parents[2]
@@ -266,8 +266,10 @@ def require_strace() -> None:
 def require_router() -> None:
     """Skip the test that calls this where no router can be made and nothing demands it: it takes root, too."""
     _require(ROUTER)
-    if subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode != 0:
-        _lack("no network namespace can be made here: it takes root")
+    probe = ["unshare", "--net", "nft", "add", "table", "inet", "probe"]
+    made = subprocess.run(probe, env={**os.environ, "PATH": PATH}, capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        _lack(f"no network namespace with nftables can be made here, which takes root: {made.stderr.strip()}")
 
 
 def _require(programs: Mapping[str, str]) -> None:
