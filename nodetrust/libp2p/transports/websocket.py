@@ -1,7 +1,7 @@
 """WebSocket as a byte stream: `/ws`, and `/tls/ws` with a certificate that browsers trust.
 
 Sources: RFC 6455 by way of Autobahn; libp2p/specs `websockets/README.md`. No subprotocol, no compression, any path, any
-Origin. We send binary messages; text messages are taken for bytes as well, as go and js do.
+Origin. We send binary messages; text messages are taken for bytes as well, as go and js do, but text it must be.
 """
 
 from __future__ import annotations
@@ -104,7 +104,6 @@ class WebSocketTransport:
 _OPTIONS = {
     "openHandshakeTimeout": 0,
     "closeHandshakeTimeout": 0,
-    "utf8validateIncoming": False,
 }
 
 
