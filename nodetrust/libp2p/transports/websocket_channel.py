@@ -5,7 +5,7 @@ The boundaries of messages mean nothing, so payload goes up as it arrives and no
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from autobahn.wamp.types import TransportDetails
@@ -134,6 +134,7 @@ class WebSocketBytes(WebSocketProtocol):
     transport: Any  # a TCP or TLS transport: no one interface of Twisted's names all that these can do
     connected: int
     channel: WebSocketChannel
+    CONFIG_ATTRS: Sequence[str]
     _message_bytes = 0
     _fragments = 0
     _pings: TokenBucket | None = None
@@ -178,6 +179,9 @@ class WebSocketBytes(WebSocketProtocol):
 
     def _onOpen(self) -> None:
         self.channel.unlimited()
+        # What a browser says is long, and the connection may last for days.
+        self.http_headers: dict[str, str] = {}
+        self.http_request_data = self.http_response_data = b""
         self.onOpen()
 
     def onMessageBegin(self, isBinary: bool) -> None:

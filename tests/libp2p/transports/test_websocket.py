@@ -115,6 +115,12 @@ class WebSocketListenerTests(SynchronousTestCase):
         self.assertEqual("/ip4/192.0.2.1/tcp/5/ws", str(self.raw[0].remote_address))
         self.assertEqual([], self.clock.getDelayedCalls())
 
+    def test_nothing_kept(self) -> None:
+        """The headers of the request are dropped, and no connection has Autobahn's options for itself."""
+        self.open()
+        self.assertNotIn("sec-websocket-version", repr(vars(self.websocket)).lower())
+        self.assertNotIn("failByDrop", vars(self.websocket))
+
     def test_silence(self) -> None:
         """A client that says nothing is cut off soon."""
         self.clock.advance(FIRST_BYTE_SECONDS - 0.1)
