@@ -66,6 +66,7 @@ class Running(ProcessProtocol):
         return waiting
 
     def signal(self, number: int) -> None:
+        assert self.transport is not None
         try:
             self.transport.signalProcess(number)
         except ProcessExitedAlready:

@@ -237,6 +237,7 @@ class Deployment:
             issuer=tuple(full_addresses(self.issue.host)),
             announce_seconds=1.0,
             allow_private=True,
+            map_ports=False,
             nameserver=self.dns_place,
             trust_file=self.ca.root_pem_path,
         )

@@ -123,6 +123,7 @@ class Roles:
             "issuer": full_addresses(self.issue.host),
             "announce_seconds": 1.0,
             "allow_private": True,
+            "map_ports": False,
             "nameserver": self.name_server,
             "trust_file": self.root_file,
         }
@@ -190,6 +191,7 @@ class Roles:
             "acme_profile": "default",
             "agree_to_terms": True,
             "allow_private": True,
+            "map_ports": False,
             "trust_file": self.root_file,
         }
         return IssueSettings(**{**defaults, **settings})

