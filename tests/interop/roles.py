@@ -191,7 +191,6 @@ class Roles:
             "acme_profile": "default",
             "agree_to_terms": True,
             "allow_private": True,
-            "map_ports": False,
             "trust_file": self.root_file,
         }
         return IssueSettings(**{**defaults, **settings})
