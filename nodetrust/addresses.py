@@ -6,6 +6,7 @@ Stricter than the registries' column "globally reachable" where an address is no
 the prefixes that stand for an IPv4 address behind a translator or tunnel.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TypeAlias
@@ -110,3 +111,22 @@ def direct_ip(address: Multiaddr) -> IPAddress | None:
     """The IP address of the peer that a connection's address is of, normalised; None for a name or a relayed one."""
     text = address.get("ip4") or address.get("ip6")
     return None if text is None or address.has("p2p-circuit") else normalise(ip_address(text))
+
+
+def by_family(addresses: Sequence[Multiaddr]) -> dict[int, list[Multiaddr]]:
+    """The addresses over which IPv4 (4) is spoken, and those for IPv6 (6); a name for both stands in both.
+
+    What says neither is under 0.
+    """
+    families: dict[int, list[Multiaddr]] = {}
+    for address in addresses:
+        first, *rest = address.components
+        layers = [(part.name, part.value) for part in rest]
+        names = (first.name,) if first.name != "dns" else ("dns4", "dns6")
+        for name in names:
+            family = _FAMILY_OF_NAME.get(name, 0)
+            families.setdefault(family, []).append(Multiaddr.of((name, first.value), *layers))
+    return families
+
+
+_FAMILY_OF_NAME = {"ip4": 4, "dns4": 4, "ip6": 6, "dns6": 6}

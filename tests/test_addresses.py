@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.addresses import IPV4_SPECIAL, IPV6_SPECIAL, direct_ip, is_public, normalise, special_block
+from nodetrust.addresses import IPV4_SPECIAL, IPV6_SPECIAL, by_family, direct_ip, is_public, normalise, special_block
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 
@@ -139,3 +139,27 @@ class AddressesTests(SynchronousTestCase):
         relay = PrivateKey.generate().peer_id
         for text in (f"/ip4/8.8.8.8/tcp/1/p2p/{relay}/p2p-circuit", "/dns4/example.org/tcp/1"):
             self.assertIsNone(direct_ip(Multiaddr.parse(text)))
+
+
+class FamilyTests(SynchronousTestCase):
+    def families(self, *addresses: str) -> dict[int, list[str]]:
+        found = by_family([*map(Multiaddr.parse, addresses)])
+        return {family: [*map(str, there)] for family, there in found.items()}
+
+    def test_each_family_by_itself(self) -> None:
+        """Addresses and names of one family stand together; what is of none stands apart."""
+        self.assertEqual(
+            self.families("/ip4/192.0.2.1/tcp/1", "/ip6/2001:db8::1/tcp/1", "/dns4/a.example/tcp/2", "/tcp/1"),
+            {
+                4: ["/ip4/192.0.2.1/tcp/1", "/dns4/a.example/tcp/2"],
+                6: ["/ip6/2001:db8::1/tcp/1"],
+                0: ["/tcp/1"],
+            },
+        )
+
+    def test_a_name_for_both(self) -> None:
+        """It is looked up for each family, and what stands behind it stays."""
+        self.assertEqual(
+            self.families("/dns/a.example/tcp/443/tls/ws"),
+            {4: ["/dns4/a.example/tcp/443/tls/ws"], 6: ["/dns6/a.example/tcp/443/tls/ws"]},
+        )

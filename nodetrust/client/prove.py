@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, FirstError, TimeoutError, gatherRes
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from nodetrust.addresses import by_family
 from nodetrust.client.errors import IssuerUnreachable, NoProofs, ObtainError
 from nodetrust.errors import NodetrustError
 from nodetrust.libp2p.connection import Connection
@@ -26,7 +27,6 @@ from nodetrust.messages import (
     OK,
     PROOF_PROTOCOL,
     PROOF_PROTOCOL_NONCE,
-    Error,
     IssueInfo,
     ProofRequest,
     ProofResponse,
@@ -34,6 +34,8 @@ from nodetrust.messages import (
     ProofWrapper,
     parse,
 )
+from nodetrust.messages import error_name as error_name  # noqa: PLC0414  # obtain.py has both from here
+from nodetrust.messages import readable as readable  # noqa: PLC0414
 from nodetrust.names import IPAddress, check_zone
 from nodetrust.proofs import OutOfTime, Proven, check_proof
 
@@ -48,11 +50,6 @@ MAX_PROOF_SERVERS = 16
 
 MAX_KEYS = 16
 """Of one proof server; more are not tried."""
-
-MAX_TEXT_CHARACTERS = 500
-"""Of what a server says to people."""
-
-_FAMILY_OF_NAME = {"ip4": "4", "dns4": "4", "ip6": "6", "dns6": "6"}
 
 log = Logger()
 
@@ -166,7 +163,7 @@ async def _gather(host: Host, clock: IReactorTime, info: IssueInfo, purpose: _Pu
     tries = [
         Deferred.fromCoroutine(_try_proof(host, clock, server, addresses, purpose))
         for server in list(info.proofs)[:MAX_PROOF_SERVERS]
-        for addresses in by_family(_readable_addresses(server))
+        for addresses in by_family(_readable_addresses(server)).values() or [[]]
     ]
     try:
         found = await gatherResults(tries, consumeErrors=True)
@@ -186,19 +183,6 @@ def _readable_addresses(server: ProofServer) -> list[Multiaddr]:
         with suppress(Libp2pError):
             addresses.append(Multiaddr.from_bytes(address))
     return addresses
-
-
-def by_family(addresses: Sequence[Multiaddr]) -> list[list[Multiaddr]]:
-    """The addresses over which IPv4 is spoken, and those for IPv6; a name for both stands in both. Never empty."""
-    families: dict[str, list[Multiaddr]] = {}
-    for address in addresses:
-        first, *rest = address.components
-        layers = [(part.name, part.value) for part in rest]
-        names = (first.name,) if first.name != "dns" else ("dns4", "dns6")
-        for name in names:
-            family = _FAMILY_OF_NAME.get(name, "")
-            families.setdefault(family, []).append(Multiaddr.of((name, first.value), *layers))
-    return list(families.values()) or [[]]
 
 
 async def _try_proof(
@@ -276,13 +260,3 @@ async def _read_proof(connection: Connection, clock: IReactorTime, purpose: _Pur
         return parse(ProofResponse, await stream.read())
     finally:
         stream.close()
-
-
-def error_name(code: int) -> str:
-    """The name of an error number, or the number of one that we do not know."""
-    return Error.Name(code) if code in Error.values() else str(code)
-
-
-def readable(text: str) -> str:
-    """What a server says, fit for a terminal and a log: printable, and not endless."""
-    return "".join(character if character.isprintable() else " " for character in text[:MAX_TEXT_CHARACTERS])

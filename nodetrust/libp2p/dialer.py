@@ -49,7 +49,7 @@ class Dialer:
         try:
             return await first_success(attempts, self._clock)
         except AllFailed as failed:
-            raise DialError(self._explain(ranked, failed.reasons, expected)) from failed
+            raise DialError(self._explain(ranked, failed.reasons, expected), failed.reasons) from failed
 
     async def _dial_in_time(self, address: Multiaddr, expected: PeerId | None) -> tuple[RawConnection, Upgraded]:
         dial = Deferred.fromCoroutine(self._dial_one(address, expected))

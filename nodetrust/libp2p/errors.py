@@ -1,5 +1,7 @@
 """The errors of the libp2p stack. All are :class:`Libp2pError`; the text is fit to show to a person."""
 
+from collections.abc import Sequence
+
 
 class Libp2pError(Exception):
     """Anything that this stack refuses, gives up on, or was told by the other side."""
@@ -50,12 +52,40 @@ class HandshakeError(Libp2pError):
     """A security layer could not be set up: wrong peer, wrong signature, wrong bytes."""
 
 
+class WrongPeer(HandshakeError):
+    """The peer at the other end has proven that it is another than was expected."""
+
+
 class MuxerError(Libp2pError):
     """The other side broke the rules of the stream multiplexer; the connection ends."""
 
 
 class DialError(Libp2pError):
-    """No address of a peer led to a connection."""
+    """No address of a peer led to a connection; `reasons` are what was wrong with each one that was tried."""
+
+    def __init__(self, text: str, reasons: Sequence[Exception] = ()) -> None:
+        super().__init__(text)
+        self.reasons = tuple(reasons)
+
+    @property
+    def cause(self) -> Exception:
+        """What was wrong, where a single IP address was tried; else this error itself."""
+        if len(self.reasons) != 1:
+            return self
+        reason = self.reasons[0]
+        return reason.cause if isinstance(reason, DialError) else reason
+
+
+class NoAnswer(DialError):
+    """No host at the address has answered in time: there is none, or a firewall drops what is sent to it."""
+
+
+class PortClosed(DialError):
+    """The host at the address, or a firewall before it, says that nobody listens on the port."""
+
+
+class TlsFailed(DialError):
+    """The server at the address speaks no TLS, or shows no certificate for the name that is trusted here."""
 
 
 class ListenError(Libp2pError):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from nodetrust.libp2p.channel import Channel
-from nodetrust.libp2p.errors import HandshakeError
+from nodetrust.libp2p.errors import HandshakeError, WrongPeer
 from nodetrust.libp2p.keys import PublicKey
 from nodetrust.libp2p.peer_id import PeerId
 
@@ -58,6 +58,6 @@ def agree_on_muxer(dialer: Sequence[str], listener: Sequence[str]) -> str | None
 
 
 def check_peer(actual: PeerId, expected: PeerId | None) -> None:
-    """Raise HandshakeError if a certain peer was expected and this is another."""
+    """Raise WrongPeer if a certain peer was expected and this is another."""
     if expected is not None and actual != expected:
-        raise HandshakeError(f"expected the peer {expected} and met {actual}")
+        raise WrongPeer(f"expected the peer {expected} and met {actual}")

@@ -91,7 +91,9 @@ __all__ = [
     "ProofResponse",
     "ProofServer",
     "ProofWrapper",
+    "error_name",
     "parse",
+    "readable",
 ]
 
 PROOF_PROTOCOL = "/p2p/nodetrust/proof/1.0.0"
@@ -125,6 +127,9 @@ MAX_ANNOUNCE_BYTES = 16 * 1024
 MAX_CHECK_REQUEST_BYTES = 8 * 1024
 MAX_CHECK_RESPONSE_BYTES = 16 * 1024
 
+MAX_TEXT_CHARACTERS = 500
+"""Of what a server says to people."""
+
 
 class InvalidMessage(NodetrustError):
     """Bytes that are not the protobuf message which belongs here."""
@@ -157,3 +162,13 @@ def _check_text(message: Message) -> None:
                 _check_text(inner)
         elif field.type == field.TYPE_STRING and not all(isinstance(text, str) for text in values):
             raise InvalidMessage(f"{field.full_name} is not UTF-8")
+
+
+def error_name(code: int) -> str:
+    """The name of an error number, or the number of one that we do not know."""
+    return Error.Name(code) if code in Error.values() else str(code)
+
+
+def readable(text: str) -> str:
+    """What a server says, fit for a terminal and a log: printable, and not endless."""
+    return "".join(character if character.isprintable() else " " for character in text[:MAX_TEXT_CHARACTERS])

@@ -1,4 +1,4 @@
-"""Which addresses of a proof server are dialled for one proof, and which proofs are sent on."""
+"""Which proofs are sent on."""
 
 from ipaddress import ip_address
 
@@ -6,36 +6,11 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.client.errors import NoProofs
-from nodetrust.client.prove import Found, agreed, by_family, in_time
+from nodetrust.client.prove import Found, agreed, in_time
 from nodetrust.libp2p.keys import PrivateKey
-from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.messages import ProofWrapper
 from nodetrust.names import IPAddress
 from nodetrust.proofs import OutOfTime, Proven
-
-
-class FamilyTests(SynchronousTestCase):
-    def families(self, *addresses: str) -> list[list[str]]:
-        return [list(map(str, family)) for family in by_family([*map(Multiaddr.parse, addresses)])]
-
-    def test_each_family_by_itself(self) -> None:
-        """Addresses and names of one family stand together."""
-        self.assertEqual(
-            self.families("/ip4/192.0.2.1/tcp/1", "/ip6/2001:db8::1/tcp/1", "/dns4/a.example/tcp/2"),
-            [["/ip4/192.0.2.1/tcp/1", "/dns4/a.example/tcp/2"], ["/ip6/2001:db8::1/tcp/1"]],
-        )
-
-    def test_a_name_for_both(self) -> None:
-        """It is looked up for each family, and what stands behind it stays."""
-        self.assertEqual(
-            self.families("/dns/a.example/tcp/443/tls/ws"),
-            [["/dns4/a.example/tcp/443/tls/ws"], ["/dns6/a.example/tcp/443/tls/ws"]],
-        )
-
-    def test_no_address(self) -> None:
-        """There is still one try, which can say that there is nothing to dial."""
-        self.assertEqual(self.families(), [[]])
-
 
 ONE, TWO = (PrivateKey.generate().peer_id for _ in range(2))
 V4, V6 = ip_address("8.8.8.8"), ip_address("2606:4700::1111")

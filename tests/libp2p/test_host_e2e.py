@@ -19,7 +19,15 @@ from zope.interface import implementer
 
 from nodetrust.libp2p import limits
 from nodetrust.libp2p.connection import Connection
-from nodetrust.libp2p.errors import DialError, Libp2pError, ListenError, NegotiationError, StreamReset
+from nodetrust.libp2p.errors import (
+    DialError,
+    Libp2pError,
+    ListenError,
+    NegotiationError,
+    StreamReset,
+    TlsFailed,
+    WrongPeer,
+)
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.identify import IDENTIFY, PUSH
 from nodetrust.libp2p.keys import PrivateKey
@@ -154,6 +162,7 @@ class ConnectionTests(HostCase):
             with self.assertRaises(DialError) as caught:
                 await dialer.connect(there, listener.peer_id)
             self.assertIn("certificate", str(caught.exception))
+            self.assertIsInstance(caught.exception.cause, TlsFailed)
 
     async def test_renewed_certificate(self) -> None:
         """A certificate set while the listener runs is shown to the next connection; the last one lives on."""
@@ -238,8 +247,9 @@ class DialTests(HostCase):
         """A peer other than the expected one is no connection."""
         listener, dialer = self.host(), self.host()
         there = await listener.listen(address("/ip4/127.0.0.1/tcp/0"))
-        with self.assertRaises(DialError):
+        with self.assertRaises(DialError) as caught:
             await dialer.connect([there], PrivateKey.generate().peer_id)
+        self.assertIsInstance(caught.exception.cause, WrongPeer)
         self.assertEqual([], dialer.connections())
 
     async def test_ourselves(self) -> None:

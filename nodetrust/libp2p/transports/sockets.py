@@ -16,7 +16,13 @@ from twisted.internet.endpoints import (
     TCP6ServerEndpoint,
     wrapClientTLS,
 )
-from twisted.internet.error import CannotListenError, ConnectError
+from twisted.internet.error import (
+    CannotListenError,
+    ConnectError,
+    ConnectionRefusedError,
+    TCPTimedOutError,
+    TimeoutError,
+)
 from twisted.internet.interfaces import (
     IAddress,
     IListeningPort,
@@ -33,7 +39,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.protocol import Protocol as TwistedProtocol
 
 from nodetrust.libp2p.channel import Channel
-from nodetrust.libp2p.errors import DialError, ListenError
+from nodetrust.libp2p.errors import DialError, ListenError, NoAnswer, PortClosed
 from nodetrust.libp2p.limits import ConnectionBudget, Ticket
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.staggered import AllFailed, first_success
@@ -109,7 +115,7 @@ async def connect_socket(
     try:
         return await first_success(attempts, reactor)
     except AllFailed as failed:
-        raise DialError(f"{target.host} port {target.port}: {failed}") from failed
+        raise DialError(f"{target.host} port {target.port}: {failed}", failed.reasons) from failed
 
 
 async def _connect_to(
@@ -126,7 +132,10 @@ async def _connect_to(
     try:
         return cast(ProtocolT, await endpoint.connect(_Building(build)))
     except ConnectError as reason:
-        raise DialError(str(reason)) from reason
+        raise _KINDS.get(type(reason), DialError)(str(reason)) from reason
+
+
+_KINDS = {ConnectionRefusedError: PortClosed, TimeoutError: NoAnswer, TCPTimedOutError: NoAnswer}
 
 
 class _Building(Factory):
