@@ -17,12 +17,15 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from OpenSSL import SSL
 from twisted.application.service import Service
+from twisted.internet._sslverify import IOpenSSLTrustRoot  # the name by which Twisted documents it
 from twisted.internet.defer import Deferred
-from twisted.internet.ssl import Certificate, trustRootFromCertificates
+from twisted.internet.ssl import Certificate, platformTrust, trustRootFromCertificates
 from twisted.logger import Logger
 from twisted.names.client import Resolver
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from nodetrust import __version__
 from nodetrust.errors import NodetrustError
@@ -206,7 +209,21 @@ def _read_roots(path: Path) -> Any:
         raise SettingsError(f"trust_file: {path}: cannot be read: {error.strerror}") from error
     except ValueError:
         raise SettingsError(f"trust_file: {path}: expected PEM certificates") from None
-    return trustRootFromCertificates([Certificate.loadPEM(one.public_bytes(Encoding.PEM)) for one in certificates])
+    return _BesideThePlatform(
+        trustRootFromCertificates([Certificate.loadPEM(one.public_bytes(Encoding.PEM)) for one in certificates])
+    )
+
+
+@implementer(IOpenSSLTrustRoot)
+class _BesideThePlatform:
+    """Further roots, which Twisted would take in place of the platform's."""
+
+    def __init__(self, further: Any) -> None:
+        self._roots = (platformTrust(), further)
+
+    def _addCACertsToContext(self, context: SSL.Context) -> None:
+        for roots in self._roots:
+            roots._addCACertsToContext(context)
 
 
 async def listen(host: Host, address: Multiaddr, key: str, tls: CertificateStore | None = None) -> Multiaddr:

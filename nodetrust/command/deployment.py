@@ -151,8 +151,10 @@ class Deployment:
         )
 
     def proof_settings(self) -> ProofSettings:
-        """The proof server's settings."""
-        return ProofSettings(state=self.folder / "proof", listen=LOOPBACK, allow_private=True)
+        """The proof server's settings, once the CA runs."""
+        return ProofSettings(
+            state=self.folder / "proof", listen=LOOPBACK, allow_private=True, trust_file=self.ca.root_pem_path
+        )
 
     def issue_settings(self) -> IssueSettings:
         """The issue server's settings, once DNS server, CA and proof server run."""
@@ -167,6 +169,7 @@ class Deployment:
             agree_to_terms=True,
             allow_private=True,
             require_nonce=False,
+            trust_file=self.ca.root_pem_path,
         )
 
     def client_settings(self) -> ClientSettings:

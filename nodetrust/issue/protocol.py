@@ -23,10 +23,11 @@ from nodetrust.issue.evidence.weigh import Evidence, Visit
 from nodetrust.issue.renewal import planned
 from nodetrust.issue.sharing import Sharing
 from nodetrust.libp2p.connection import Connection
-from nodetrust.libp2p.errors import InvalidData, Libp2pError, StreamEnded, Timeout
+from nodetrust.libp2p.errors import InvalidData
 from nodetrust.libp2p.message_stream import MessageStream
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
+from nodetrust.libp2p.requests import is_gone
 from nodetrust.messages import (
     E_INVALID_PROOF,
     E_OTHER,
@@ -145,7 +146,7 @@ class IssueProtocol:
         connection = stream.connection
         same = (connection.remote_peer, hashlib.sha256(message).digest())
         answer = self._answers.get(same, lambda: self._respond(connection, message))
-        watching = Deferred.fromCoroutine(_is_gone(stream))
+        watching = Deferred.fromCoroutine(is_gone(stream))
         watching.addCallback(lambda gone: answer.cancel() if gone else None)
         try:
             return await answer
@@ -207,20 +208,6 @@ class IssueProtocol:
                     side="ahead of" if ahead_ms > 0 else "behind",
                     slow=", or a peer was slow to bring it" if ahead_ms < 0 and evidence.digests else "",
                 )
-
-
-async def _is_gone(stream: MessageStream) -> bool:
-    """Whether the peer is gone, when it is, or it ends its half or says more: then it is there, and waits."""
-    while True:
-        try:
-            await stream.read()
-        except Timeout:
-            continue
-        except (StreamEnded, CancelledError):
-            return False
-        except Libp2pError:
-            return True
-        return False
 
 
 def _read_request(message: bytes) -> IssueRequest:

@@ -22,7 +22,9 @@ from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.libp2p.pubsub import PubSub
 from nodetrust.messages import ISSUE_INFO_PROTOCOL, ISSUE_PROTOCOL, MAX_ISSUE_REQUEST_BYTES
-from nodetrust.service import RoleService, listen_all, open_host
+from nodetrust.reachability.decide import Rules as CheckRules
+from nodetrust.reachability.protocol import CheckProtocol
+from nodetrust.service import RoleService, dial_options, listen_all, open_host
 from nodetrust.store import Store
 
 REQUEST_SECONDS = 30.0
@@ -49,11 +51,13 @@ class IssueService(RoleService):
         self._pubsub: PubSub | None = None
         self._trust: TrustInForce | None = None
         self._windows: Deferred[None] | None = None
+        self._checks: CheckProtocol | None = None
 
     async def start(self) -> None:
         """Listen, open the store, and serve; the CA is first spoken to when a certificate is asked for."""
         settings = self.settings
-        self.host = host = open_host(self.reactor, settings)
+        options = dial_options(self.reactor, None, settings.trust_file)
+        self.host = host = open_host(self.reactor, settings, **options)
         await listen_all(host, settings, self.log, "nodetrust-issue")
         if settings.own_names:
             self.own = OwnService(self.reactor, settings, host)
@@ -71,6 +75,10 @@ class IssueService(RoleService):
         trust.tell(protocol.replace_trust)
         host.handle_messages(ISSUE_INFO_PROTOCOL, protocol.inform, MAX_ISSUE_REQUEST_BYTES, REQUEST_SECONDS)
         host.handle_messages(ISSUE_PROTOCOL, protocol.issue, MAX_ISSUE_REQUEST_BYTES, REQUEST_SECONDS)
+        if settings.checks:
+            rules = CheckRules(settings.zone, settings.allow_private)
+            self._checks = CheckProtocol(self.reactor, rules, trust.denied, options.get("trust_root"))
+            self._checks.serve(host)
         if self.own is not None:
             self.own.begin(self.orders, store, dns)
         windows = Windows(self.reactor, store, self.orders.tools.authorities)
@@ -94,6 +102,8 @@ class IssueService(RoleService):
             await self.own.stop()
         if self.host is not None:
             await self.host.stop()
+        if self._checks is not None:
+            await self._checks.stop()
         if self.orders is not None:
             await self.orders.close()
         if self.store is not None:

@@ -174,6 +174,13 @@ class IssueSettings(PeerSettings, frozen=True, kw_only=True):
     require_nonce: Annotated[
         bool, described("refuse proofs that were not made for this server and visit; shuts out clients of 2018")
     ] = False
+    checks: Annotated[
+        bool,
+        described("dial peers back over WSS when they ask whether their own addresses can be reached from outside"),
+    ] = True
+    trust_file: Annotated[
+        Path | None, described("PEM file with further roots to trust when dialling WSS, for tests and private CAs")
+    ] = None
 
     def check(self) -> None:
         """What must hold between settings."""

@@ -84,6 +84,10 @@ class PortClosed(DialError):
     """The host at the address, or a firewall before it, says that nobody listens on the port."""
 
 
+class NoWebSocket(DialError):
+    """The server at the address does not answer as a WebSocket server does, or not in time."""
+
+
 class TlsFailed(DialError):
     """The server at the address speaks no TLS, or shows no certificate for the name that is trusted here."""
 

@@ -73,7 +73,7 @@ class ConnectionBudget:
 
     def admit(self, host: IPv4Address | IPv6Address) -> Ticket | None:
         """A ticket for one more socket from `host`, or None if its network has used up its places."""
-        network = None if host.is_loopback else _network(host)
+        network = None if host.is_loopback else network_of(host)
         if network is not None:
             if self._by_network[network] >= self._limits.connections_per_network:
                 return None
@@ -175,5 +175,6 @@ class Ticket:
             budget._released(self)
 
 
-def _network(host: IPv4Address | IPv6Address) -> str:
+def network_of(host: IPv4Address | IPv6Address) -> str:
+    """What counts as one stranger: an IPv4 address, or an IPv6 /56, which is what a household gets."""
     return str(host) if host.version == 4 else str(ip_network((host, 56), strict=False))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from nodetrust.libp2p.connection import Connection
-from nodetrust.libp2p.errors import Libp2pError
+from nodetrust.libp2p.errors import Libp2pError, StreamEnded, Timeout
 from nodetrust.libp2p.message_stream import MessageStream
 from nodetrust.libp2p.streams import StreamAddress
 
@@ -74,3 +74,20 @@ class _Request(MessageStream):
 
     def connectionMade(self) -> None:
         self._begin(self)
+
+
+async def is_gone(stream: MessageStream) -> bool:
+    """For a coroutine that works while the peer waits: True as soon as the peer is gone.
+
+    False if it ends its half or says more instead: then it is there. Cancel it when the work is done.
+    """
+    while True:
+        try:
+            await stream.read()
+        except Timeout:
+            continue
+        except (StreamEnded, CancelledError):
+            return False
+        except Libp2pError:
+            return True
+        return False

@@ -33,6 +33,13 @@ class ProofSettings(PeerSettings, frozen=True, kw_only=True):
     allow_private: Annotated[
         bool, described("also prove loopback and private addresses: for tests and closed networks")
     ] = False
+    checks: Annotated[
+        bool,
+        described("dial peers back over WSS when they ask whether their own addresses can be reached from outside"),
+    ] = True
+    trust_file: Annotated[
+        Path | None, described("PEM file with further roots to trust when dialling WSS, for tests and private CAs")
+    ] = None
 
     def check(self) -> None:
         """What must hold for a setting beyond its type."""

@@ -104,7 +104,9 @@ class Roles:
         )
         self.root_file.write_bytes(self.pebble.root_pem)
         for number in range(PROOF_SERVERS):
-            settings = ProofSettings(state=self._folder(f"proof-{number}"), listen=LOOPBACK, allow_private=True)
+            settings = ProofSettings(
+                state=self._folder(f"proof-{number}"), listen=LOOPBACK, allow_private=True, trust_file=self.root_file
+            )
             self.proofs.append(await self._run(ProofService(self._reactor, settings)))
 
     async def start_issue(self, folder: str = "issue", **settings: Any) -> IssueService:
@@ -189,6 +191,7 @@ class Roles:
             "acme_profile": "default",
             "agree_to_terms": True,
             "allow_private": True,
+            "trust_file": self.root_file,
         }
         return IssueSettings(**{**defaults, **settings})
 

@@ -20,7 +20,9 @@ from nodetrust.issue.evidence.trust import (
     trust_in,
 )
 from nodetrust.issue.settings import IssueSettings
+from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.lists.build import ListsInForce
+from nodetrust.names import IPAddress
 
 POLL_SECONDS = 5.0
 """How often the file is looked at: a stolen key is out within seconds, and it needs no signal."""
@@ -44,6 +46,10 @@ class TrustInForce:
     def trust(self) -> Trust:
         """What is in force."""
         return trust_in(self._keys, self._settings.quorum, self._lists.lists)
+
+    def denied(self, peer: PeerId, ip: IPAddress) -> bool:
+        """Whether a peer that comes from `ip` gets nothing."""
+        return self._lists.lists.deny_peer(peer, (ip,))
 
     def start(self) -> None:
         """Read everything, blocking, and from now on when it changes. Raises ProofKeysError or ListError."""

@@ -29,7 +29,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
-from nodetrust.libp2p.errors import DialError, ListenError, TlsFailed
+from nodetrust.libp2p.errors import DialError, ListenError, NoWebSocket, TlsFailed
 from nodetrust.libp2p.limits import ConnectionBudget, Ticket
 from nodetrust.libp2p.transports.address import TransportAddress
 from nodetrust.libp2p.transports.certificates import CertificateStore, client_options, describe_tls_failure
@@ -141,7 +141,7 @@ class _Dialed(WebSocketBytes, WebSocketClientProtocol):  # type: ignore[misc]  #
         super().connectionLost(reason)
         if not self.when_open.called:
             why = describe_tls_failure(reason.value)
-            kind = DialError if why is None else TlsFailed
+            kind = NoWebSocket if why is None else TlsFailed
             self.when_open.errback(kind(f"no WebSocket connection: {why or self.wasNotCleanReason or reason.value}"))
 
 
