@@ -13,6 +13,7 @@ from nodetrust.client.errors import IssuerUnreachable, NoProofs, Refused
 from nodetrust.client.files import load_key, make_folder, save
 from nodetrust.client.obtain import Obtained
 from nodetrust.client.obtain import obtain as obtain_certificate
+from nodetrust.command.parameters import HOST_PORT, MULTIADDR
 from nodetrust.command.run import run
 from nodetrust.errors import NodetrustError
 from nodetrust.keyfile import load_or_create
@@ -27,34 +28,11 @@ STATUSES: dict[type[NodetrustError], int] = {IssuerUnreachable: 3, NoProofs: 4, 
 """Exit statuses; 1 is any other failure, 2 a wrong option."""
 
 
-class _MultiaddrType(click.ParamType[Multiaddr]):
-    name = "multiaddr"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Multiaddr:
-        try:
-            address = Multiaddr.parse(value)
-        except Libp2pError as error:
-            self.fail(str(error), param, ctx)
-        if address.peer_id is None:
-            self.fail(f"{value} does not end in /p2p/PEER-ID", param, ctx)
-        return address
-
-
-class _HostPortType(click.ParamType[HostPort]):
-    name = "host:port"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> HostPort:
-        try:
-            return HostPort.parse(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
 @click.command()
 @click.option(
     "--issuer",
     "issuers",
-    type=_MultiaddrType(),
+    type=MULTIADDR,
     multiple=True,
     required=True,
     help="An address of the issue server, with its /p2p peer ID; may be given several times.",
@@ -83,7 +61,7 @@ class _HostPortType(click.ParamType[HostPort]):
     help="Names of the proven addresses, of the peer and everything below it, or both; the issue server says which it "
     "gives.",
 )
-@click.option("--nameserver", type=_HostPortType(), help="A DNS server to ask in place of the system's.")
+@click.option("--nameserver", type=HOST_PORT, help="A DNS server to ask in place of the system's.")
 @click.option("-v", "--verbose", is_flag=True, help="Log what happens to stderr.")
 def obtain(out: Path, verbose: bool, **options: Any) -> None:
     """Obtain a certificate into a folder.
