@@ -129,18 +129,24 @@ def in_time(found: Sequence[Found]) -> list[Found]:
 
 def agreed(found: Sequence[Found], quorum: int) -> tuple[IPAddress, ...]:
     """The addresses for which as many servers vouch as the issue server asks for. Raises `NoProofs`: there is none."""
-    votes: dict[IPAddress, set[PeerId]] = {}
-    for one in found:
-        for address in one.proven.addresses:
-            votes.setdefault(address, set()).add(one.server)
-    too_few = {address: len(servers) for address, servers in votes.items() if len(servers) < quorum}
+    vouching = votes(found)
+    too_few = {address: len(servers) for address, servers in vouching.items() if len(servers) < quorum}
     if not too_few:
-        return tuple(sorted(votes, key=str))
+        return tuple(sorted(vouching, key=str))
     counts = ", ".join(f"{count} of {quorum} for {address}" for address, count in too_few.items())
-    if len(too_few) == len(votes):
+    if len(too_few) == len(vouching):
         raise NoProofs(f"too few proof servers vouch for an address: {counts}")
     log.warn("no name for an address that too few proof servers vouch for: {counts}", counts=counts)
-    return tuple(sorted(votes.keys() - too_few.keys(), key=str))
+    return tuple(sorted(vouching.keys() - too_few.keys(), key=str))
+
+
+def votes(found: Sequence[Found]) -> dict[IPAddress, set[PeerId]]:
+    """Which proof servers vouch for each address."""
+    vouching: dict[IPAddress, set[PeerId]] = {}
+    for one in found:
+        for address in one.proven.addresses:
+            vouching.setdefault(address, set()).add(one.server)
+    return vouching
 
 
 async def ask_info(host: Host, issuer: Sequence[Multiaddr]) -> IssueInfo:

@@ -89,7 +89,7 @@ async def _ask_tcp(reactor: Any, server: HostPort, question: Question, recurse: 
     query_id = SystemRandom().getrandbits(16)
     kind = TCP6ClientEndpoint if ":" in server.host else TCP4ClientEndpoint
     try:
-        stream = await kind(reactor, server.host, server.port, ANSWER_SECONDS).connect(_Streams())
+        stream: Any = await kind(reactor, server.host, server.port, ANSWER_SECONDS).connect(_Streams())
     except ConnectionRefusedError:
         raise NoReply(_REFUSED) from None
     except ConnectError as error:

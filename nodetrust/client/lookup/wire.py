@@ -122,7 +122,7 @@ def _value(payload: Any) -> Value:
         case dns.Record_AAAA():
             return IPv6Address(payload.address)
         case dns.Record_NS() | dns.Record_CNAME():
-            return _text(payload.name.name)
+            return "" if payload.name is None else _text(payload.name.name)
         case dns.Record_SOA():
             return int(payload.serial)
         case dns.Record_TXT():
