@@ -13,6 +13,7 @@ from nodetrust.messages import CheckFault
 from nodetrust.names import IPAddress, address_from_label, name_for_address
 from nodetrust.reachability.advice import Unreachable, advise
 from nodetrust.reachability.ask import Checked
+from nodetrust.reachability.decide import spelled_ip
 from nodetrust.settings import HostPort
 
 DEFAULT_PORT = 4443
@@ -42,7 +43,7 @@ def _wss(version: int, name: str, port: int, peer: PeerId) -> Multiaddr:
 def judge_checked(checked: Checked) -> Step:
     """Of one address that a server has tried."""
     address = checked.address
-    title = f"{address.components[0].value}:{address.get('tcp')}"
+    title = _title(address)
     fault = checked.outcome.fault
     facts = {
         "address": str(address),
@@ -52,10 +53,18 @@ def judge_checked(checked: Checked) -> Step:
         "message": checked.outcome.message,
     }
     if fault is None:
-        return Step(Area.OUTSIDE, title, Outcome.OK, f"{brief(checked.by)} has met this peer there", facts=facts)
+        return Step(
+            Area.OUTSIDE, title, Outcome.OK, f"{brief(checked.by)} has dialled it, and met this peer", facts=facts
+        )
     outcome = Outcome.WARN if fault == CheckFault.NOT_ALLOWED else Outcome.FAIL
-    seen = f"{brief(checked.by)} says: {checked.outcome.message}" if checked.outcome.message else "not reached"
+    seen = f"{brief(checked.by)} has dialled it in vain: {checked.outcome.message or CheckFault.Name(fault)}"
     return Step(Area.OUTSIDE, title, outcome, seen, advise(Unreachable(address, fault)), facts)
+
+
+def _title(address: Multiaddr) -> str:
+    """The place by its IP address, which is shorter than the name that spells it."""
+    host = str(spelled_ip(address) or address.components[0].value)
+    return f"WSS on {HostPort(host, int(address.get('tcp') or 0))}"
 
 
 def judge_unanswered(addresses: Sequence[Multiaddr], checked: Sequence[Checked], error: Exception | None) -> list[Step]:
@@ -65,7 +74,7 @@ def judge_unanswered(addresses: Sequence[Multiaddr], checked: Sequence[Checked],
     return [
         Step(
             Area.OUTSIDE,
-            f"{address.components[0].value}:{address.get('tcp')}",
+            _title(address),
             Outcome.SKIP,
             reason,
             facts={"address": str(address)},

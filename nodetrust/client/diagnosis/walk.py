@@ -23,7 +23,7 @@ from nodetrust.client.diagnosis.outside import (
     own_wss,
 )
 from nodetrust.client.diagnosis.proofs import judge_agreement, judge_attempts
-from nodetrust.client.diagnosis.steps import Area, Outcome, Report, Step, counted
+from nodetrust.client.diagnosis.steps import Area, Outcome, Report, Step, brief, counted
 from nodetrust.client.diagnosis.stored import Stored, judge_stored
 from nodetrust.client.diagnosis.zone import (
     Expected,
@@ -33,6 +33,7 @@ from nodetrust.client.diagnosis.zone import (
     judge_place,
     judge_resolved,
     judge_serials,
+    nothing_looked_up,
 )
 from nodetrust.client.issuers import Issuer
 from nodetrust.client.prove import peer_of, readable_addresses
@@ -109,13 +110,13 @@ class Walk:
 
     async def _ask_issuer(self, issuer: Issuer) -> None:
         peer = peer_of(issuer)
-        self._report.begin(f"dialling the issue server {peer}")
+        self._report.begin(f"dialling the issue server {brief(peer)}")
         dialled = await dial_all(self._host, self._clock, issuer)
         reached = any(not isinstance(one, Exception) for one in dialled.values())
         self._tell(*(judge_dial(address, one, others=reached) for address, one in dialled.items()))
         if not reached:
             return
-        self._report.begin(f"asking the issue server {peer} for its proof servers")
+        self._report.begin(f"asking the issue server {brief(peer)} for its proof servers")
         info = await read_info(self._host, self._clock, issuer)
         self._tell(judge_info(peer, info))
         if not isinstance(info, Exception):
@@ -137,6 +138,9 @@ class Walk:
         delegation = await self._names.delegation(zone)
         self._tell(judge_delegation(zone, delegation.answer, delegation.referral))
         self._tell(*map(judge_no_address, delegation.homeless))
+        if not delegation.places:
+            self._tell(nothing_looked_up())
+            return
         self._report.begin(f"asking {counted(len(delegation.places), 'name server')} of {zone}")
         seen = await self._names.see(delegation.places, zone, expected)
         judged = [judge_place(place, zone, one, expected) for place, one in seen.items()]

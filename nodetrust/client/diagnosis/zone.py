@@ -169,16 +169,16 @@ def judge_serials(zone: str, seen: Mapping[Place, Seen]) -> Step | None:
 
 def judge_resolved(expected: Expected, answer: Answer, *, served: bool) -> Step:
     """Of what the resolver makes of one name; `served`: the zone's name servers themselves have it right."""
-    name = expected.question.name
+    name, value = expected.question.name, expected.value
     peer = peer_from_label(name.partition(".")[0])
-    title = name if peer is None else f"name of {brief(peer)}"
+    title = f"name of {value if peer is None else brief(peer)}"
     facts: dict[str, object] = {"name": name, "type": expected.question.type.name, "expected": str(expected.value)}
     if isinstance(answer, Reply):
         facts["answers"] = [str(record.value) for record in answer.of(expected.question.type)]
     wrong = mistake_in(expected, answer, recursive=True)
     if wrong is None:
-        return Step(Area.DNS, title, Outcome.OK, f"is {expected.value}, through the resolver", facts=facts)
-    value = expected.value
+        found = f"{name} is right" if peer is None else f"the {expected.question.type.name} record is right"
+        return Step(Area.DNS, title, Outcome.OK, f"{found}, through the resolver", facts=facts)
     if not served:
         advice = "see what the name servers above say"
     elif isinstance(value, str) or is_public(value):
@@ -188,6 +188,12 @@ def judge_resolved(expected: Expected, answer: Answer, *, served: bool) -> Step:
     else:
         advice = f"many resolvers drop answers with private addresses such as {value}: use another, or a public address"
     return Step(Area.DNS, title, Outcome.FAIL, f"through the resolver: {wrong}", advice, facts)
+
+
+def nothing_looked_up() -> Step:
+    """Without name servers, all that is asked through the resolver says the same once more."""
+    found = "not looked up, nor CAA records: see above"
+    return Step(Area.DNS, "names of this peer", Outcome.SKIP, found)
 
 
 def mistake_in(expected: Expected, answer: Answer, *, recursive: bool = False) -> str | None:
