@@ -154,5 +154,5 @@ def judge_agreement(attempts: Sequence[Attempt], quorum: int) -> Agreement:
 
 def _apart(ahead_seconds: float) -> str:
     side = "ahead of" if ahead_seconds > 0 else "behind"
-    seconds = abs(ahead_seconds)
-    return f"{seconds / 60:.0f} minutes {side}" if seconds >= 120 else f"{seconds:.0f} seconds {side}"
+    seconds = round(abs(ahead_seconds))
+    return f"{seconds / 60:.0f} minutes {side}" if seconds >= 120 else f"{seconds} seconds {side}"
