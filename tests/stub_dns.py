@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.names import client, dns
 from twisted.names.common import ResolverBase
-from twisted.names.error import DNSServerError, DomainError
+from twisted.names.error import DomainError, ResolverError
 from twisted.names.server import DNSServerFactory
 
 from nodetrust.settings import HostPort
@@ -64,7 +64,7 @@ class StubDns(ResolverBase):
             resolver = client.Resolver(servers=[(self._behind.host, self._behind.port)], reactor=self._reactor)
             return resolver._lookup(name, cls, type, (2,))
         if isinstance(said, str):
-            return fail({NO_SUCH_NAME: DomainError, FAILURE: DNSServerError}[said](name))
+            return fail({NO_SUCH_NAME: DomainError, FAILURE: ResolverError}[said](name))
         headers = [dns.RRHeader(name, payload.TYPE, cls, payload.ttl or 0, payload, auth=True) for payload in said]
         return succeed((headers, [], []))
 
