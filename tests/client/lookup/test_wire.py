@@ -1,6 +1,6 @@
 """Questions and replies against dnspython, and against garbage."""
 
-from contextlib import suppress
+import contextlib
 from ipaddress import ip_address
 
 import dns.message
@@ -85,5 +85,5 @@ class ReplyTests(SynchronousTestCase):
         """Whatever a server sends is a reply or refused."""
         whole = reply(f"{NAME}. 300 IN A 1.2.3.4", f"{NAME}. 300 IN NS a.example.")
         for data in (garbage, whole[:at] + garbage, whole[:at] + garbage + whole[at + len(garbage) :]):
-            with suppress(InvalidReply):
+            with contextlib.suppress(InvalidReply):
                 self.assertIsInstance(read_reply(data, QUESTION, ID), Reply)
