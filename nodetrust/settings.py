@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
 
@@ -107,20 +108,14 @@ class ZoneName(str):
         return cls(check_zone(text))
 
 
-_READERS: dict[type, Any] = {
-    Multiaddr: Multiaddr.parse,
-    PeerId: PeerId.parse,
-    HostPort: HostPort.parse,
-    ZoneName: ZoneName.parse,
-    Path: lambda text: Path(text).expanduser(),
-}
-
-
-def _read_special(kind: type, value: object) -> object:
+def _read_special(kind: Any, value: object) -> object:
+    """A value of a kind that msgspec does not know: a path, or whatever has a `parse` that reads its text."""
     if not isinstance(value, str):
         raise ValueError(f"expected text, got {value!r}")
+    if kind is Path:
+        return Path(value).expanduser()
     try:
-        return _READERS[kind](value)
+        return kind.parse(value)
     except (Libp2pError, NodetrustError) as error:
         raise ValueError(str(error)) from error
 
@@ -182,6 +177,27 @@ def build(kind: type[S], values: dict[str, object]) -> S:
     settings = kind(**values)
     settings.check()
     return settings
+
+
+def from_values(kind: type[S], values: Mapping[str, object]) -> S:
+    """Settings as a program gives them: each as it is or as its text, for a list one alone as well.
+
+    Raises `SettingsError`.
+    """
+    hints = get_type_hints(kind, include_extras=True)
+    for key in values:
+        if key not in hints:
+            raise SettingsError(f"{key}: no such setting; there are {', '.join(sorted(hints))}")
+    converted = {key: _convert(hints[key], _plain(hints[key], value), key, "", False) for key, value in values.items()}
+    return build(kind, converted)
+
+
+def _plain(kind: Any, value: object) -> object:
+    """As a file would have it."""
+    if get_origin(_bare(kind)[0]) is tuple:
+        several = value if isinstance(value, list | tuple) else (value,)
+        return [_plain(None, one) for one in several]
+    return str(value) if isinstance(value, Path) or hasattr(value, "parse") else value
 
 
 def settings_to_bytes(settings: Settings) -> bytes:

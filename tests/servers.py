@@ -14,7 +14,7 @@ from twisted.names.error import DNSNameError
 from twisted.trial.unittest import TestCase
 
 from nodetrust.certificates import make_csr, make_key
-from nodetrust.client.service import ClientService
+from nodetrust.client.client import Client
 from nodetrust.client.settings import ClientSettings
 from nodetrust.command.deployment import ZONE, Deployment, full_addresses
 from nodetrust.dns.settings import DnsSettings
@@ -165,9 +165,9 @@ class ServersTestCase(TestCase):
         await peer.connect()
         return peer
 
-    async def client(self, servers: Servers) -> ClientService:
+    async def client(self, servers: Servers) -> Client:
         """A client that has been started; it may have no certificate yet."""
-        client = ClientService(reactor, servers.client_settings())
-        self.addCleanup(lambda: Deferred.fromCoroutine(client.stop()))
+        client = Client(reactor, servers.client_settings())
+        self.addCleanup(client.stop)
         await client.start()
         return client

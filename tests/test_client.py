@@ -15,8 +15,8 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 import nodetrust.client.prove as proving
+from nodetrust.client.client import Client
 from nodetrust.client.errors import IssuerUnreachable, NoProofs, Refused
-from nodetrust.client.service import ClientService
 from nodetrust.client.settings import ClientSettings
 from nodetrust.command.deployment import LOOPBACK, WSS, ZONE, full_addresses
 from nodetrust.issue.service import IssueService
@@ -53,12 +53,12 @@ class CertificateTests(ServersTestCase):
         """The address has the certified name, the real port and the peer ID; identify tells the plain one, too."""
         servers = await self.start()
         client = await self.client(servers)
-        await client.certified
+        await client.announced()
         assert client.host is not None
         plain, wss = client.host.addresses()
         self.assertRegex(str(plain), r"^/ip4/127\.0\.0\.1/tcp/\d+$")
         self.assertRegex(str(wss), rf"^/dns4/{LOOPBACK_NAME}/tcp/\d+/tls/ws$")
-        self.assertEqual(client.wss_addresses, [wss.with_peer_id(client.host.peer_id)])
+        self.assertEqual(client.addresses, (wss.with_peer_id(client.host.peer_id),))
 
     async def test_names_below_the_peer(self) -> None:
         """With a wildcard the announced name is below the peer's, and a visitor dials it with verified TLS."""
@@ -73,35 +73,34 @@ class CertificateTests(ServersTestCase):
         """A client that asks for more than the server gives is told so, and goes on asking."""
         servers = await self.start(client={"names": "peer"})
         client = await self.client(servers)
-        error = await self.assertFailure(client.certified, Refused)
+        error = await self.assertFailure(client.certificate(), Refused)
         self.assertIn("not given here", str(error))
 
     async def test_a_restart_uses_the_stored_certificate(self) -> None:
         """No new order, and the same addresses but for the port."""
         servers = await self.start()
         first = await self.client(servers)
-        before = await first.certified
+        before = await first.certificate()
         await first.stop()
         second = await self.client(servers)
         self.assertIsNotNone(second.current)  # without asking anybody
-        after = await second.certified
+        after = await second.certificate()
         self.assertEqual((after.chain, after.addresses), (before.chain, before.addresses))
-        self.assertTrue(second.wss_addresses)
+        self.assertTrue(await second.announced())
         self.assertEqual(servers.orders, 1)
 
     async def test_a_restart_where_the_addresses_are_others(self) -> None:
         """The issue server tells where the peer is now; a certificate that has that name already needs no order."""
         servers = await self.start()
         first = await self.client(servers)
-        await first.certified
+        await first.certificate()
         await first.stop()
         proven = servers.client_settings().state / "addresses.txt"
         proven.write_text("192.0.2.7\n")
         second = await self.client(servers)
-        self.assertEqual(second.wss_addresses, [])
-        while not second.wss_addresses:
-            await deferLater(reactor, 0.05)
-        self.assertEqual(second.wss_addresses[0].get("dns4"), LOOPBACK_NAME)
+        self.assertEqual(second.addresses, ())
+        await second.announced()
+        self.assertEqual(second.addresses[0].get("dns4"), LOOPBACK_NAME)
         self.assertEqual(proven.read_text(), "127.0.0.1\n")
         self.assertEqual(servers.orders, 1)
 
@@ -109,7 +108,7 @@ class CertificateTests(ServersTestCase):
         """A client that the issue server sees at a new address has it proven, and gets a certificate for it."""
         servers = await self.start()
         first = await self.client(servers)
-        await first.certified
+        await first.certificate()
         await first.stop()
         issuer, proof = servers.issue.host, servers.proof.host
         assert issuer is not None and proof is not None
@@ -122,11 +121,10 @@ class CertificateTests(ServersTestCase):
         await servers.issue.start()
         servers.changes["client"]["wss_listen"] = (Multiaddr.parse("/ip6/::1/tcp/0/tls/ws"),)
         second = await self.client(servers)
-        while not second.wss_addresses:
-            await deferLater(reactor, 0.05)
+        await second.announced()
         assert second.current is not None
-        self.assertEqual(second.wss_addresses[0].get("dns6"), name_for_address(IPv6Address("::1"), ZONE))
-        self.assertIn(second.wss_addresses[0].get("dns6"), second.current.chain.names)
+        self.assertEqual(second.addresses[0].get("dns6"), name_for_address(IPv6Address("::1"), ZONE))
+        self.assertIn(second.addresses[0].get("dns6"), second.current.chain.names)
         self.assertEqual(servers.orders, 2)
 
     async def test_proves_both_families(self) -> None:
@@ -140,7 +138,7 @@ class CertificateTests(ServersTestCase):
         self.addCleanup(lambda: Deferred.fromCoroutine(servers.issue.stop()))
         await servers.issue.start()
         client = await self.client(servers)
-        obtained = await client.certified
+        obtained = await client.certificate()
         assert client.host is not None
         self.assertEqual(set(obtained.addresses), {support.LOOPBACK, IPv6Address("::1")})
         self.assertEqual(len(client.host.connections(proof.peer_id)), 1)
@@ -153,7 +151,7 @@ class CertificateTests(ServersTestCase):
         for name in ("key.pem", "fullchain.pem", "addresses.txt"):
             (state / name).write_text("garbage")
         client = await self.client(servers)
-        await client.certified
+        await client.certificate()
         self.assertEqual(servers.orders, 1)
 
     async def test_a_renewal_drops_nobody(self) -> None:
@@ -161,15 +159,15 @@ class CertificateTests(ServersTestCase):
         life = CASettings(profiles={"default": timedelta(seconds=6)})
         servers = await self.start(life)
         client = await self.client(servers)
-        first = await client.certified
+        first = await client.certificate()
         host = await self.visitor(servers)
-        connection = await host.connect(client.wss_addresses)
-        shown = await deferToThread(served_certificate, client.wss_addresses[0])
+        connection = await host.connect(await client.announced())
+        shown = await deferToThread(served_certificate, client.addresses[0])
         self.assertEqual(shown, first.chain.leaf)
         while client.current is first:
             await deferLater(reactor, 0.1)
         assert client.current is not None
-        shown = await deferToThread(served_certificate, client.wss_addresses[0])
+        shown = await deferToThread(served_certificate, client.addresses[0])
         self.assertEqual(shown, client.current.chain.leaf)
         self.assertNotEqual(shown, first.chain.leaf)
         await ping(connection, bytes(PING_BYTES), reactor)
@@ -227,7 +225,7 @@ class ProofServerTests(ServersTestCase):
         self.addCleanup(lambda: Deferred.fromCoroutine(servers.issue.stop()))
         await servers.issue.start()
         client = await self.client(servers)
-        obtained = await client.certified
+        obtained = await client.certificate()
         self.assertEqual(obtained.addresses, (support.LOOPBACK,))
 
     async def test_none_at_all_is_an_error(self) -> None:
@@ -236,7 +234,7 @@ class ProofServerTests(ServersTestCase):
         bad = await self.bad_servers()
         servers = await self.start(issue={"proof_servers": tuple(bad)})
         client = await self.client(servers)
-        error = str(await self.assertFailure(client.certified, NoProofs))
+        error = str(await self.assertFailure(client.certificate(), NoProofs))
         for address in bad:
             self.assertIn(f"; {address.peer_id}: ", error)
         for reason in ("not [31m today", "another peer", "no answer within 1 seconds"):
@@ -246,12 +244,12 @@ class ProofServerTests(ServersTestCase):
 class BadIssuerTests(ServersTestCase):
     """An issue server that is not there, or that talks nonsense: the client says so, and goes on asking."""
 
-    def client_of(self, issuer: Multiaddr) -> ClientService:
+    def client_of(self, issuer: Multiaddr) -> Client:
         settings = ClientSettings(
             state=Path(self.mktemp()).absolute(), listen=LOOPBACK, wss_listen=WSS, issuer=(issuer,)
         )
-        client = ClientService(reactor, settings)
-        self.addCleanup(lambda: Deferred.fromCoroutine(client.stop()))
+        client = Client(reactor, settings)
+        self.addCleanup(client.stop)
         return client
 
     async def issuer(self, info: bytes) -> Multiaddr:
@@ -270,15 +268,15 @@ class BadIssuerTests(ServersTestCase):
         """A port on which nobody listens."""
         client = self.client_of(Multiaddr.parse("/ip4/127.0.0.1/tcp/1").with_peer_id(PrivateKey.generate().peer_id))
         await client.start()
-        await self.assertFailure(client.certified, IssuerUnreachable)
-        await self.assertFailure(client.certified, IssuerUnreachable)  # whoever asks later is told as well
+        await self.assertFailure(client.certificate(), IssuerUnreachable)
+        await self.assertFailure(client.certificate(), IssuerUnreachable)  # whoever asks later is told as well
 
     async def test_nonsense(self) -> None:
         """Bytes that are no message, and a zone that is none."""
         for info in (b"\xff", IssueInfo(domain="not a zone").SerializeToString()):
             client = self.client_of(await self.issuer(info))
             await client.start()
-            await self.assertFailure(client.certified, IssuerUnreachable)
+            await self.assertFailure(client.certificate(), IssuerUnreachable)
 
     async def test_a_wss_port_that_is_taken(self) -> None:
         """The start fails, and says at which setting."""
@@ -315,7 +313,7 @@ class StopTests(ServersTestCase):
         for hundredths in (0, 1, 2, 4, 6, 8, 12, 20, 40):
             servers.changes["client"]["state"] = servers.folder / f"client-{hundredths}"
             client = await self.client(servers)
-            waiting = client.certified
+            waiting = client.certificate()
             waiting.addErrback(lambda failure: failure.trap(defer.CancelledError) and None)
             await deferLater(reactor, hundredths / 100)
             begun = reactor.seconds()
@@ -337,7 +335,7 @@ class StopTests(ServersTestCase):
         await host.listen(LOOPBACK[0])
         servers = await self.start(issue={"proof_servers": tuple(full_addresses(host))})
         client = await self.client(servers)
-        waiting = self.assertFailure(client.certified, defer.CancelledError)
+        waiting = self.assertFailure(client.certificate(), defer.CancelledError)
         await asked
         await client.stop()
         await waiting

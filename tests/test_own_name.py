@@ -22,6 +22,7 @@ from nodetrust.libp2p.ping import ping
 from nodetrust.service import dial_options
 from nodetrust.settings import HostPort, ZoneName
 from nodetrust.testing.ca import CASettings
+from tests.robustness.attacker import FAREWELL, Attacker, Place, client_hello
 from tests.servers import Servers, ServersTestCase, reactor
 
 NAME = "issue.nodetrust.test"
@@ -140,19 +141,33 @@ class OwnNameTests(ServersTestCase):
             self.assertEqual(page.serial, newest)
         self.assertFalse(connection.closed)
 
+    def say(self, data: bytes, place: Place) -> None:
+        """Be sent away with it."""
+        with Attacker(place) as attacker:
+            attacker.send(data)
+            attacker.read_to_end()
+
     async def test_strangers(self) -> None:
         """Garbage, plain HTTP, half a handshake: no line in the log, no socket left, and honest ones are served."""
         servers = await self.start_named()
         await self.certified(servers.issue)
         (listener,) = servers.issue.own.https
         endpoint = HostnameEndpoint(reactor, b"127.0.0.1", listener.place.port)
-        garbage = (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\x05hello", b"\x16\x03\x01\x02\x00\x01", bytes(5000))
+        garbage = (
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"\x16\x03\x01\x00\x05hello",
+            b"\x16\x03\x01\x02\x00\x01",
+            bytes(5000),
+            FAREWELL,
+        )
         with capturedLogs() as logs:
             for number in range(40):
                 stranger = await endpoint.connect(Factory.forProtocol(Protocol))
                 stranger.transport.write(garbage[number % len(garbage)])
                 await deferLater(reactor, 0)
                 stranger.transport.abortConnection()
+            for goodbye in (FAREWELL, client_hello() + FAREWELL):
+                await deferToThread(self.say, goodbye, Place("127.0.0.1", listener.place.port))
             page = await self.get(servers, b"GET / HTTP/1.0\r\n\r\n")
         self.assertEqual(page.data.split(b"\r\n")[0].split(b" ", 1)[1], b"200 OK")
         self.assertEqual([event for event in logs if event["log_level"] >= LogLevel.warn], [])

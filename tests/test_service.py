@@ -6,16 +6,23 @@ import os
 import resource
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificate
+from OpenSSL import SSL
+from OpenSSL.crypto import X509, X509StoreContext, X509StoreContextError
 from twisted.internet import reactor as default_reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 import nodetrust.service as service_module
 from nodetrust.errors import NodetrustError
-from nodetrust.service import RoleService, StartFailed, connection_limits, service_maker
+from nodetrust.service import RoleService, StartFailed, connection_limits, dial_options, service_maker
 from nodetrust.settings import SettingsError
+from tests.libp2p.throwaway_ca import ThrowawayCa
 
 
 class FakeReactor:
@@ -187,3 +194,25 @@ class ConnectionLimitsTests(SynchronousTestCase):
         self.allow(resource.RLIM_INFINITY, resource.RLIM_INFINITY)
         self.assertEqual(connection_limits(5000).handshakes, 2500)
         self.assertEqual(self.asked, [])
+
+
+class TrustFileTests(SynchronousTestCase):
+    def test_beside_the_platform(self):
+        """Both the file's roots and the platform's are trusted, and nobody else."""
+        platform, further, stranger = map(ThrowawayCa, ("platform", "further", "stranger"))
+        files = [Path(self.mktemp()) for _ in range(2)]
+        for file, ca in zip(files, (platform, further), strict=True):
+            file.write_bytes(ca.certificate.public_bytes(Encoding.PEM))
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        with mock.patch.dict(os.environ, {"SSL_CERT_FILE": str(files[0])}):  # where OpenSSL finds the platform's
+            dial_options(None, None, files[1])["trust_root"]._addCACertsToContext(context)
+        trusted = [self.verifies(context, ca) for ca in (platform, further, stranger)]
+        self.assertEqual(trusted, [True, True, False])
+
+    def verifies(self, context, ca):
+        leaf = load_pem_x509_certificate(ca.issue(["a.example"])[1])
+        try:
+            X509StoreContext(context.get_cert_store(), X509.from_cryptography(leaf)).verify_certificate()
+        except X509StoreContextError:
+            return False
+        return True

@@ -13,6 +13,7 @@ from twisted.names import client as dns_client
 from nodetrust.client.errors import NoProofs
 from nodetrust.client.obtain import obtain
 from nodetrust.client.prove import prove
+from nodetrust.command.deployment import LOOPBACK as LISTEN
 from nodetrust.command.deployment import ZONE, full_addresses
 from nodetrust.command.main import main
 from nodetrust.dns.settings import DnsSettings
@@ -44,7 +45,8 @@ class TrustingServers(Servers):
         self.keys, self.deny = folder / "keys", folder / "deny"
         self.keys.write_text("")
         self.deny.write_text("")
-        self.second = ProofService(reactor, replace(self.proof_settings(), state=folder / "second"))
+        second = ProofSettings(state=folder / "second", listen=LISTEN, allow_private=True, deny=(self.deny,))
+        self.second = ProofService(reactor, second)
 
     async def start_servers(self, step: object = lambda step: None) -> None:
         await self._run(self.second)

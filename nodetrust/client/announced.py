@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from typing import TypeAlias
 
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.names import IPAddress, label_for_address, label_for_peer
 
+PortOutside: TypeAlias = Callable[[IPAddress, int], int]
+"""From a proven address and the port that is listened on to the port that others dial there."""
+
 
 def wss_addresses(
     proven: Iterable[IPAddress],
     names: Collection[str],
-    peer: PeerId,
+    owner: PeerId,
     listening: Collection[Multiaddr],
-    forwarded_port: int | None,
+    port_outside: PortOutside,
+    peer: PeerId | None = None,
 ) -> list[Multiaddr]:
     """Where WSS can be dialled: under each certified name that spells a proven address, with /p2p.
 
-    `listening` are the addresses that WSS is served on; an IPv6 address is not announced where only IPv4 is listened
-    on. `forwarded_port` is what others dial in place of the ports there.
+    `owner` is whose certificate it is, `peer` whom others meet there, if that is another one. `listening` are the
+    addresses that WSS is served on; an IPv6 address is not announced where only IPv4 is listened on.
     """
     found = []
     for ip in proven:
-        name = certified_name(ip, peer, names)
-        ports = {forwarded_port or int(one.get("tcp") or 0) for one in listening if reaches(one, ip)}
+        name = certified_name(ip, owner, names)
+        ports = {port_outside(ip, int(one.get("tcp") or 0)) for one in listening if reaches(one, ip)}
         if name is not None:
             found += [Multiaddr.parse(f"/dns{ip.version}/{name}/tcp/{port}/tls/ws") for port in sorted(ports)]
-    return [address.with_peer_id(peer) for address in found]
+    return [address.with_peer_id(peer or owner) for address in found]
 
 
 def certified_name(ip: IPAddress, peer: PeerId, names: Collection[str]) -> str | None:

@@ -192,6 +192,13 @@ def readable_addresses(server: ProofServer) -> list[Multiaddr]:
     return addresses
 
 
+def places_of(server: ProofServer) -> list[Multiaddr]:
+    """Where to dial it, with its /p2p; nothing where the server's ID is none."""
+    with suppress(Libp2pError):
+        return [place.without_peer_id().with_peer_id(PeerId(server.id)) for place in _readable_addresses(server)]
+    return []
+
+
 async def _try_proof(
     host: Host, clock: IReactorTime, server: ProofServer, addresses: list[Multiaddr], purpose: Purpose
 ) -> Found | str:

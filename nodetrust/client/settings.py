@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from nodetrust.certificates import CryptoName
+from nodetrust.client.forward.target import Target
 from nodetrust.client.renewal import CHECK_SECONDS, Intervals
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.names import NameChoice
@@ -34,12 +35,12 @@ class ClientSettings(PeerSettings, frozen=True, kw_only=True):
         tuple[Multiaddr, ...], described("a multiaddr to serve WSS on, once there is a certificate")
     ] = (Multiaddr.parse("/ip4/0.0.0.0/tcp/4443/tls/ws"),)
     forward: Annotated[
-        str,
+        Target | None,
         described(
             "the plain libp2p listener of a node to put WSS in front of, such as tcp:127.0.0.1:4001 or "
             "unix:/run/node.sock: what comes over WSS is then for it"
         ),
-    ] = ""
+    ] = None
     map_ports: Annotated[
         bool, described("ask the router for a port mapping (PCP, NAT-PMP, UPnP), and have it removed at the end")
     ] = True

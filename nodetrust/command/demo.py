@@ -75,7 +75,7 @@ async def _show(reactor: Any, console: Console, deployment: Deployment) -> None:
         obtained = await _in_time(reactor, deployment.start(step))
     for line in _certificate_lines(obtained):
         console.print(line, soft_wrap=True)
-    for address in deployment.client.wss_addresses:
+    for address in deployment.client.addresses:
         step(f"WSS at {address}")
     with console.status("a second peer looks for the client"):
         visit = await _in_time(reactor, deployment.visit())

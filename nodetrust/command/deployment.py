@@ -10,8 +10,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from nodetrust.client.client import Client
 from nodetrust.client.obtain import Obtained
-from nodetrust.client.service import ClientService
 from nodetrust.client.settings import ClientSettings
 from nodetrust.discovery import start_pubsub, watch
 from nodetrust.dns.service import DnsService
@@ -60,7 +60,7 @@ class Deployment:
         self.dns: DnsService
         self.proof: ProofService
         self.issue: IssueService
-        self.client: ClientService
+        self.client: Client
         self._started: list[Any] = []
 
     async def start(self, step: Step) -> Obtained:
@@ -86,9 +86,9 @@ class Deployment:
 
     async def start_client(self, step: Step) -> Obtained:
         """Start the client, after the servers; returns when it serves WSS."""
-        self.client = await self._run(ClientService(self.reactor, self.client_settings()))
+        self.client = await self._run(Client(self.reactor, self.client_settings()))
         step(f"client {self._client_peer()}; it asks for proofs, then for a certificate")
-        obtained = await self.client.certified
+        obtained = await self.client.certificate()
         step(f"certificate for {', '.join(sorted(obtained.chain.names))}")
         return obtained
 

@@ -11,6 +11,7 @@ from nodetrust.command.demo import demo
 from nodetrust.command.key import key
 from nodetrust.command.name import name
 from nodetrust.command.obtain import obtain
+from nodetrust.command.peers import peers
 from nodetrust.command.zone import zone
 
 
@@ -24,5 +25,5 @@ def main() -> None:
     """
 
 
-for subcommand in (demo, obtain, check, ca, key, name, zone):
+for subcommand in (demo, obtain, check, peers, ca, key, name, zone):
     main.add_command(subcommand)

@@ -1,4 +1,4 @@
-"""The DNS server's life: the zone is read, the ports are bound, the issue server may call."""
+"""The DNS server's life: the zone is read, the ports are bound, the issue server may call, and peers announce."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
+from nodetrust.discovery import relay, start_pubsub
 from nodetrust.dns.answering import Answering
 from nodetrust.dns.authority import read_zone
 from nodetrust.dns.challenges.dns01 import IDLE_SECONDS, Challenges, ChallengesInMemory, Dns01
@@ -22,6 +23,7 @@ from nodetrust.dns.workers.pool import ChallengesInWorkers, Pool
 from nodetrust.dns.zone.reload import ZoneReload
 from nodetrust.dns.zone.zone import Zone
 from nodetrust.libp2p.host import Host
+from nodetrust.libp2p.pubsub import PubSub
 from nodetrust.lists.build import list_files
 from nodetrust.lists.files import ListFiles
 from nodetrust.lists.lists import Lists
@@ -30,7 +32,7 @@ from nodetrust.service import RoleService, listen_all, open_host
 
 
 class DnsService(RoleService):
-    """Answers DNS on every address of `listen_dns`, and serves dns-01 to the admins.
+    """Answers DNS on every address of `listen_dns`, serves dns-01 to the admins, and relays announcements.
 
     After `start`, `places` are the addresses that are bound and `host` is the libp2p host.
     """
@@ -50,6 +52,7 @@ class DnsService(RoleService):
         self._kept: Kept | None = None
         self._journal: Journal | None = None
         self._surroundings: Surroundings | None = None
+        self._pubsub: PubSub | None = None
 
     @property
     def places(self) -> list[str]:
@@ -97,6 +100,8 @@ class DnsService(RoleService):
         self.host = host = open_host(self.reactor, settings)
         dns01 = Dns01(answering.responder, challenges, settings.rights)
         host.handle_messages(DNS01_PROTOCOL, dns01.serve, MAX_DNS01_REQUEST_BYTES, IDLE_SECONDS)
+        self._pubsub = start_pubsub(host, self.reactor)
+        relay(self._pubsub)
         await listen_all(host, settings, self.log, "nodetrust-dns")
 
     def _replace_lists(self, lists: Lists) -> None:
@@ -118,6 +123,8 @@ class DnsService(RoleService):
             await self._pool.stop()
         if self._answering is not None:
             await self._answering.close()
+        if self._pubsub is not None:
+            self._pubsub.stop()
         if self.host is not None:
             await self.host.stop()
         if self._journal is not None:

@@ -89,6 +89,10 @@ class Connection:
         """For how long there has been no stream on it; 0 while there is one."""
         return self._session.idle_seconds
 
+    def spoken(self) -> list[str]:
+        """The protocol of each open stream; an empty text for one that is not agreed on yet, or lazily."""
+        return [getattr(stream, "protocol_id", "") for stream in self._session.streams.values()]
+
     def __repr__(self) -> str:
         return f"<Connection {'to' if self.outbound else 'from'} {self.remote_peer} at {self.remote_address}>"
 

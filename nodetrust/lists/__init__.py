@@ -1,7 +1,7 @@
 """Who gets nothing: the operator's lists of prefixes and peers, and others' that are fetched. One format for all roles.
 
 A DNS server answers no denied address, a proof server proves nothing to a denied peer or from a denied address, and an
-issue server gives them no certificate.
+issue server gives them no certificate; neither of these two dials them back.
 
 In reading order:
 

@@ -37,7 +37,7 @@ CHECKS_PER_SECOND = 5.0
 """For everybody together, beyond a burst of 60: each dial takes some 10 ms of the server's CPU time."""
 
 MAX_BUCKETS = 16_384
-"""Some 3 MB. Of more, those are forgotten that are nearly full again."""
+"""Some 5 MB. Of more, those are forgotten that are nearly full again."""
 
 RETRY_SECONDS = 15.0
 """When there is room again where too much is dialled at the moment: as long as a check takes at most."""

@@ -20,13 +20,19 @@ def listening(*texts):
     return [Multiaddr.parse(text) for text in texts]
 
 
+def as_it_is(ip, port):
+    """No router in between."""
+    return port
+
+
 class AddressTests(SynchronousTestCase):
     def announced(self, proven, names, places, port=None):
-        return [str(one.without_peer_id()) for one in wss_addresses(proven, names, PEER, listening(*places), port)]
+        found = wss_addresses(proven, names, PEER, listening(*places), lambda ip, own: port or own)
+        return [str(one.without_peer_id()) for one in found]
 
     def test_the_documented_form(self):
         """`/dns4/ip41-2-3-4.<zone>/tcp/N/tls/ws/p2p/<id>`."""
-        (found,) = wss_addresses([FOURTH], NAMES, PEER, listening("/ip4/0.0.0.0/tcp/4443/tls/ws"), None)
+        (found,) = wss_addresses([FOURTH], NAMES, PEER, listening("/ip4/0.0.0.0/tcp/4443/tls/ws"), as_it_is)
         self.assertEqual(str(found), f"/dns4/ip41-2-3-4.{ZONE}/tcp/4443/tls/ws/p2p/{PEER}")
 
     def test_both_families(self):
@@ -47,6 +53,24 @@ class AddressTests(SynchronousTestCase):
         """It stands in place of the ports that are listened on, once."""
         places = ("/ip4/10.0.0.1/tcp/1/tls/ws", "/ip4/10.0.0.2/tcp/2/tls/ws")
         self.assertEqual(self.announced([FOURTH], NAMES, places, 443), [f"/dns4/ip41-2-3-4.{ZONE}/tcp/443/tls/ws"])
+
+    def test_a_port_for_one_family(self):
+        """A router maps a port of IPv4; IPv6 has none in between."""
+        found = wss_addresses(
+            [FOURTH, SIXTH],
+            NAMES,
+            PEER,
+            listening("/ip6/::/tcp/1/tls/ws"),
+            lambda ip, port: 7 if ip == FOURTH else port,
+        )
+        self.assertEqual([one.get("tcp") for one in found], ["7", "1"])
+
+    def test_a_node_behind(self):
+        """The certificate is ours, and whom others meet is the node."""
+        node = PrivateKey.generate().peer_id
+        names = {wildcard_for_peer(PEER, ZONE)}
+        (found,) = wss_addresses([FOURTH], names, PEER, listening("/ip4/0.0.0.0/tcp/1/tls/ws"), as_it_is, node)
+        self.assertEqual(str(found), f"/dns4/ip41-2-3-4.{LABEL}.{ZONE}/tcp/1/tls/ws/p2p/{node}")
 
     def test_below_the_peer(self):
         """With a wildcard the name is below the peer's; an address of its own goes first."""

@@ -8,10 +8,12 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
 from twisted.names import client, dns
 from twisted.names.error import DNSNameError, DNSQueryRefusedError
 from twisted.trial.unittest import TestCase
 
+from nodetrust.discovery import TOPIC, encode_announcement, start_pubsub, watch
 from nodetrust.dns.errors import CannotBind, ZoneError
 from nodetrust.dns.options import Options, makeService
 from nodetrust.dns.service import DnsService
@@ -19,6 +21,8 @@ from nodetrust.dns.settings import DnsSettings
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.libp2p.peer_id import PeerId
+from nodetrust.libp2p.pubsub import PubSub
 from nodetrust.messages import (
     DNS01_PROTOCOL,
     E_NOT_AUTHORIZED,
@@ -31,6 +35,7 @@ from nodetrust.settings import HostPort, SettingsError, ZoneName, build
 from tests.dns.challenges.test_table import VALUE
 
 FQDN = "ip41-2-3-4.nt.test"
+ANNOUNCED_SECONDS = 10
 
 
 def deferred(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Deferred[None]]:
@@ -117,6 +122,39 @@ class ServiceTests(TestCase):
             self.assertEqual(DNS01Response.FromString(await stream.read()).error, expected)
             stream.close()
             self.assertEqual(await self.ask(resolver.lookupText, f"_acme-challenge.{FQDN}"), found)
+
+    @deferred
+    async def test_announcements_are_relayed(self) -> None:
+        """Peers that know nobody but the DNS server hear each other's announcements, also where workers answer."""
+        address = Multiaddr.parse("/ip4/192.0.2.1/tcp/443/tls/ws")
+        for workers in (1, 2):
+            service, _ = await self.started(workers=workers)
+            announcer, hearer = await self.peer_of(service), await self.peer_of(service)
+            peer, addresses = await self.announced(address, announcer, hearer)
+            self.assertEqual(addresses, [address.with_peer_id(peer)])
+            await service.stop()
+
+    async def announced(self, address: Multiaddr, announcer: PubSub, hearer: PubSub) -> tuple[PeerId, list[Multiaddr]]:
+        """What the hearer hears first, while the announcer says its address every second, as clients do."""
+        heard: Deferred[tuple[PeerId, list[Multiaddr]]] = Deferred()
+        stop_watching = watch(hearer, lambda peer, addresses: heard.callback((peer, addresses)))
+        heard.addBoth(lambda result: stop_watching() or result)
+        announcing = LoopingCall(announcer.publish, TOPIC, encode_announcement([address]))
+        announcing.start(1.0)
+        try:
+            return await heard.addTimeout(ANNOUNCED_SECONDS, reactor)
+        finally:
+            announcing.stop()
+
+    async def peer_of(self, service: DnsService) -> PubSub:
+        """Pubsub of a new peer that is connected with the server."""
+        host = Host(reactor, PrivateKey.generate())
+        self.addCleanup(host.stop)
+        assert service.host is not None
+        await host.connect(service.host.addresses(), service.host.peer_id)
+        pubsub = start_pubsub(host, reactor)
+        self.addCleanup(pubsub.stop)
+        return pubsub
 
     @deferred
     async def test_zone_file_and_policy(self) -> None:

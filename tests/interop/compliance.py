@@ -1,6 +1,7 @@
 """What a real peer and our host must do with each other, whichever implementation the peer is."""
 
 import hashlib
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from os import urandom
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.ssl import Certificate, trustRootFromCertificates
+from twisted.internet.task import LoopingCall
 
 from nodetrust.libp2p.connection import Connection
 from nodetrust.libp2p.errors import DialError
@@ -17,9 +19,15 @@ from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.noise import NoiseSecurity
+from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.libp2p.ping import ping
+from nodetrust.libp2p.pubsub.effects import SendRpc
+from nodetrust.libp2p.pubsub.ids import SEQNO_BYTES, message_ids
 from nodetrust.libp2p.pubsub.messages import PubSubMessage
+from nodetrust.libp2p.pubsub.numbers import Numbers
+from nodetrust.libp2p.pubsub.parameters import GOSSIPSUB_1_2
 from nodetrust.libp2p.pubsub.service import PubSub
+from nodetrust.libp2p.pubsub.wire import Rpc
 from nodetrust.libp2p.security import Security
 from nodetrust.libp2p.tls import TlsSecurity
 from nodetrust.libp2p.transports import CertificateStore
@@ -38,6 +46,7 @@ NEW_ADDRESS = "/ip4/127.0.0.1/tcp/65432/ws"
 NEW_PROTOCOL = "/nodetrust-test/new/1.0.0"
 TEN_MEGABYTES = 10_000_000
 PING_BYTES = 32
+LOOK_AGAIN_SECONDS = 0.02
 
 
 def by_name(address: str) -> str:
@@ -68,9 +77,9 @@ class OurHostTestCase(InteropTestCase):
         """The real one."""
         return reactor
 
-    def start_pubsub(self, host: Host) -> tuple[PubSub, list[PubSubMessage]]:
+    def start_pubsub(self, host: Host, numbers: Numbers | None = None) -> tuple[PubSub, list[PubSubMessage]]:
         """Pubsub on the host, and a growing list of what it receives in TOPIC."""
-        pubsub = PubSub(host, self.reactor, SystemRandom())
+        pubsub = PubSub(host, self.reactor, SystemRandom(), numbers=numbers)
         received: list[PubSubMessage] = []
         pubsub.subscribe(TOPIC, received.append)
         pubsub.start()
@@ -267,6 +276,63 @@ class ComplianceTests(OurHostTestCase):
         await peer.command("ping", peer=str(host.peer_id))
         await self.until_received(pubsub, received, 1)
         self.assertEqual((received[0].data, str(received[0].source)), (b"from them", peer.peer_id))
+
+    async def test_newest_gossipsub_is_agreed_on(self) -> None:
+        """Both streams speak gossipsub v1.2, the newest that we know."""
+        _, (pubsub, _), _ = await self.start_line()
+        (remote,) = pubsub._remotes.values()
+        assert remote.reader is not None
+        self.assertEqual((remote.protocols[0], remote.reader.protocol_id), (GOSSIPSUB_1_2, GOSSIPSUB_1_2))
+
+    async def test_peer_refuses_large_messages(self) -> None:
+        """Through the peer comes a large message, and before it the peer's refusal of that message and no other."""
+        peer, (left, _), (right, received) = await self.start_line(numbers=iter((5, 6)).__next__)
+        for data in (bytes(100), bytes(2000)):
+            left.publish(TOPIC, data)
+        await self.until_received(right, received, 2)
+        refused = right._router._peers[PeerId.parse(peer.peer_id)].unwanted
+        for message in received:
+            ids = message_ids(message.source, message.seqno.to_bytes(SEQNO_BYTES, "big"), None)
+            self.assertEqual(ids in refused, len(message.data) == 2000)
+
+    async def test_peer_heeds_our_refusals(self) -> None:
+        """What we have refused the peer does not send us; the next message it does."""
+        peer, (left, _), (right, received) = await self.start_line(numbers=iter((5, 6)).__next__)
+        author = left._host.peer_id
+        refused = message_ids(author, (5).to_bytes(SEQNO_BYTES, "big"), None)
+        right._run([SendRpc(PeerId.parse(peer.peer_id), Rpc(idontwant=tuple(refused)))])
+        right.publish(TOPIC, b"after the refusal")
+        await peer.event("message", topic=TOPIC, source=str(right._host.peer_id))
+        left.publish(TOPIC, b"refused")
+        await peer.event("message", topic=TOPIC, data=b64encode(b"refused").decode())
+        left.publish(TOPIC, b"wanted")
+        await self.until_received(right, received, 1)
+        self.assertEqual([message.data for message in received], [b"wanted"])
+
+    async def start_line(
+        self, numbers: Numbers | None = None
+    ) -> tuple[Peer, tuple[PubSub, list[PubSubMessage]], tuple[PubSub, list[PubSubMessage]]]:
+        """A peer in the mesh of two hosts of ours that do not know each other; `numbers` are those of the first."""
+        peer = await self.start_peer(listen=[TCP], security=["noise"], pubsub="gossipsub")
+        await peer.command("subscribe", topic=TOPIC)
+        ends = []
+        for source in (numbers, None):
+            host = await self.start_host("noise")
+            ends.append(self.start_pubsub(host, source))
+            await host.connect([Multiaddr.parse(peer.address())])
+            await peer.command("awaitPubsub", topic=TOPIC, mesh=[str(host.peer_id)])
+            await self.until(lambda: PeerId.parse(peer.peer_id) in ends[-1][0].mesh(TOPIC))
+        return peer, ends[0], ends[1]
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds."""
+
+        def look() -> None:
+            if holds():
+                looking.stop()
+
+        looking = LoopingCall(look)
+        await looking.start(LOOK_AGAIN_SECONDS).addTimeout(COMMAND_SECONDS, self.reactor)
 
     async def until_received(self, pubsub: PubSub, received: list[PubSubMessage], count: int) -> None:
         """Wait until so many messages have come in."""

@@ -10,6 +10,7 @@ Nothing here waits without a deadline, and a program is ended by its own process
 import contextlib
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -239,6 +240,11 @@ class InteropTestCase(TestCase):
     async def start_go(self, **options: Any) -> Peer:
         """A go-libp2p node; `roots` is a PEM file whose certificates it trusts for WSS."""
         return await self._start("go", [self.tools.go_peer], {}, options)
+
+    async def start_ours(self, **options: Any) -> Peer:
+        """A host of ours in a process of its own (`our_peer.py`)."""
+        environment = {"PYTHONPATH": str(toolchain.CHECKOUT)}
+        return await self._start("ours", [sys.executable, "-m", "tests.interop.our_peer"], environment, options)
 
     async def _start(
         self, name: str, command: Sequence[str | Path], environment: Mapping[str, str], options: dict[str, Any]

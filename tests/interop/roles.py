@@ -9,9 +9,9 @@ from typing import Any
 from twisted.internet import reactor as default_reactor
 
 from nodetrust.certificates import make_key
+from nodetrust.client.client import Client
 from nodetrust.client.obtain import Obtained, obtain_with
 from nodetrust.client.prove import Proofs
-from nodetrust.client.service import ClientService
 from nodetrust.client.settings import ClientSettings
 from nodetrust.dns.service import DnsService
 from nodetrust.dns.settings import DnsSettings
@@ -114,7 +114,7 @@ class Roles:
         issue: IssueService = await self._run(IssueService(self._reactor, self.issue_settings(folder, **settings)))
         return issue
 
-    async def start_client(self, name: str = "client", **settings: Any) -> ClientService:
+    async def start_client(self, name: str = "client", **settings: Any) -> Client:
         """A client that announces itself every second; its `certified` has yet to fire."""
         defaults: dict[str, Any] = {
             "state": self._folder(name),
@@ -125,9 +125,7 @@ class Roles:
             "nameserver": self.name_server,
             "trust_file": self.root_file,
         }
-        client: ClientService = await self._run(
-            ClientService(self._reactor, ClientSettings(**{**defaults, **settings}))
-        )
+        client: Client = await self._run(Client(self._reactor, ClientSettings(**{**defaults, **settings})))
         return client
 
     def asker(self, *addresses: str, issue: IssueService | None = None) -> Asker:

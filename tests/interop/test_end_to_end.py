@@ -18,7 +18,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.internet.utils import getProcessOutputAndValue
 
-from nodetrust.client.service import ClientService
+from nodetrust.client.client import Client
 from nodetrust.discovery import TOPIC, decode_announcement
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.names import label_for_peer
@@ -59,9 +59,9 @@ class PebbleTestCase(InteropTestCase):
 class ClientTests(PebbleTestCase):
     """Our own client."""
 
-    async def certified_client(self, roles: Roles) -> ClientService:
+    async def certified_client(self, roles: Roles) -> Client:
         client = await roles.start_client()
-        await client.certified.addTimeout(CERTIFICATE_SECONDS, reactor)
+        await client.certificate().addTimeout(CERTIFICATE_SECONDS, reactor)
         return client
 
     async def test_certificate_from_pebble(self) -> None:
@@ -88,7 +88,7 @@ class ClientTests(PebbleTestCase):
         first = client.current
         assert first is not None and client.host is not None
         js = await self.start_js(extra_roots=roles.root_file, nameServer=str(roles.name_server))
-        address = client.wss_addresses[0]
+        address = client.addresses[0]
         await js.command("dial", addr=str(address))
         while client.current is first:
             await deferLater(reactor, LOOK_AGAIN_SECONDS)
@@ -138,11 +138,11 @@ class ClientTests(PebbleTestCase):
         go = await self.start_go(roots=str(roles.root_file), nameServer=str(roles.name_server), pubsub="gossipsub")
         await self.check_visit(client, go)
 
-    async def check_visit(self, client: ClientService, peer: Peer) -> None:
+    async def check_visit(self, client: Client, peer: Peer) -> None:
         """The peer dials the client's WSS address, and hears of that address from the client itself."""
         assert client.host is not None
         us = str(client.host.peer_id)
-        address = str(client.wss_addresses[0])
+        address = str(client.addresses[0])
         self.assertRegex(address, rf"^/dns4/{LOOPBACK_NAME}/tcp/\d+/tls/ws/p2p/{us}$")
         told = await peer.command("dial", addr=address)
         self.assertEqual(told["peer"], us)
@@ -151,7 +151,7 @@ class ClientTests(PebbleTestCase):
         await peer.command("ping", peer=us)
         await peer.command("subscribe", topic=TOPIC)
         announcement = await peer.event("message", topic=TOPIC, source=us)
-        announced = decode_announcement(b64decode(announcement["data"]), PeerId.parse(us))
+        announced = decode_announcement(b64decode(announcement["data"]), PeerId.parse(us)).addresses
         self.assertIn(address, [str(one) for one in announced])
 
 

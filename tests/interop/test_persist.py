@@ -43,7 +43,7 @@ class PersistTests(PebbleTestCase):
     async def ask_for_wildcard(self, roles: Any) -> Any:
         """A client whose certificate is for everything below its peer's name."""
         client = await roles.start_client(names="peer")
-        return await client.certified
+        return await client.certificate()
 
     async def restart_issue(self, roles: Any) -> None:
         """With the same account, for dns-persist-01."""

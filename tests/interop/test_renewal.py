@@ -29,7 +29,7 @@ class RenewalTests(PebbleTestCase):
         """A window in the past: the certificate of ninety days is replaced, and the order says that it is."""
         roles = await self.start_roles()
         client = await roles.start_client()
-        first = await client.certified.addTimeout(CERTIFICATE_SECONDS, reactor)
+        first = await client.certificate().addTimeout(CERTIFICATE_SECONDS, reactor)
         now = datetime.now(UTC)
         start, end = ((now - timedelta(hours=hours)).isoformat(timespec="seconds") for hours in (2, 1))
         window = {"suggestedWindow": {"start": start, "end": end}}

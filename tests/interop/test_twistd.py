@@ -131,7 +131,7 @@ class TwistdTests(InteropTestCase):
         us = str((await listener.command("dial", addr=client))["peer"])
         await listener.command("subscribe", topic=TOPIC)
         heard = await listener.event("message", topic=TOPIC, source=us)
-        addresses = decode_announcement(b64decode(heard["data"]), PeerId.parse(us))
+        addresses = decode_announcement(b64decode(heard["data"]), PeerId.parse(us)).addresses
         visitor = await self.start_js(extra_roots=root, nameServer=name_server)
         told = await visitor.command("dial", addr=str(addresses[0]))
         self.assertEqual(told["peer"], us)

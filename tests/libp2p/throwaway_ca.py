@@ -15,11 +15,11 @@ from twisted.internet.ssl import Certificate, trustRootFromCertificates
 
 
 class ThrowawayCa:
-    """Issues P-256 certificates for names and IP addresses."""
+    """Issues P-256 certificates for names and IP addresses. OpenSSL finds issuers by name: `name` tells two apart."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "throw-away CA") -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "throw-away CA")])
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self.certificate = (
             self._builder(self._name, self._key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
@@ -31,12 +32,25 @@ MUXER = "/yamux/1.0.0"
 NOISE = "/noise"
 TLS = "/tls/1.0.0"
 
+FAREWELL = b"\x15\x03\x03\x00\x02\x01\x00"
+"""TLS's close_notify, as it is sent while nothing is encrypted yet."""
+
 
 class Place(NamedTuple):
     """Where to connect to."""
 
     host: str
     port: int
+
+
+def client_hello() -> bytes:
+    """The first record of an honest TLS client that names no server."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    outgoing = ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), outgoing).do_handshake()
+    return outgoing.read()
 
 
 def proposal(*protocol_ids: str) -> bytes:

@@ -20,7 +20,7 @@ from nodetrust.libp2p.noise.cipher import encrypt_frames
 from nodetrust.libp2p.noise.machine import Credentials, Handshake
 from nodetrust.libp2p.noise.wire import encode_frame
 from nodetrust.libp2p.yamux.wire import ACK, FIN, RST, SYN, FrameType, encode
-from tests.robustness.attacker import MUXER, NOISE, PATIENCE_SECONDS, TLS, frame, proposal
+from tests.robustness.attacker import FAREWELL, MUXER, NOISE, PATIENCE_SECONDS, TLS, frame, proposal
 from tests.robustness.site import SiteCase
 
 Serve = Callable[[socket.socket], None]
@@ -93,6 +93,7 @@ garbage = st.one_of(
             proposal(TLS),
             encode_message(HEADER) * 1000,
             b"HTTP/1.1 200 OK\r\n\r\n",
+            FAREWELL,
         ]
     ),
 )
@@ -214,6 +215,15 @@ class DialerTests(SiteCase):
             self.dial(lambda connection: serve(data, connection))
 
         await self.attack(attack)
+
+    async def test_farewell(self) -> None:
+        """A server that says TLS's goodbye in place of its first record fails the dial."""
+
+        def serve(connection: socket.socket) -> None:
+            connection.recv(4096)
+            connection.sendall(FAREWELL)
+
+        await self.attack(lambda: self.dial(serve, "/tls/ws"))
 
     async def test_websocket(self) -> None:
         """Garbage in place of the answer to an upgrade fails the dial."""

@@ -20,7 +20,17 @@ from nodetrust.libp2p.multistream.wire import encode_message
 from nodetrust.libp2p.noise.machine import Credentials, HandshakeState
 from nodetrust.libp2p.noise.wire import MAX_HANDSHAKE_MESSAGE_BYTES, encode_frame
 from nodetrust.libp2p.tls.certificate import make_certificate
-from tests.robustness.attacker import MUXER, NOISE, TLS, Attacker, NoiseAttacker, negotiated, proposal
+from tests.robustness.attacker import (
+    FAREWELL,
+    MUXER,
+    NOISE,
+    TLS,
+    Attacker,
+    NoiseAttacker,
+    client_hello,
+    negotiated,
+    proposal,
+)
 from tests.robustness.site import SiteCase
 
 LIBP2P_EXTENSION = x509.ObjectIdentifier("1.3.6.1.4.1.53594.1.1")
@@ -210,13 +220,7 @@ class TlsTests(SiteCase):
 
     async def test_garbage(self) -> None:
         """Damaged handshake records, and garbage in their place, end the connection."""
-        context = self.client(foreign_certificate(ec.generate_private_key(ec.SECP256R1()), None), [MUXER])
-        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        hello = context.wrap_bio(incoming, outgoing)
-        try:
-            hello.do_handshake()
-        except ssl.SSLWantReadError:
-            good = outgoing.read()
+        good = client_hello()
 
         @settings(max_examples=80, deadline=None)
         @given(
@@ -241,6 +245,20 @@ class TlsTests(SiteCase):
                 attacker.finish()
                 attacker.read_to_end()
             self.barrier()
+
+        await self.attack(attack)
+
+    async def test_farewell(self) -> None:
+        """Who says goodbye in place of the first record, or of the second, is let go."""
+        hello = client_hello()
+
+        def attack() -> None:
+            for place, opening in ((self.tcp[0], proposal(TLS)), (self.wss, b"")):
+                for data in (FAREWELL, hello + FAREWELL):
+                    with Attacker(place) as attacker:
+                        attacker.send(opening + data)
+                        attacker.read_to_end()
+                    self.barrier()
 
         await self.attack(attack)
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from nodetrust.keyfile import load
 from nodetrust.libp2p.framing import encode_frame
+from nodetrust.libp2p.pubsub.parameters import PROTOCOLS as PUBSUB
 from nodetrust.libp2p.yamux.window import INITIAL_WINDOW_BYTES
 from nodetrust.libp2p.yamux.wire import FIN, RST, FrameType
 from nodetrust.messages import (
@@ -24,7 +25,6 @@ from nodetrust.service import KEY_FILE
 from tests.robustness.attacker import NoiseAttacker, cut, frame, proposal
 from tests.robustness.site import SiteCase
 
-PUBSUB = ("/meshsub/1.1.0", "/meshsub/1.0.0", "/floodsub/1.0.0")
 IDENTIFY = ("/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0")
 ROLES = (PROOF_PROTOCOL, PROOF_PROTOCOL_NONCE, ISSUE_PROTOCOL, ISSUE_INFO_PROTOCOL, DNS01_PROTOCOL)
 

@@ -16,6 +16,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Site
 
 from nodetrust.issue.own.pages import BodilessRequest
+from nodetrust.libp2p.farewell import EndsEarly
 from nodetrust.libp2p.limits import ConnectionBudget, Limits, Ticket
 from nodetrust.libp2p.transports import CertificateStore
 from nodetrust.libp2p.transports.sockets import admit
@@ -104,7 +105,7 @@ class Guarded(Factory):
         return _Socket(self._tls, self._site.buildProtocol(addr), ticket, self._reactor)
 
 
-class _Socket(BufferingTLSTransport):
+class _Socket(EndsEarly, BufferingTLSTransport):
     """Holds its place in the budget, for so long."""
 
     def __init__(self, tls: TLSMemoryBIOFactory, channel: Any, ticket: Ticket, clock: IReactorTime) -> None:

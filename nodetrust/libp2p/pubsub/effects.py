@@ -10,6 +10,7 @@ from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.libp2p.pubsub.wire import IHave, Message, Prune, Rpc, Subscription
 
 _IDS_PER_IWANT = 1000  # with wire.MAX_ID_BYTES, half of an RPC
+_IDS_PER_IDONTWANT = 10  # as many as go-libp2p-pubsub heeds in one RPC
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class _Draft:
     subscriptions: list[Subscription] = field(default_factory=list)
     ihave: list[IHave] = field(default_factory=list)
     iwant: list[bytes] = field(default_factory=list)
+    idontwant: list[bytes] = field(default_factory=list)
     graft: list[str] = field(default_factory=list)
     prune: list[Prune] = field(default_factory=list)
     messages: list[Rpc] = field(default_factory=list)
@@ -46,11 +48,17 @@ class _Draft:
         essential = Rpc(subscriptions=tuple(self.subscriptions), graft=tuple(self.graft), prune=tuple(self.prune))
         if essential:
             yield essential
-        for begin in range(0, len(self.iwant), _IDS_PER_IWANT):
-            yield Rpc(iwant=tuple(self.iwant[begin : begin + _IDS_PER_IWANT]))
+        for ids in _pieces(self.idontwant, _IDS_PER_IDONTWANT):
+            yield Rpc(idontwant=ids)
+        for ids in _pieces(self.iwant, _IDS_PER_IWANT):
+            yield Rpc(iwant=ids)
         if self.ihave:
             yield Rpc(ihave=tuple(self.ihave))
         yield from self.messages
+
+
+def _pieces(ids: list[bytes], size: int) -> Iterator[tuple[bytes, ...]]:
+    return (tuple(ids[begin : begin + size]) for begin in range(0, len(ids), size))
 
 
 class Effects:

@@ -1,6 +1,6 @@
-"""The router of gossipsub v1.1, which also serves floodsub peers: inputs in, effects out, no I/O, no clock.
+"""The router of gossipsub v1.2, which also serves floodsub peers: inputs in, effects out, no I/O, no clock.
 
-Source: libp2p/specs pubsub/gossipsub/gossipsub-v1.0.md and gossipsub-v1.1.md, and, where they leave a choice,
+Source: libp2p/specs pubsub/gossipsub/gossipsub-v1.0.md, -v1.1.md and -v1.2.md, and, where they leave a choice,
 go-libp2p-pubsub. Which parts of v1.1's scoring exist is said in `score`.
 
 Every input is a method that returns the effects it has, in order. `now` is in seconds, on any clock that does not go
@@ -27,20 +27,18 @@ from nodetrust.libp2p.pubsub.mcache import MessageCache
 from nodetrust.libp2p.pubsub.parameters import (
     FLOODSUB,
     GOSSIPSUB_1_0,
+    GOSSIPSUB_1_2,
     MAX_CACHED_BYTES,
     MAX_OWN_TOPICS,
     MAX_SEEN_MESSAGES,
     MAX_TOPICS_PER_PEER,
     Parameters,
 )
-from nodetrust.libp2p.pubsub.score import (
-    GOSSIP_THRESHOLD,
-    GRAYLIST_THRESHOLD,
-    PUBLISH_THRESHOLD,
-    Scores,
-)
+from nodetrust.libp2p.pubsub.rates import AuthorRates
+from nodetrust.libp2p.pubsub.score import GOSSIP_THRESHOLD, GRAYLIST_THRESHOLD, PUBLISH_THRESHOLD, Scores
 from nodetrust.libp2p.pubsub.seen import SeenMessages
 from nodetrust.libp2p.pubsub.signing import author_of
+from nodetrust.libp2p.pubsub.unwanted import Unwanted
 from nodetrust.libp2p.pubsub.wire import IHave, Message, Prune, Rpc, Subscription
 
 
@@ -68,6 +66,7 @@ class _Peer:
     protocol: str
     outbound: bool
     appetite: Appetite
+    unwanted: Unwanted
     topics: set[str] = field(default_factory=set)
     style: IdStyle = IdStyle.GO
     checks: int = 0
@@ -105,6 +104,7 @@ class Router:
             parameters.history_windows, parameters.gossip_windows, parameters.gossip_retransmissions, MAX_CACHED_BYTES
         )
         self._promises = Promises(parameters.iwant_follow_up_seconds)
+        self._rates = AuthorRates(parameters.author_burst, parameters.author_messages_per_second)
         self._checks = 0
         self._effects = Effects()
 
@@ -132,7 +132,8 @@ class Router:
         """A peer speaks `protocol`; `outbound` says whether we dialed it. It is greeted with our subscriptions."""
         if peer in self._peers or peer == self._own:
             return []
-        self._peers[peer] = _Peer(protocol, outbound, Appetite(self._parameters))
+        unwanted = Unwanted(self._parameters.max_idontwant_ids, self._parameters.idontwant_heartbeats)
+        self._peers[peer] = _Peer(protocol, outbound, Appetite(self._parameters), unwanted)
         self._greet(peer)
         return self._effects.take()
 
@@ -205,8 +206,12 @@ class Router:
         ids = message_ids(self._own, message.seqno, message.key)
         self._seen.add(ids, now)
         self._cache.put(message, ids)
-        self._effects.send_message(message, self._publish_targets(topic, now))
+        self._send(message, ids, self._publish_targets(topic, now))
         return self._effects.take()
+
+    def _send(self, message: Message, ids: MessageIds, peers: Iterable[PeerId]) -> None:
+        """Send a message to those of the peers that have not refused it."""
+        self._effects.send_message(message, (peer for peer in peers if ids not in self._peers[peer].unwanted))
 
     def _publish_targets(self, topic: str, now: float) -> list[PeerId]:
         chosen = self._mesh[topic] if topic in self._mesh else self._fanout_peers(topic, now)
@@ -267,7 +272,7 @@ class Router:
             if author.multihash + seqno in self._seen:
                 return
             ids = message_ids(author, seqno, message.key)
-            if not self._may_check(known):
+            if not self._may_check(known, author, now):
                 self._promises.fulfilled(ids)
                 return
             self._check(message)
@@ -277,13 +282,29 @@ class Router:
             return
         self._seen.add(ids, now)
         self._promises.fulfilled(ids)
+        if len(message.data or b"") >= self._parameters.idontwant_bytes:
+            self._refuse_further(message.topic, ids, peer)
         verdict = self._validate(message, author, peer)
         if verdict is Verdict.ACCEPT:
+            self._rates.count(author, now)
             self._accept(message, ids, author, peer)
         elif verdict is Verdict.REJECT:
             self._scores.add_invalid(peer)
 
-    def _may_check(self, known: _Peer) -> bool:
+    def _refuse_further(self, topic: str, ids: MessageIds, sender: PeerId) -> None:
+        """Tell the mesh that it need not send us a large message any more.
+
+        Not before the signature has been checked, as v1.2 allows: else whoever puts the message's name on something
+        else could keep the message itself away from us.
+        """
+        for peer in self._mesh[topic]:
+            known = self._peers[peer]
+            if peer != sender and known.protocol == GOSSIPSUB_1_2:
+                self._effects.to(peer).idontwant.append(ids.in_style(known.style))
+
+    def _may_check(self, known: _Peer, author: PeerId, now: float) -> bool:
+        if not self._rates.allows(author, now):
+            return False
         if known.checks >= self._parameters.checks_per_peer or self._checks >= self._parameters.checks_per_heartbeat:
             return False
         known.checks += 1
@@ -300,7 +321,7 @@ class Router:
             for peer in self._topic_peers.get(topic, ())
             if peer in mesh or (not self._peers[peer].meshes and self._scores.of(peer) >= PUBLISH_THRESHOLD)
         ]
-        self._effects.send_message(message, (peer for peer in targets if peer not in (sender, author)))
+        self._send(message, ids, (peer for peer in targets if peer not in (sender, author)))
 
     # Control messages.
 
@@ -310,6 +331,8 @@ class Router:
                 self._remote_ihave(peer, known, rpc.ihave, now)
             if rpc.iwant:
                 self._remote_iwant(peer, known, rpc.iwant)
+        if rpc.idontwant:
+            self._remote_idontwant(peer, known, rpc.idontwant)
         for topic in rpc.graft:
             self._remote_graft(peer, known, topic, now)
         for prune in rpc.prune:
@@ -325,10 +348,14 @@ class Router:
 
     def _remote_iwant(self, peer: PeerId, known: _Peer, ids: Iterable[bytes]) -> None:
         for message_id in ids:
-            message = self._cache.take_for(peer, message_id)
-            if message is not None:
+            cached = self._cache.take_for(peer, message_id)
+            if cached is not None:
                 known.style = style_of(message_id) or known.style
-                self._effects.send_message(message, (peer,))
+                self._send(*cached, (peer,))
+
+    def _remote_idontwant(self, peer: PeerId, known: _Peer, ids: tuple[bytes, ...]) -> None:
+        known.style = style_of(ids[0]) or known.style
+        known.unwanted.add(ids)
 
     def _remote_graft(self, peer: PeerId, known: _Peer, topic: str, now: float) -> None:
         mesh = self._mesh.get(topic)
@@ -362,14 +389,18 @@ class Router:
     def heartbeat(self, now: float) -> list[Effect]:
         """Keep every mesh in its bounds, gossip, forget what is old. To be called every `heartbeat_seconds`."""
         self._checks = 0
-        for known in self._peers.values():
+        for peer, known in self._peers.items():
             known.checks = 0
             known.appetite.renew()
+            if known.unwanted.flooded:
+                self._scores.add_behaviour(peer)
+            known.unwanted.shift()
         for peer in self._promises.broken(now):
             self._scores.add_behaviour(peer)
         self._scores.decay()
         self._backoffs.expire(now, self._parameters.backoff_slack_seconds)
         self._seen.expire(now)
+        self._rates.expire(now)
         for topic in self._mesh:
             self._maintain_mesh(topic, now)
             self._gossip(topic, self._mesh[topic])

@@ -42,7 +42,7 @@ class MessageCache:
         while self._bytes > self._max_bytes:
             self._drop(next(iter(self._messages)))
 
-    def take_for(self, peer: PeerId, message_id: bytes) -> Message | None:
+    def take_for(self, peer: PeerId, message_id: bytes) -> tuple[Message, MessageIds] | None:
         """The message for a peer that asks with IWANT; `None` if it is gone, or the peer had it often enough."""
         entry = self._messages.get(self._canonical.get(message_id, b""))
         if entry is None:
@@ -51,7 +51,7 @@ class MessageCache:
         if sent >= self._retransmissions:
             return None
         entry.sent[peer] = sent + 1
-        return entry.message
+        return entry.message, entry.ids
 
     def to_announce(self, topic: str) -> list[MessageIds]:
         """The messages of the topic in the windows that are gossiped about, newest window first."""

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+GOSSIPSUB_1_2 = "/meshsub/1.2.0"
 GOSSIPSUB_1_1 = "/meshsub/1.1.0"
 GOSSIPSUB_1_0 = "/meshsub/1.0.0"
 FLOODSUB = "/floodsub/1.0.0"
 
-PROTOCOLS = (GOSSIPSUB_1_1, GOSSIPSUB_1_0, FLOODSUB)
-"""What we speak, best first.
-
-Not 1.2: all that it adds is IDONTWANT, a saving for messages of a kilobyte and more, which names messages by IDs that
-the implementations do not agree on (see `ids`). Not 1.3, whose extensions we have no use for.
-"""
+PROTOCOLS = (GOSSIPSUB_1_2, GOSSIPSUB_1_1, GOSSIPSUB_1_0, FLOODSUB)
+"""What we speak, best first. Not 1.3, whose extensions we have no use for."""
 
 MAX_TOPICS_PER_PEER = 512
 """Topics of a peer that we remember; later ones are as good as not subscribed. Our own choice: with
@@ -39,13 +36,17 @@ MAX_CACHED_BYTES = 8 << 20
 MAX_PENALIZED_PEERS = 4096
 """Peers with penalties that we remember, connected or not; our own choice. The oldest are forgotten first."""
 
+MAX_RATED_AUTHORS = 8192
+"""Authors whose rate of messages we remember; our own choice: more than `checks_per_heartbeat` lets in until a bucket
+of `author_burst` is full again, so that forgetting the oldest forgives nothing."""
+
 MAX_PROMISES = 4096
 """Messages that peers owe us after an IWANT and that we keep an eye on; our own choice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """gossipsub v1.0 and v1.1, section Parameters, with the defaults of go-libp2p-pubsub; times in seconds."""
+    """gossipsub v1.0 to v1.2, section Parameters, with the defaults of go-libp2p-pubsub; times in seconds."""
 
     mesh_size: int = 6
     """D: peers in a topic's mesh when it is filled up or cut down."""
@@ -83,8 +84,22 @@ class Parameters:
     """A peer that offered a message has so long to send it."""
     gossip_retransmissions: int = 3
     """How often one peer gets the same message by IWANT."""
+    idontwant_bytes: int = 1024
+    """A message with so much data is large: the mesh is told with IDONTWANT that we have it. Where messages are small,
+    as announcements are, an IDONTWANT to everyone would cost more than the copies that it saves."""
+    max_idontwant_ids: int = 512
+    """Messages that one peer may refuse with IDONTWANT in a heartbeat: js-libp2p's GossipsubIdontwantMaxMessages
+    (v1.2 demands a limit and names none)."""
+    idontwant_heartbeats: int = 3
+    """How many heartbeats a refused message stays refused."""
     flood_publish: bool = True
     """Send our own messages to all peers of the topic, not only to the mesh."""
+    author_burst: int = 50
+    """Messages of one author that are taken at once."""
+    author_messages_per_second: float = 10.0
+    """And from then on: as many as announce, every five seconds, fifty peers that stand behind their author. Messages
+    beyond are dropped as if they had not come, before anything of a budget is spent on them: one key can't fill those
+    of all the peers that pass its messages on. Nobody is blamed, since others may allow more. Our own choice."""
     checks_per_heartbeat: int = 1000
     """Signatures that are verified between two heartbeats, all peers together: about 150 ms of every second. Messages
     beyond are dropped as if they had not come; another peer may bring them again. Our own choice."""

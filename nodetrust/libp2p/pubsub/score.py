@@ -7,6 +7,9 @@ wrong one they throw out honest peers of a topic as quiet as an announcement eve
 (P5), since nobody has one; peers on one address (P6), which the host limits for all protocols. Without P1 and P2 no
 score is above 0, so that D_score and opportunistic grafting have nothing to choose by and are left out, and peer
 exchange, which wants a high score, is neither sent nor followed.
+
+Valid messages are no fault, however many: `rates` bounds those of an author, `Parameters.checks_per_peer` those of the
+peer that passes them on.
 """
 
 from __future__ import annotations

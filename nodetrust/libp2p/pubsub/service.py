@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from random import Random
@@ -24,6 +23,7 @@ from nodetrust.libp2p.pubsub.effects import Deliver, Effect
 from nodetrust.libp2p.pubsub.errors import MessageTooLarge, RpcInvalid
 from nodetrust.libp2p.pubsub.machine import Router, Verdict
 from nodetrust.libp2p.pubsub.messages import PubSubMessage, Subscriber, Validator
+from nodetrust.libp2p.pubsub.numbers import Numbers, WallClockNumbers
 from nodetrust.libp2p.pubsub.outbox import Outbox
 from nodetrust.libp2p.pubsub.parameters import PROTOCOLS, Parameters
 from nodetrust.libp2p.pubsub.streams import ReadBudget, RpcReader, RpcWriter
@@ -75,8 +75,8 @@ class _Topic:
 class PubSub:
     """Publishes and subscribes on a host. Between `start` and `stop` it is at work; subscriptions may come earlier.
 
-    `clock` drives the heartbeat, `random` chooses peers (a `SystemRandom`, so that nobody can foresee it), `time_ns`
-    is the wall clock that numbers our messages: numbers must rise over restarts, too.
+    `clock` drives the heartbeat, `random` chooses peers (a `SystemRandom`, so that nobody can foresee it), `numbers`
+    numbers our messages, by default after the wall clock: others ignore what does not rise over restarts, too.
     """
 
     log = Logger()
@@ -88,11 +88,11 @@ class PubSub:
         random: Random,
         *,
         parameters: Parameters = Parameters(),  # noqa: B008  # immutable
-        time_ns: Callable[[], int] = time.time_ns,
+        numbers: Numbers | None = None,
     ) -> None:
         self._host = host
         self._clock = clock
-        self._time_ns = time_ns
+        self._numbers = WallClockNumbers() if numbers is None else numbers
         self._parameters = parameters
         self._router = Router(host.peer_id, parameters, random, signing.check, self._validate)
         self._topics: dict[str, _Topic] = {}
@@ -102,7 +102,6 @@ class PubSub:
         self._heart = LoopingCall(self._heartbeat)
         self._heart.clock = clock
         self._first_beat: IDelayedCall | None = None
-        self._seqno = 0
         self._encoded: tuple[Rpc, bytes] | None = None
         self._read_budget = ReadBudget()
 
@@ -176,8 +175,7 @@ class PubSub:
         `MessageTooLarge` for data, that no RPC can carry.
         """
         _check_topic(topic)
-        self._seqno = max(self._seqno + 1, self._time_ns())
-        message = signing.sign(self._host.key, topic, data, self._seqno)
+        message = signing.sign(self._host.key, topic, data, self._numbers())
         if len(encode_rpc(Rpc(messages=(message,)))) > MAX_RPC_BYTES:
             raise MessageTooLarge(f"{len(data)} bytes of data do not fit into an RPC of {MAX_RPC_BYTES}")
         self._run(self._router.publish(message, self._clock.seconds()))

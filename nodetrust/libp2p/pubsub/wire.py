@@ -1,7 +1,7 @@
 """RPCs: bytes ⇄ values, every count and length checked while it is read.
 
-Source: libp2p/specs pubsub/README.md and pubsub/gossipsub/gossipsub-v1.1.md (field numbers); the limits are those of
-go-libp2p-pubsub (size of an RPC) and js-libp2p's gossipsub (counts).
+Source: libp2p/specs pubsub/README.md, pubsub/gossipsub/gossipsub-v1.1.md and -v1.2.md (field numbers); the limits are
+those of go-libp2p-pubsub (size of an RPC) and js-libp2p's gossipsub (counts).
 
 The codec is written by hand, for three reasons. A parser that builds everything first makes half a million objects out
 of one mebibyte of empty messages (measured with the protobuf library: 50 ms and 40 MB for each such RPC); this one
@@ -28,10 +28,13 @@ MAX_MESSAGES = 5000
 """Messages in one RPC: as above."""
 
 MAX_CONTROL_ENTRIES = 5000
-"""IHAVE, IWANT, GRAFT and PRUNE entries, each kind, in one RPC: as above."""
+"""IHAVE, IWANT, GRAFT, PRUNE and IDONTWANT entries, each kind, in one RPC: as above."""
 
 MAX_MESSAGE_IDS = 5000
 """Message IDs in all IHAVE entries together, and in all IWANT entries together: as above."""
+
+MAX_UNWANTED_IDS = 512
+"""Message IDs in all IDONTWANT entries together: as above."""
 
 MAX_EXCHANGED_PEERS = 16
 """Peers read from one PRUNE (they are parsed and dropped: we do not connect on a stranger's word): as above."""
@@ -93,7 +96,7 @@ class Prune:
 
 @dataclass(frozen=True, slots=True)
 class Rpc:
-    """All that one frame carries; `iwant` holds message IDs and `graft` topics."""
+    """All that one frame carries; `iwant` and `idontwant` hold message IDs and `graft` topics."""
 
     subscriptions: tuple[Subscription, ...] = ()
     messages: tuple[Message, ...] = ()
@@ -101,9 +104,11 @@ class Rpc:
     iwant: tuple[bytes, ...] = ()
     graft: tuple[str, ...] = ()
     prune: tuple[Prune, ...] = ()
+    idontwant: tuple[bytes, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.subscriptions or self.messages or self.ihave or self.iwant or self.graft or self.prune)
+        gossip = self.ihave or self.iwant or self.idontwant
+        return bool(self.subscriptions or self.messages or gossip or self.graft or self.prune)
 
 
 # Bytes to values.
@@ -158,6 +163,7 @@ def decode_rpc(data: bytes, read: FieldCount | None = None) -> Rpc:
         tuple(control.iwant),
         tuple(control.graft),
         tuple(control.prune),
+        tuple(control.idontwant),
     )
 
 
@@ -170,12 +176,13 @@ class _Control:
         self.iwant: list[bytes] = []
         self.graft: list[str] = []
         self.prune: list[Prune] = []
-        self._entries = [0] * 5
-        self._ids = [0] * 5
+        self.idontwant: list[bytes] = []
+        self._entries = [0] * 6
+        self._ids = [0] * 6
 
     def read(self, data: bytes) -> None:
         for number, value in _fields(data, self._read):
-            if not 1 <= number <= 4:
+            if not 1 <= number <= 5:
                 continue
             self._entries[number] = _counted(self._entries[number], MAX_CONTROL_ENTRIES, "control entries")
             entry = _as_bytes(value)
@@ -187,10 +194,12 @@ class _Control:
                 topic = _decode_topic_field(entry, self._read)
                 if topic is not None:
                     self.graft.append(topic)
-            else:
+            elif number == 4:
                 prune = _decode_prune(entry, self._read)
                 if prune is not None:
                     self.prune.append(prune)
+            else:
+                self.idontwant.extend(self._read_ids(entry, kind=5, field=1, limit=MAX_UNWANTED_IDS))
 
     def _read_ihave(self, data: bytes) -> None:
         topic = _decode_topic_field(data, self._read)
@@ -198,10 +207,10 @@ class _Control:
         if topic is not None and ids:
             self.ihave.append(IHave(topic, ids))
 
-    def _read_ids(self, data: bytes, kind: int, field: int) -> Iterator[bytes]:
+    def _read_ids(self, data: bytes, kind: int, field: int, limit: int = MAX_MESSAGE_IDS) -> Iterator[bytes]:
         for number, value in _fields(data, self._read):
             if number == field:
-                self._ids[kind] = _counted(self._ids[kind], MAX_MESSAGE_IDS, "message IDs")
+                self._ids[kind] = _counted(self._ids[kind], limit, "message IDs")
                 message_id = _as_bytes(value)
                 if len(message_id) <= MAX_ID_BYTES:
                     yield message_id
@@ -356,6 +365,8 @@ def _control_parts(rpc: Rpc) -> Iterator[bytes]:
     for prune in rpc.prune:
         backoff = b"" if prune.backoff_seconds is None else b"\x18" + varint.encode(prune.backoff_seconds)
         yield _field(4, _field(1, prune.topic.encode()) + backoff)
+    if rpc.idontwant:
+        yield _field(5, b"".join(_field(1, i) for i in rpc.idontwant))
 
 
 def _field(number: int, value: bytes) -> bytes:

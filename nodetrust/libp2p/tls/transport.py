@@ -24,6 +24,7 @@ from zope.interface import implementer
 
 from nodetrust.libp2p.channel import Channel, TransportChannel
 from nodetrust.libp2p.errors import HandshakeError, InvalidData
+from nodetrust.libp2p.farewell import EndsEarly
 from nodetrust.libp2p.keys import PrivateKey, PublicKey
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.libp2p.security import Secured, check_peer
@@ -106,7 +107,7 @@ class TlsChannel(TransportChannel):
         self.loseConnection()
 
 
-class _Protocol(TLSMemoryBIOProtocol):
+class _Protocol(EndsEarly):
     """Twisted's TLS, which claims every interface of the transport below, for a channel that can half-close."""
 
     transport: Channel

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.endpoints import (
     TCP4ClientEndpoint,
     TCP4ServerEndpoint,
     TCP6ClientEndpoint,
     TCP6ServerEndpoint,
-    wrapClientTLS,
 )
 from twisted.internet.error import (
     CannotListenError,
     ConnectError,
+    ConnectingCancelledError,
     ConnectionRefusedError,
     TCPTimedOutError,
     TimeoutError,
@@ -37,9 +37,11 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory
 from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
 
 from nodetrust.libp2p.channel import Channel
 from nodetrust.libp2p.errors import DialError, ListenError, NoAnswer, PortClosed
+from nodetrust.libp2p.farewell import EndsEarly
 from nodetrust.libp2p.limits import ConnectionBudget, Ticket
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.staggered import AllFailed, first_success
@@ -127,12 +129,16 @@ async def _connect_to(
 ) -> ProtocolT:
     kind: Callable[..., IStreamClientEndpoint] = TCP6ClientEndpoint if ":" in host else TCP4ClientEndpoint
     endpoint = kind(reactor, host, port, CONNECT_SECONDS)
+    factory: Any = _Building(build)
     if tls is not None:
-        endpoint = wrapClientTLS(tls, endpoint, reactor)
+        factory = _BuildingTls(tls, True, factory, reactor)
     try:
-        return cast(ProtocolT, await endpoint.connect(_Building(build)))
+        protocol = await endpoint.connect(factory)
     except ConnectError as reason:
         raise _KINDS.get(type(reason), DialError)(str(reason)) from reason
+    except ConnectingCancelledError as reason:  # what Twisted's endpoints make of a cancelled Deferred
+        raise CancelledError from reason
+    return cast(ProtocolT, protocol if tls is None else cast(_Tls, protocol).wrappedProtocol)
 
 
 _KINDS = {ConnectionRefusedError: PortClosed, TimeoutError: NoAnswer, TCPTimedOutError: NoAnswer}
@@ -146,6 +152,16 @@ class _Building(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> TwistedProtocol:
         return self._build()
+
+
+class _Tls(EndsEarly, BufferingTLSTransport):
+    """Below a protocol that hears of nothing before TLS's handshake is over."""
+
+
+class _BuildingTls(TLSMemoryBIOFactory):
+    """`wrapClientTLS` of Twisted knows no other protocol than its own."""
+
+    protocol = _Tls
 
 
 async def listen_socket(reactor: HostReactor, target: TransportAddress, factory: IProtocolFactory) -> Listener:

@@ -30,6 +30,7 @@ from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from nodetrust.libp2p.errors import DialError, ListenError, NoWebSocket, TlsFailed
+from nodetrust.libp2p.farewell import EndsEarly
 from nodetrust.libp2p.limits import ConnectionBudget, Ticket
 from nodetrust.libp2p.transports.address import TransportAddress
 from nodetrust.libp2p.transports.certificates import CertificateStore, client_options, describe_tls_failure
@@ -228,11 +229,11 @@ class _Accepting(Factory):
         return accepted if self._tls is None else _AcceptedTls(self._tls, accepted)
 
 
-class _AcceptedTls(BufferingTLSTransport):
+class _AcceptedTls(EndsEarly, BufferingTLSTransport):
     """Below the WebSocket protocol, which hears of nothing before TLS's handshake is over."""
 
     wrappedProtocol: _Accepted
 
     def dataReceived(self, data: bytes) -> None:
         self.wrappedProtocol.heard()
-        BufferingTLSTransport.dataReceived(self, data)
+        super().dataReceived(data)  # type: ignore[no-untyped-call]  # Twisted's

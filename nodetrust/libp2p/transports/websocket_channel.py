@@ -80,11 +80,15 @@ class WebSocketChannel(Channel):
         self.write(b"".join(data))
 
     def loseConnection(self) -> None:
+        self.close(NORMAL_CLOSURE)
+
+    def close(self, code: int) -> None:
+        """`loseConnection` that tells the remote side why (RFC 6455 §7.4.1)."""
         if self._websocket.state != WebSocketProtocol.STATE_OPEN or self.disconnecting:
             return
         self.disconnecting = True
         self.limit(CLOSE_SECONDS)
-        self._websocket.sendClose(NORMAL_CLOSURE)
+        self._websocket.sendCloseFrame(code=code)
         # The answer stands behind what nobody reads any more, so nobody may hold it up.
         self._websocket.transport.resumeProducing()
 

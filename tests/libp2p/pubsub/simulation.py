@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterable
 from random import Random
 
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.libp2p.pubsub.effects import Deliver, Effect
 from nodetrust.libp2p.pubsub.machine import Router, Verdict
-from nodetrust.libp2p.pubsub.parameters import FLOODSUB, GOSSIPSUB_1_1, Parameters
+from nodetrust.libp2p.pubsub.parameters import FLOODSUB, GOSSIPSUB_1_2, Parameters
 from nodetrust.libp2p.pubsub.wire import Message, decode_rpc, encode_rpc
+from tests.libp2p.pubsub.graph import Link
 
 TICKS_PER_HEARTBEAT = 10
 DEFAULTS = Parameters()
@@ -30,12 +32,13 @@ def trusting_router(peer: PeerId, seed: int = 0, parameters: Parameters = DEFAUL
 class Network:
     """Nodes, the links between them, and what each was given. `lose(sender, receiver)` may drop messages."""
 
-    def __init__(self, count: int, parameters: Parameters = DEFAULTS) -> None:
+    def __init__(self, count: int, parameters: Parameters = DEFAULTS, seed: int = 0) -> None:
         self.peers = PEERS[:count]
-        self.routers = {peer: trusting_router(peer, n, parameters) for n, peer in enumerate(self.peers)}
+        seeds = range(seed * len(PEERS), (seed + 1) * len(PEERS))
+        self.routers = {peer: trusting_router(peer, seeds[n], parameters) for n, peer in enumerate(self.peers)}
         self.heard: dict[PeerId, Counter[bytes]] = {peer: Counter() for peer in self.peers}
         self.lose = lambda sender, receiver: False
-        self.random = Random(count)
+        self.random = Random(seeds[count % len(PEERS)])
         self.messages_sent = 0
         self._links: set[frozenset[PeerId]] = set()
         self._wires: deque[tuple[PeerId, PeerId, bytes]] = deque()
@@ -45,7 +48,7 @@ class Network:
     def now(self) -> float:
         return self._ticks / TICKS_PER_HEARTBEAT
 
-    def link(self, dialer: PeerId, listener: PeerId, protocol: str = GOSSIPSUB_1_1) -> None:
+    def link(self, dialer: PeerId, listener: PeerId, protocol: str = GOSSIPSUB_1_2) -> None:
         """Connect two nodes, unless they are."""
         if dialer != listener and frozenset((dialer, listener)) not in self._links:
             self._links.add(frozenset((dialer, listener)))
@@ -56,13 +59,18 @@ class Network:
         """Connect each node with every other; the first `flooders` speak floodsub only."""
         for n, dialer in enumerate(self.peers):
             for listener in self.peers[n + 1 :]:
-                self.link(*self.random.sample((dialer, listener), 2), FLOODSUB if n < flooders else GOSSIPSUB_1_1)
+                self.link(*self.random.sample((dialer, listener), 2), FLOODSUB if n < flooders else GOSSIPSUB_1_2)
 
     def link_some(self, each: int) -> None:
         """Let each node dial a few others, among them its neighbour, so that the network is one."""
         for n, dialer in enumerate(self.peers):
             for listener in (self.peers[n - 1], *self.random.sample(self.peers, each)):
                 self.link(dialer, listener)
+
+    def link_as(self, links: Iterable[Link]) -> None:
+        """Connect the nodes with these numbers."""
+        for dialer, listener in links:
+            self.link(self.peers[dialer], self.peers[listener])
 
     def subscribe_all(self, topic: str = "t") -> None:
         for peer in self.peers:

@@ -11,11 +11,19 @@ from nodetrust.libp2p.errors import LimitExceeded
 from nodetrust.libp2p.pubsub import machine
 from nodetrust.libp2p.pubsub.effects import Deliver, SendRpc
 from nodetrust.libp2p.pubsub.errors import MessageInvalid
-from nodetrust.libp2p.pubsub.ids import message_ids
+from nodetrust.libp2p.pubsub.ids import IdStyle, message_ids
 from nodetrust.libp2p.pubsub.machine import Router, Verdict
-from nodetrust.libp2p.pubsub.parameters import FLOODSUB, GOSSIPSUB_1_0, GOSSIPSUB_1_1, MAX_TOPICS_PER_PEER, Parameters
+from nodetrust.libp2p.pubsub.parameters import (
+    FLOODSUB,
+    GOSSIPSUB_1_0,
+    GOSSIPSUB_1_1,
+    GOSSIPSUB_1_2,
+    MAX_BACKOFF_SECONDS,
+    MAX_TOPICS_PER_PEER,
+    Parameters,
+)
 from nodetrust.libp2p.pubsub.wire import IHave, Message, Prune, Rpc, Subscription
-from tests.libp2p.pubsub.simulation import PEERS, trusting_router, unsigned
+from tests.libp2p.pubsub.simulation import DEFAULTS, PEERS, trusting_router, unsigned
 from tests.libp2p.pubsub.test_wire import rpcs
 
 US, A, B, C, AUTHOR = PEERS[:5]
@@ -479,6 +487,126 @@ class GossipTests(RouterCase):
             self.assertEqual(self.router.score(A), 0, story)
 
 
+class IDontWantTests(RouterCase):
+    """A, B and C are in the mesh; D speaks only floodsub; E is outside the mesh and may ask with IWANT."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.flooder, self.other = PEERS[9:11]
+        self.meet(self.flooder, FLOODSUB)
+        self.meet(self.other, GOSSIPSUB_1_2)
+        self.receive(self.other, prune=(Prune("t", HUGE_BACKOFF),))
+
+    def receivers(self, effects):
+        return {peer for peer, rpc in self.sent(effects).items() if rpc.messages}
+
+    def test_refused_messages_are_not_forwarded(self) -> None:
+        """Whoever has refused a message, under any of its IDs, does not get it; everyone else does."""
+        for seqno, style in enumerate(IdStyle):
+            message = unsigned(AUTHOR, seqno)
+            self.receive(B, idontwant=(b"something else", ids_of(message).in_style(style)))
+            self.assertEqual(self.receivers(self.receive(A, messages=(message,))), {C, self.flooder})
+
+    def test_refused_messages_are_not_published(self) -> None:
+        """It holds for our own messages as well."""
+        message = unsigned(US, 7)
+        self.receive(B, idontwant=(ids_of(message, US).go,))
+        self.assertEqual(self.receivers(self.router.publish(message, 0)), {A, C, self.flooder, self.other})
+
+    def test_refused_messages_are_not_handed_out(self) -> None:
+        """An IDONTWANT takes back an IWANT of the same message, also if that names it in another style."""
+        message = unsigned(AUTHOR, 1)
+        self.receive(A, messages=(message,))
+        self.receive(self.other, idontwant=(ids_of(message).js,))
+        self.assertEqual(self.receive(self.other, iwant=(ids_of(message).js, ids_of(message).go)), [])
+        both = {"iwant": (ids_of(message).js,), "idontwant": (ids_of(message).js,)}
+        self.assertEqual(self.receivers(self.receive(B, **both)), {B}, "what was asked for first has gone out")
+
+    def test_refused_for_three_heartbeats(self) -> None:
+        """Then the peer may have forgotten the message, and gets it again."""
+        message = unsigned(AUTHOR, 1)
+        self.receive(B, idontwant=(ids_of(message).go,))
+        for now in (1, 2):
+            self.router.heartbeat(now)
+        self.receive(A, messages=(unsigned(AUTHOR, 2),))
+        self.receive(C, idontwant=(ids_of(message).go,))
+        self.router.heartbeat(3)
+        self.assertEqual(self.receivers(self.receive(A, messages=(message,))), {B, self.flooder})
+
+    def test_refusals_end_with_the_connection(self) -> None:
+        """A peer that comes back begins anew."""
+        message = unsigned(AUTHOR, 1)
+        self.receive(B, idontwant=(ids_of(message).go,))
+        self.router.peer_disconnected(B)
+        self.meet(B)
+        self.receive(B, graft=("t",))
+        self.assertIn(B, self.receivers(self.receive(A, messages=(message,))))
+
+    def test_floodsub_has_no_refusals(self) -> None:
+        """Who speaks only floodsub gets everything, whatever else it says."""
+        message = unsigned(AUTHOR, 1)
+        self.receive(self.flooder, idontwant=(ids_of(message).go,))
+        self.assertIn(self.flooder, self.receivers(self.receive(A, messages=(message,))))
+
+    def test_learning_the_style_of_a_refusal(self) -> None:
+        """To a peer that has refused in js-libp2p's style we offer in that style."""
+        message = unsigned(AUTHOR, 1)
+        self.receive(A, messages=(message,))
+        self.receive(self.other, idontwant=(ids_of(unsigned(AUTHOR, 2)).js,))
+        self.assertEqual(self.sent(self.router.heartbeat(1))[self.other].ihave, (IHave("t", (ids_of(message).js,)),))
+
+    def test_refusals_are_bounded(self) -> None:
+        """Of one peer so many are heeded in a heartbeat, and the same number again in the next."""
+        self.router = trusting_router(US, parameters=Parameters(max_idontwant_ids=2))
+        for peer in (A, B):
+            self.meet(peer)
+        self.router.subscribe("t", 0)
+        messages = [unsigned(AUTHOR, n) for n in range(4)]
+        self.receive(B, idontwant=tuple(ids_of(message).go for message in messages[:3]))
+        self.router.heartbeat(1)
+        self.receive(B, idontwant=(ids_of(messages[3]).go,))
+        refused = [not self.receive(A, messages=(message,))[1:] for message in messages]
+        self.assertEqual(refused, [True, True, False, True])
+
+    def test_floods_of_refusals(self) -> None:
+        """Too many count once a heartbeat, in however many RPCs: forgiven at first, then they cost the hearing."""
+        flood = tuple(ids_of(unsigned(AUTHOR, n)).go for n in range(DEFAULTS.max_idontwant_ids + 1))
+        for now in range(1, 7):
+            for _ in range(3):
+                self.receive(B, idontwant=flood)
+            self.receive(C, idontwant=flood[1:])
+            self.router.heartbeat(now)
+        self.assertEqual(self.router.score(B), 0)
+        for now in range(7, 12):
+            self.receive(B, idontwant=flood)
+            self.receive(C, idontwant=flood[1:])
+            self.router.heartbeat(now)
+        self.assertEqual((self.router.listens_to(B), self.router.listens_to(C)), (False, True))
+
+    def test_large_messages_are_refused(self) -> None:
+        """With 1024 bytes the mesh is told at once that we have it: those who understand that, not the sender."""
+        for peer in (A, B):
+            self.router.peer_disconnected(peer)
+            self.meet(peer, GOSSIPSUB_1_2)
+            self.receive(peer, graft=("t",))
+        small, large = unsigned(AUTHOR, 1, data=bytes(1023)), unsigned(AUTHOR, 2, data=bytes(1024))
+        effects = self.receive(A, messages=(small, large))
+        refusals = [effect for effect in effects if isinstance(effect, SendRpc) and effect.rpc.idontwant]
+        self.assertEqual(refusals, [SendRpc(B, Rpc(idontwant=(ids_of(large).go,)))])
+        first = next(effect for effect in effects if isinstance(effect, SendRpc) and effect.peer == B)
+        self.assertEqual(first, refusals[0], "it is of use only before the message")
+
+    def test_refusing_in_the_peers_style_and_in_small_pieces(self) -> None:
+        """We refuse in the style in which the peer has spoken, ten messages in an RPC, as many as go-libp2p heeds."""
+        self.receive(self.other, graft=("t",), now=MAX_BACKOFF_SECONDS + 1)
+        self.receive(self.other, idontwant=(ids_of(unsigned(AUTHOR, 99)).rust,))
+        large = [unsigned(AUTHOR, n, data=bytes(1024)) for n in range(12)]
+        effects = self.receive(A, messages=tuple(large))
+        refused = [effect.rpc.idontwant for effect in effects if isinstance(effect, SendRpc) and effect.rpc.idontwant]
+        names = tuple(ids_of(message).rust for message in large)
+        self.assertEqual(refused, [names[:10], names[10:]])
+
+
 class GarbageTests(SynchronousTestCase):
     @settings(max_examples=60, deadline=None)
     @given(st.lists(st.tuples(st.sampled_from(PEERS[:6]), rpcs, st.booleans()), max_size=12))
@@ -488,7 +616,7 @@ class GarbageTests(SynchronousTestCase):
         for topic in ("", "a", "0"):
             router.subscribe(topic, 0)
         for n, peer in enumerate(PEERS[1:5]):
-            router.peer_connected(peer, (GOSSIPSUB_1_1, FLOODSUB)[n == 3], outbound=n % 2 == 0)
+            router.peer_connected(peer, (GOSSIPSUB_1_1, GOSSIPSUB_1_2, GOSSIPSUB_1_0, FLOODSUB)[n], outbound=n % 2 == 0)
         for now, (peer, rpc, beat) in enumerate(story):
             effects = router.received(peer, rpc, now)
             effects += router.heartbeat(now) if beat else []

@@ -1,12 +1,16 @@
 """Whole networks of routers: everybody hears everything, meshes keep their size, losses heal."""
 
+from random import Random
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.libp2p.pubsub.parameters import Parameters
+from tests.libp2p.pubsub.graph import is_connected, link_at_random
 from tests.libp2p.pubsub.simulation import Network
 
 MESH = Parameters()
 NO_FLOOD = Parameters(flood_publish=False)
+SEEDS = 25
 
 
 class NetworkTests(SynchronousTestCase):
@@ -67,6 +71,41 @@ class NetworkTests(SynchronousTestCase):
         network.publish(network.peers[5], 1, b"still here")
         network.run(2)
         self.assertAllHeard(network, network.peers[5], b"still here")
+
+    def test_announcements_arrive_after_a_third_was_killed(self) -> None:
+        """From that moment, each announcement of thirteen survivors of twenty reaches the others in two heartbeats.
+
+        Each node has four to six links, and the survivors are in one piece; a hop takes a tenth of a heartbeat.
+        """
+        for seed in range(SEEDS):
+            for parameters in (MESH, NO_FLOOD):
+                network = self.mesh_of_twenty(seed, parameters)
+                for number in range(4):
+                    for author in network.peers:
+                        network.publish(author, number, self.announcement(author, number))
+                    network.run(2 * MESH.heartbeat_seconds)
+                    for author in network.peers:
+                        self.assertAllHeard(network, author, self.announcement(author, number))
+
+    def mesh_of_twenty(self, seed: int, parameters: Parameters) -> Network:
+        """A network that has just lost seven nodes."""
+        random = Random(seed)
+        network = Network(20, parameters, seed)
+        while True:
+            links = link_at_random(20, 4, 6, random)
+            killed = random.sample(range(20), 7)
+            if is_connected(set(range(20)) - set(killed), links):
+                break
+        network.link_as(links)
+        network.subscribe_all()
+        network.run(random.uniform(3, 5))
+        for gone in [network.peers[number] for number in killed]:
+            network.remove(gone)
+        return network
+
+    @staticmethod
+    def announcement(author, number: int) -> bytes:
+        return b"%d of %s" % (number, author.multihash)
 
     def test_floodsub_peers_hear_and_are_heard(self) -> None:
         """Nodes that speak only floodsub get every message, pass theirs on, and are in nobody's mesh."""

@@ -1,5 +1,6 @@
 """PubSub on a host that is not there: streams, identification and time are the test's."""
 
+import time
 from random import Random
 from types import SimpleNamespace
 
@@ -17,8 +18,9 @@ from nodetrust.libp2p.pubsub import outbox, signing, streams
 from nodetrust.libp2p.pubsub.errors import MessageTooLarge
 from nodetrust.libp2p.pubsub.machine import Verdict
 from nodetrust.libp2p.pubsub.messages import PubSubMessage
+from nodetrust.libp2p.pubsub.numbers import WallClockNumbers
 from nodetrust.libp2p.pubsub.outbox import Outbox
-from nodetrust.libp2p.pubsub.parameters import FLOODSUB, GOSSIPSUB_1_0, GOSSIPSUB_1_1, PROTOCOLS
+from nodetrust.libp2p.pubsub.parameters import FLOODSUB, GOSSIPSUB_1_0, GOSSIPSUB_1_1, GOSSIPSUB_1_2, PROTOCOLS
 from nodetrust.libp2p.pubsub.service import PubSub
 from nodetrust.libp2p.pubsub.wire import MAX_RPC_BYTES, MAX_TOPIC_BYTES, Rpc, Subscription, decode_rpc, encode_rpc
 from nodetrust.libp2p.streams import StreamAddress
@@ -87,7 +89,7 @@ class PubSubCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.host = FakeHost()
         self.clock = Clock()
-        self.pubsub = PubSub(self.host, self.clock, Random(0), time_ns=lambda: STARTED_NS)
+        self.pubsub = PubSub(self.host, self.clock, Random(0), numbers=WallClockNumbers(lambda: STARTED_NS))
         self.heard: list[PubSubMessage] = []
         self.pubsub.subscribe("t", self.heard.append)
         self.pubsub.start()
@@ -120,8 +122,8 @@ class PubSubCase(SynchronousTestCase):
 class StreamTests(PubSubCase):
     def test_best_protocol_of_both(self) -> None:
         """Our stream is opened with what both know, best first, and begins with our subscriptions."""
-        self.identify("/ipfs/ping/1.0.0", FLOODSUB, "/meshsub/1.2.0", GOSSIPSUB_1_0)
-        self.assertEqual(self.host.opened, [(PEER.peer_id, (GOSSIPSUB_1_0, FLOODSUB))])
+        self.identify("/ipfs/ping/1.0.0", FLOODSUB, "/meshsub/1.3.0", GOSSIPSUB_1_2, GOSSIPSUB_1_0)
+        self.assertEqual(self.host.opened, [(PEER.peer_id, (GOSSIPSUB_1_2, GOSSIPSUB_1_0, FLOODSUB))])
         self.assertEqual(self.host.streams[0].rpcs(), [HELLO])
 
     def test_others_are_left_alone(self) -> None:
@@ -133,7 +135,7 @@ class StreamTests(PubSubCase):
         self.assertEqual(len(self.host.opened), 1)
 
     def test_protocols_are_announced(self) -> None:
-        """All three are accepted while we run, and none after."""
+        """All four are accepted while we run, and none after."""
         self.assertEqual(set(self.host.factories), set(PROTOCOLS))
         factory = self.host.factories[FLOODSUB]
         self.pubsub.stop()
@@ -347,6 +349,30 @@ class ApplicationTests(PubSubCase):
             signing.check(message)
         self.assertEqual([int.from_bytes(m.seqno, "big") - STARTED_NS for m in messages], [0, 1, 2])
         self.assertEqual(self.heard, [])
+
+    def test_numbers_of_ones_own(self) -> None:
+        """Whoever keeps numbers over restarts gives them to the messages, one each and in order."""
+        self.pubsub.stop()
+        self.pubsub = PubSub(self.host, self.clock, Random(0), numbers=iter((5, 7, 2**64 - 1)).__next__)
+        self.pubsub.start()
+        self.identify(GOSSIPSUB_1_1)
+        self.say(self.inbound(), subscriptions=HELLO.subscriptions)
+        for _ in range(3):
+            self.pubsub.publish("t", b"m")
+        numbers = [message.seqno for rpc in self.host.streams[-1].rpcs() for message in rpc.messages]
+        self.assertEqual([int.from_bytes(number, "big") for number in numbers], [5, 7, 2**64 - 1])
+
+    def test_the_clock_numbers_by_default(self) -> None:
+        """Whoever gives no numbers gets the wall clock's, in nanoseconds."""
+        self.pubsub.stop()
+        self.pubsub = PubSub(self.host, self.clock, Random(0))
+        self.pubsub.start()
+        self.identify(GOSSIPSUB_1_1)
+        self.say(self.inbound(), subscriptions=HELLO.subscriptions)
+        before = time.time_ns()
+        self.pubsub.publish("t", b"m")
+        (message,) = [message for rpc in self.host.streams[-1].rpcs() for message in rpc.messages]
+        self.assertTrue(before <= int.from_bytes(message.seqno, "big") <= time.time_ns())
 
     def test_limits_of_publishing(self) -> None:
         """What no RPC can carry is refused at once."""

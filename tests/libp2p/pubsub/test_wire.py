@@ -33,6 +33,8 @@ def by_library(rpc: Rpc) -> bytes:
         out.control.graft.add(topicID=topic)
     for prune in rpc.prune:
         out.control.prune.add(topicID=prune.topic, backoff=prune.backoff_seconds)
+    if rpc.idontwant:
+        out.control.idontwant.add(messageIDs=rpc.idontwant)
     return out.SerializeToString(deterministic=True)
 
 
@@ -54,6 +56,7 @@ rpcs = st.builds(
     _tuples(_bytes),
     _tuples(_topics),
     _tuples(st.builds(Prune, _topics, st.none() | st.integers(0, 2**63 - 1))),
+    _tuples(_bytes),
 )
 
 
@@ -94,13 +97,9 @@ class RpcTests(SynchronousTestCase):
             decode_rpc(bytes(damaged[: data.draw(st.integers(0, len(damaged)))]))
 
     def test_unknown_fields_are_ignored(self) -> None:
-        """Fields of later versions (IDONTWANT, partial messages, extensions) are skipped, whatever their type."""
+        """Fields of later versions (partial messages, extensions) are skipped, whatever their type."""
         later = field(10, b"partial") + b"\x58\x01" + b"\x61" + bytes(8) + b"\x6d" + bytes(4)
-        later += (
-            field(2, field(9, b"later"))
-            + field(6492434, b"test extension")
-            + field(3, field(5, field(1, b"id")) + field(6, b""))
-        )
+        later += field(2, field(9, b"later")) + field(6492434, b"test extension") + field(3, field(6, b""))
         self.assertEqual(
             decode_rpc(field(1, b"\x08\x01" + field(2, b"t") + b"\x18\x01") + later).subscriptions[0].topic, "t"
         )
@@ -111,6 +110,13 @@ class RpcTests(SynchronousTestCase):
         self.assertEqual(decode_rpc(piece * 2).graft, ("a", "a"))
         with self.assertRaises(RpcInvalid):
             decode_rpc(piece * (wire.MAX_CONTROL_ENTRIES + 1))
+
+    def test_unwanted_ids_are_counted_over_all_entries(self) -> None:
+        """IDONTWANTs with one ID each, as js-libp2p sends them, are one list, bounded as a whole."""
+        one = field(3, field(5, field(1, b"i")))
+        self.assertEqual(decode_rpc(one * 3), Rpc(idontwant=(b"i",) * 3))
+        with self.assertRaises(RpcInvalid):
+            decode_rpc(one * (wire.MAX_UNWANTED_IDS + 1))
 
     def test_exchanged_peers_are_read_and_dropped(self) -> None:
         """The peers in a PRUNE leave no trace, and there may not be more of them than the limit."""
@@ -136,6 +142,8 @@ class RpcTests(SynchronousTestCase):
             ("iwant", field(2, b""), wire.MAX_CONTROL_ENTRIES, lambda data: field(3, data)),
             ("graft", field(3, b""), wire.MAX_CONTROL_ENTRIES, lambda data: field(3, data)),
             ("prune", field(4, b""), wire.MAX_CONTROL_ENTRIES, lambda data: field(3, data)),
+            ("idontwant", field(5, b""), wire.MAX_CONTROL_ENTRIES, lambda data: field(3, data)),
+            ("unwanted ids", ids, wire.MAX_UNWANTED_IDS, lambda data: field(3, field(5, data))),
             ("wanted ids", ids, wire.MAX_MESSAGE_IDS, lambda data: field(3, field(2, data))),
             ("offered ids", field(2, b"i"), wire.MAX_MESSAGE_IDS, lambda data: field(3, field(1, data))),
         ):
@@ -163,8 +171,9 @@ class RpcTests(SynchronousTestCase):
         long = b"t" * (wire.MAX_TOPIC_BYTES + 1)
         rpc = field(1, b"\x08\x01" + field(2, long)) + field(2, field(4, long)) + field(2, field(2, b"no topic"))
         rpc += field(3, field(3, field(1, long)) + field(4, field(1, long)) + field(1, field(1, long) + field(2, b"i")))
-        rpc += field(3, field(2, field(1, b"i" * (wire.MAX_ID_BYTES + 1)) + field(1, b"j")))
-        self.assertEqual(decode_rpc(rpc), Rpc(iwant=(b"j",)))
+        ids = field(1, b"i" * (wire.MAX_ID_BYTES + 1)) + field(1, b"j")
+        rpc += field(3, field(2, ids) + field(5, ids))
+        self.assertEqual(decode_rpc(rpc), Rpc(iwant=(b"j",), idontwant=(b"j",)))
 
     def test_malformed(self) -> None:
         """Truncated, endless, mistyped and grouped fields are refused."""

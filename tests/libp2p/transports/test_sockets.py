@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionRefusedError, NoRouteError, TCPTimedOutError, TimeoutError
 from twisted.internet.protocol import Protocol
 from twisted.internet.testing import MemoryReactorClock
@@ -52,6 +52,12 @@ class ConnectSocketTests(SynchronousTestCase):
         self.assertEqual(CONNECT_SECONDS, self.reactor.tcpClients[0][3])
         self.refuse(TimeoutError())
         self.assertIs(self.cause(), NoAnswer)
+
+    def test_cancelled(self) -> None:
+        """Who gives up a dial hears of no failure, but that it was given up."""
+        self.dial.cancel()
+        self.failureResultOf(self.dial, CancelledError)
+        self.assertTrue(self.reactor.connectors[0].stoppedConnecting)
 
     def test_otherwise(self) -> None:
         """Anything else is a DialError of no kind."""

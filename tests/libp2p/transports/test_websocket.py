@@ -198,6 +198,14 @@ class WebSocketListenerTests(SynchronousTestCase):
         self.clock.advance(CLOSE_SECONDS)
         self.assertTrue(self.socket.disconnected)
 
+    def test_close_with_a_reason(self) -> None:
+        """The code may say why we close."""
+        self.open()
+        self.raw[0].channel.close(1013)
+        self.assertEqual(b"\x88\x02\x03\xf5", self.socket.value())
+        self.raw[0].channel.loseConnection()
+        self.assertEqual(b"\x88\x02\x03\xf5", self.socket.value())
+
     def test_answered_close(self) -> None:
         """When the answer to our Close comes, the connection has ended cleanly."""
         self.open()

@@ -271,7 +271,7 @@ func (n *node) run(args arguments) (values, error) {
 	case "subscribe":
 		return nil, n.topics.subscribe(args.Topic)
 	case "publish":
-		return nil, n.topics.publish(ctx, args.Topic, args.Data)
+		return n.topics.publish(ctx, args.Topic, args.Data)
 	case "pubsub":
 		return n.topics.describe(args.Topic), nil
 	case "awaitPubsub":

@@ -119,19 +119,24 @@ func (t *topics) subscribe(name string) error {
 			if err != nil {
 				return
 			}
-			emit(values{"event": "message", "topic": name, "data": message.Data, "source": message.GetFrom().String()})
+			source := message.GetFrom().String()
+			emit(values{"event": "message", "topic": name, "data": message.Data, "source": source, "at": now()})
 		}
 	}()
 	return nil
 }
 
-func (t *topics) publish(ctx context.Context, name string, data []byte) error {
+func (t *topics) publish(ctx context.Context, name string, data []byte) (values, error) {
 	topic, err := t.join(name)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return topic.Publish(ctx, data)
+	at := now()
+	return values{"at": at}, topic.Publish(ctx, data)
 }
+
+// now is the time of messages: seconds since 1970, as in the other peers.
+func now() float64 { return float64(time.Now().UnixMicro()) / 1e6 }
 
 func (t *topics) describe(name string) values {
 	return values{"subscribers": texts(t.pubsub.ListPeers(name)), "mesh": t.mesh.members(name)}

@@ -20,6 +20,7 @@ import { digest, echo, handleStreams } from './streams.mjs'
 
 const SECURITY = { noise: noise(), tls: tls() }
 const LOOK_AGAIN_MS = 20
+const now = () => Date.now() / 1000 // the time of messages: seconds since 1970, as in the Go peer and in ours
 const PUBSUB = { gossipsub: () => gossipsub({ allowPublishToZeroTopicPeers: true }), floodsub: () => floodsub() }
 
 let node
@@ -87,7 +88,7 @@ const commands = {
     node.addEventListener('connection:close', ({ detail }) => { emit({ event: 'disconnected', ...describe(detail) }) })
     node.services.pubsub?.addEventListener('message', ({ detail }) => {
       const data = Buffer.from(detail.data).toString('base64')
-      emit({ event: 'message', topic: detail.topic, data, source: detail.from?.toString() ?? null })
+      emit({ event: 'message', topic: detail.topic, data, source: detail.from?.toString() ?? null, at: now() })
     })
     await handleStreams(node)
     await node.start()
@@ -147,8 +148,9 @@ const commands = {
   },
 
   async publish ({ topic, data }) {
+    const at = now()
     const { recipients } = await node.services.pubsub.publish(topic, Buffer.from(data, 'base64'))
-    return { recipients: recipients.map(String) }
+    return { recipients: recipients.map(String), at }
   },
 
   // Who is known to want the topic, and (gossipsub) who is in our mesh for it.
@@ -160,9 +162,9 @@ const commands = {
   // Answers once all of `subscribers` are known to want the topic and all of `mesh` are in our mesh for it.
   async awaitPubsub ({ topic, subscribers = [], mesh = [] }) {
     for (;;) {
-      const now = commands.pubsub({ topic })
-      if (subscribers.every(peer => now.subscribers.includes(peer)) && mesh.every(peer => now.mesh.includes(peer))) {
-        return now
+      const known = commands.pubsub({ topic })
+      if (subscribers.every(peer => known.subscribers.includes(peer)) && mesh.every(peer => known.mesh.includes(peer))) {
+        return known
       }
       await setTimeout(LOOK_AGAIN_MS)
     }

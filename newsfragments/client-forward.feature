@@ -1,0 +1,1 @@
+The client can serve WSS in front of a libp2p node that knows nothing of nodetrust, in any language: what browsers send goes to the node's plain TCP listener as it is, so that the node proves its own peer ID. While no node is there, nothing is announced for it, and browsers are told so with close code 1013.

@@ -1,0 +1,1 @@
+A client may name several issue servers: the first is asked first, and the next where it fails. `check_seconds`, `reissue_days` and `panic_days` say how often it looks, when it renews, and from when on it is an error that there is no next certificate. `hook` is a command that runs after each new certificate, which is in `combined.pem`, too (key and full chain in one file).

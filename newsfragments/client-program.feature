@@ -1,0 +1,1 @@
+`nodetrust.Client` is a public API for Twisted programs, `nodetrust.AsyncioClient` for asyncio ones: certificate, addresses, protocols for browsers, and the peers that are announced. `examples/` has one of each, and a web site over HTTPS.

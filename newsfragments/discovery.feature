@@ -1,0 +1,1 @@
+An announcement may be about a peer behind its author, for clients that forward connections to a node which knows nothing of nodetrust; `nodetrust.discovery` keeps who is announced now in bounded memory, and numbers announcements so that they are believed after a restart with a clock that was set back.

@@ -1,0 +1,1 @@
+Pubsub speaks gossipsub v1.2 (`/meshsub/1.2.0`): what a peer does not want is not sent to it. No author can crowd out others: more than ten messages of one a second, or fifty at once, are not carried.

@@ -1,0 +1,52 @@
+"""Keeps connections to the peers that the user has named: through them the first announcements travel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from nodetrust.client.issuers import by_server
+from nodetrust.libp2p.errors import Libp2pError
+from nodetrust.libp2p.host import Host
+from nodetrust.libp2p.multiaddr import Multiaddr
+
+RECONNECT_SECONDS = 10.0
+"""How often lost connections are dialled again.
+
+A client that has moved learns of it from the issue server, over a new connection: yamux gives the old one up within 40
+seconds, so that new proofs are asked for within a minute of the move.
+"""
+
+
+class Contacts:
+    """Dials from `start` to `stop` whoever of them there is no connection to."""
+
+    log = Logger()
+
+    def __init__(self, clock: Any, host: Host, addresses: Sequence[Multiaddr]) -> None:
+        self._host = host
+        self._peers = by_server(addresses)
+        self._loop = LoopingCall(self._dial_all)
+        self._loop.clock = clock
+
+    def start(self) -> None:
+        """Dial them all at once."""
+        self._loop.start(RECONNECT_SECONDS).addErrback(lambda failure: self.log.failure("Nobody reconnects", failure))
+
+    def stop(self) -> None:
+        """Dial nobody any more."""
+        if self._loop.running:
+            self._loop.stop()
+
+    def _dial_all(self) -> Deferred[Any]:
+        return gatherResults([Deferred.fromCoroutine(self._dial(one)) for one in self._peers])
+
+    async def _dial(self, addresses: Sequence[Multiaddr]) -> None:
+        try:
+            await self._host.connect(addresses)
+        except Libp2pError as error:
+            self.log.info("{address} cannot be reached: {reason}", address=str(addresses[0]), reason=str(error))

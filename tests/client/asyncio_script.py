@@ -1,0 +1,105 @@
+"""What `test_on_asyncio` runs: two hosts on asyncio's loop, and one line for each thing that is as it should be."""
+
+import asyncio
+import logging
+
+from twisted.internet.defer import Deferred
+
+from nodetrust.client.on_asyncio import StreamWriter, reactor_on, reader_and_writer, speaking
+from nodetrust.libp2p.host import Host
+from nodetrust.libp2p.keys import PrivateKey
+from nodetrust.libp2p.multiaddr import Multiaddr
+
+SECONDS = 10
+MUCH = 8 * 1024 * 1024
+
+
+async def in_time(what):
+    return await asyncio.wait_for(what, SECONDS)
+
+
+async def main():
+    loop = asyncio.get_running_loop()
+    reactor = reactor_on(loop)
+
+    def future(coroutine):
+        return Deferred.fromCoroutine(coroutine).asFuture(loop)
+
+    listener, dialer = Host(reactor, PrivateKey.generate()), Host(reactor, PrivateKey.generate())
+    released = asyncio.Event()
+
+    async def echo(reader, writer: StreamWriter):
+        assert writer.peer == dialer.peer_id
+        while data := await reader.read(4096):
+            writer.write(data)
+            await writer.drain()
+
+    async def slow(reader, writer):
+        await released.wait()
+        read = 0
+        while data := await reader.read(65536):
+            read += len(data)
+        writer.write(str(read).encode())
+
+    async def bug(reader, writer):
+        raise ZeroDivisionError
+
+    for name, speak in (("echo", echo), ("slow", slow), ("bug", bug)):
+        listener.handle(f"/{name}", speaking(speak))
+    address = await future(listener.listen(Multiaddr.parse("/ip4/127.0.0.1/tcp/0")))
+    connection = await future(dialer.connect([address]))
+
+    async def open_stream(name):
+        return reader_and_writer(await future(connection.open_stream([f"/{name}"])))
+
+    reader, writer = await open_stream("echo")
+    writer.write(b"hello")
+    assert await in_time(reader.readexactly(5)) == b"hello"
+    print("echo")
+
+    writer.write(b"again")
+    writer.write_eof()
+    assert await in_time(reader.read()) == b"again"
+    await in_time(writer.wait_closed())
+    print("end")
+
+    reader, writer = await open_stream("bug")
+    try:
+        await in_time(reader.read())
+    except ConnectionResetError:
+        print("reset")
+
+    reader, writer = await open_stream("slow")
+    sent = 0
+    try:
+        while sent < MUCH:
+            writer.write(bytes(65536))
+            sent += 65536
+            await asyncio.wait_for(writer.drain(), 0.5)
+    except TimeoutError:
+        released.set()
+    while sent < MUCH:
+        writer.write(bytes(65536))
+        sent += 65536
+        await in_time(writer.drain())
+    writer.write_eof()
+    assert int(await in_time(reader.read())) == MUCH
+    if released.is_set():
+        print("slow")
+
+    if len(errors) == 1 and "ZeroDivisionError" in str(errors[0]["exception"].__class__):
+        print("bug")
+    await listener.stop().asFuture(loop)
+    await dialer.stop().asFuture(loop)
+
+
+errors = []
+
+
+async def run():
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: errors.append(context))
+    await main()
+
+
+logging.basicConfig()
+asyncio.run(run())

@@ -1,0 +1,30 @@
+"""Streams of ours as asyncio's: in a process of its own, for Trial has another reactor in this one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+SCRIPT = Path(__file__).with_name("asyncio_script.py")
+SECONDS = 60
+
+
+class AsyncioTests(SynchronousTestCase):
+    """The script checks one thing after the other, and says which."""
+
+    def test_the_script(self) -> None:
+        """Data both ways, ends, resets, a reader that is slow, and a writer that waits for it."""
+        checkout = SCRIPT.parents[2]
+        done = subprocess.run(
+            [sys.executable, str(SCRIPT)],
+            env={**os.environ, "PYTHONPATH": str(checkout)},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        self.assertEqual(
+            (done.returncode, done.stdout.split()), (0, ["echo", "end", "reset", "slow", "bug"]), done.stderr
+        )

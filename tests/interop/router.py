@@ -1,0 +1,210 @@
+"""A home with a router to the outside: three network namespaces, nftables for the NAT, and Debian's miniupnpd.
+
+`lan` is the client's namespace, with the router as its gateway; `out` is the internet. The router's external addresses
+are ordinary ones that miniupnpd takes for public; none of it leaves the namespaces.
+"""
+
+import contextlib
+import itertools
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.debian import PATH, find
+from tests.dns_oracle.servers import Child, spawn
+
+CLIENT = "192.168.77.2"
+GATEWAY = "192.168.77.1"
+EXTERNAL = "45.20.1.1"
+OTHER_EXTERNAL = "45.20.1.7"
+OUTSIDE = "45.20.1.9"
+GREETING = "a real listener"
+"""What the client's listener sends to whoever connects."""
+
+CONNECT_SECONDS = 1.0
+COMMAND_SECONDS = 30
+DEADLINE_SECONDS = 40.0
+_numbers = itertools.count()
+
+_ADDRESSES = (("lan", "eth0", f"{CLIENT}/24"), ("router", "lan", f"{GATEWAY}/24"), ("out", "eth0", f"{OUTSIDE}/24"))
+
+_RULES = """
+table inet filter {
+  chain miniupnpd {
+  }
+  chain prerouting_miniupnpd {
+  }
+  chain postrouting_miniupnpd {
+  }
+  chain input {
+    type filter hook input priority 0; policy accept;
+    %s
+  }
+  chain forward {
+    type filter hook forward priority 0; policy drop;
+    ct state established,related accept
+    iifname "lan" accept
+    jump miniupnpd
+  }
+  chain prerouting {
+    type nat hook prerouting priority -100; policy accept;
+    jump prerouting_miniupnpd
+  }
+  chain postrouting {
+    type nat hook postrouting priority 100; policy accept;
+    jump postrouting_miniupnpd
+    oifname "wan" masquerade
+  }
+}
+"""
+
+NO_PCP = "udp dport 5351 @th,64,8 2 drop"
+"""A rule for a router that has never heard of version 2 of the protocol at that port."""
+
+_DIAL = f"""
+import socket, sys
+try:
+    with socket.create_connection((sys.argv[1], int(sys.argv[2])), {CONNECT_SECONDS}) as connection:
+        print(connection.makefile().read())
+except OSError as error:
+    sys.exit(str(error))
+"""
+
+
+class Router:
+    """Start it before use and stop it in the end; its files are in `folder`."""
+
+    def __init__(self, folder: Path, *, rule: str = "", options: str = "enable_natpmp=yes") -> None:
+        self.folder = folder.resolve()
+        self._rule = rule
+        self._options = options
+        number = f"{os.getpid()}-{next(_numbers)}"
+        self._names = {which: f"nodetrust-{which}-{number}" for which in ("lan", "router", "out")}
+        self._daemon: Child | None = None
+        self._client: Child | None = None
+
+    def start(self) -> None:
+        """Make the namespaces, the NAT and the router's daemon; raises AssertionError with what went wrong."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name in self._names.values():
+            self._must("ip", "netns", "add", name)
+            self._must("ip", "-n", name, "link", "set", "lo", "up")
+        for end, other in (("lan", "lan"), ("wan", "out")):
+            peer = ["peer", "name", "eth0", "netns", self._names[other]]
+            self._must("ip", "-n", self._names["router"], "link", "add", end, "type", "veth", *peer)
+        for which, device, address in (*_ADDRESSES, ("router", "wan", f"{EXTERNAL}/24")):
+            self._must("ip", "-n", self._names[which], "address", "add", address, "dev", device)
+            self._must("ip", "-n", self._names[which], "link", "set", device, "up")
+        self._must("ip", "-n", self._names["lan"], "route", "add", "default", "via", GATEWAY)
+        self._in("router", "sysctl", "--quiet", "--write", "net.ipv4.ip_forward=1")
+        (self.folder / "rules").write_text(_RULES % self._rule)
+        self._in("router", "nft", "--file", str(self.folder / "rules"))
+        self.start_daemon()
+
+    def stop(self) -> None:
+        """End the processes, then the namespaces."""
+        for child in (self._client, self._daemon):
+            if child is not None:
+                child.stop()
+        for name in self._names.values():
+            with contextlib.suppress(AssertionError):
+                self._must("ip", "netns", "delete", name)
+
+    def start_daemon(self) -> None:
+        """Start miniupnpd; returns when it listens."""
+        (self.folder / "miniupnpd.conf").write_text(
+            f"ext_ifname=wan\nlistening_ip=lan\nipv6_disable=yes\nmin_lifetime=5\nmax_lifetime=86400\n"
+            f"uuid=c4fb441d-b468-4ffa-81cf-fbbfa6669948\n{self._options}\n"
+        )
+        pid_file = self.folder / "miniupnpd.pid"
+        command = ["miniupnpd", "-d", "-f", str(self.folder / "miniupnpd.conf"), "-P", str(pid_file)]
+        self._daemon = self._spawn("miniupnpd", "router", *command)
+        self.wait(lambda: "HTTP listening" in self.log("miniupnpd"), "miniupnpd listens")
+
+    def stop_daemon(self) -> None:
+        """End miniupnpd, and what it has mapped with it, as if the router had lost its power."""
+        assert self._daemon is not None
+        self._daemon.stop()
+        for chain in ("miniupnpd", "prerouting_miniupnpd", "postrouting_miniupnpd"):
+            self._in("router", "nft", "flush", "chain", "inet", "filter", chain)
+
+    def drop_lan(self) -> None:
+        """Let the router be deaf and dumb on the home's side."""
+        self._must("ip", "-n", self._names["router"], "link", "set", "lan", "down")
+
+    def change_address(self) -> None:
+        """Give the router another external address."""
+        device = ["dev", "wan"]
+        self._must("ip", "-n", self._names["router"], "address", "delete", f"{EXTERNAL}/24", *device)
+        self._must("ip", "-n", self._names["router"], "address", "add", f"{OTHER_EXTERNAL}/24", *device)
+
+    def start_client(self, *arguments: str) -> None:
+        """Start `tests.interop.mapped`, which listens, and has its port mapped if it gets arguments."""
+        self._client = self._spawn("client", "lan", sys.executable, "-m", "tests.interop.mapped", *arguments)
+
+    def stop_client(self) -> float:
+        """SIGTERM; returns after how many seconds it had ended with status 0."""
+        assert self._client is not None
+        began = time.monotonic()
+        self._client.stop()
+        assert self._client.process.returncode == 0, self.log("client")
+        return time.monotonic() - began
+
+    def kill_client(self) -> None:
+        """SIGKILL."""
+        assert self._client is not None
+        self._client.process.kill()
+        self._client.process.wait()
+
+    def dial(self, address: str = EXTERNAL, port: int = 4443) -> bool:
+        """Whether a TCP connection from outside arrives at the client's listener."""
+        dialled = self._run("out", sys.executable, "-c", _DIAL, address, str(port))
+        return dialled.returncode == 0 and GREETING in dialled.stdout
+
+    def log(self, name: str) -> str:
+        """What the child `client` or `miniupnpd` has printed."""
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def wait(self, holds: Callable[[], bool], what: str, seconds: float = DEADLINE_SECONDS) -> None:
+        """Return when it holds; raises AssertionError with what everybody has printed."""
+        give_up = time.monotonic() + seconds
+        while not holds():
+            if time.monotonic() > give_up:
+                logs = "\n".join(f"{log.name}:\n{log.read_text(errors='replace')[-4000:]}" for log in self._logs())
+                raise AssertionError(f"not within {seconds} seconds: {what}\n{logs}")
+            time.sleep(0.1)
+
+    def _logs(self) -> list[Path]:
+        return sorted(self.folder.glob("*.log"))
+
+    def _spawn(self, name: str, which: str, *command: str) -> Child:
+        program = find("ip")
+        assert program is not None
+        return spawn(name, [program, "netns", "exec", self._names[which], *command], self.folder, 0)
+
+    def _in(self, which: str, *command: str) -> None:
+        done = self._run(which, *command)
+        assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}{done.stdout}"
+
+    def _run(self, which: str, *command: str) -> "subprocess.CompletedProcess[str]":
+        return _finish("ip", "netns", "exec", self._names[which], *command)
+
+    def _must(self, *command: str) -> None:
+        done = _finish(*command)
+        if done.returncode != 0:
+            raise AssertionError(f"{' '.join(command)}: {done.stderr}{done.stdout}")
+
+
+def _finish(*command: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command,
+        env={**os.environ, "PATH": PATH},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS,
+        check=False,
+    )
