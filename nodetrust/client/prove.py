@@ -195,7 +195,7 @@ def readable_addresses(server: ProofServer) -> list[Multiaddr]:
 def places_of(server: ProofServer) -> list[Multiaddr]:
     """Where to dial it, with its /p2p; nothing where the server's ID is none."""
     with suppress(Libp2pError):
-        return [place.without_peer_id().with_peer_id(PeerId(server.id)) for place in _readable_addresses(server)]
+        return [place.without_peer_id().with_peer_id(PeerId(server.id)) for place in readable_addresses(server)]
     return []
 
 

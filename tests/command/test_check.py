@@ -81,7 +81,7 @@ class WellTests(CheckTestCase):
         await servers.start_client(lambda step: None)
         state = servers.client.settings.state
         before = {file: file.stat().st_mtime_ns for file in state.iterdir()}
-        port = servers.client.wss_addresses[0].get("tcp")
+        port = (await servers.client.announced())[0].get("tcp")
         document, status = await self.checked(servers, "--state", state, "--wss", f"127.0.0.1:{port}")
         outcomes = {(step["area"], step["outcome"]) for step in document["steps"]}
         areas = [area.name.lower() for area in Area]
@@ -270,7 +270,7 @@ class OutsideTests(CheckTestCase):
         """WSS of a client is up, but it is not this peer's."""
         servers = await self.start(dns={"caa": (CA,)})
         await servers.start_client(lambda step: None)
-        port = servers.client.wss_addresses[0].get("tcp")
+        port = (await servers.client.announced())[0].get("tcp")
         state = servers.folder / "peer"
         load_identity(state)
         document, status = await self.checked(servers, "--state", state, "--wss", f"127.0.0.1:{port}")

@@ -36,13 +36,13 @@ from nodetrust.client.diagnosis.zone import (
     nothing_looked_up,
 )
 from nodetrust.client.issuers import Issuer
-from nodetrust.client.prove import peer_of, readable_addresses
+from nodetrust.client.prove import peer_of, places_of
 from nodetrust.errors import NodetrustError
 from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
-from nodetrust.messages import IssueInfo, ProofServer
+from nodetrust.messages import IssueInfo
 from nodetrust.names import IPAddress
 from nodetrust.reachability.ask import Checked, ask_check
 from nodetrust.settings import HostPort
@@ -179,7 +179,7 @@ class Walk:
             return [nothing_to_check(self._why_no_wss())]
         servers = [address for issuer in self._subject.issuers for address in issuer]
         for info in self.walked.infos.values():
-            servers += [one for server in info.proofs for one in _with_peer(server)]
+            servers += [one for server in info.proofs for one in places_of(server)]
         checked: list[Checked] = []
         failure: Exception | None = None
         try:
@@ -205,14 +205,6 @@ class Walk:
         if not self.walked.addresses:
             return "no address of this peer is proven"
         return "there is no certificate for a proven address: give the place with --wss HOST:PORT if it serves WSS"
-
-
-def _with_peer(server: ProofServer) -> list[Multiaddr]:
-    try:
-        peer = PeerId(server.id)
-    except Libp2pError:
-        return []
-    return [address.without_peer_id().with_peer_id(peer) for address in readable_addresses(server)]
 
 
 def _judge_peer(peer: PeerId, key_file: Path | None) -> Step:

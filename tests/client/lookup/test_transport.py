@@ -8,6 +8,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import DatagramProtocol, Factory, Protocol
 from twisted.names import dns
+from twisted.names.error import ResolverError
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from nodetrust.client.lookup import transport
@@ -112,6 +113,7 @@ class ResolverTests(LookupCase):
         self.assertEqual(len(told.of(Type.A)), 1)
         told = await Resolver(reactor, [failing]).ask("a.example", Type.A)
         self.assertEqual(told.code_name, "SERVFAIL")
+        self.assertEqual(len(self.flushLoggedErrors(ResolverError)), 2)  # the stub's
         denying = self.stub({("a.example", dns.A): NO_SUCH_NAME})
         told = await Resolver(reactor, [denying, good]).ask("a.example", Type.A)
         self.assertEqual(told.code_name, "NXDOMAIN")
