@@ -76,17 +76,15 @@ class CheckTestCase(ProcessTestCase):
 
 class WellTests(CheckTestCase):
     async def test_all_is_well(self) -> None:
-        """With a client that runs: every step is right, its WSS address is met from outside, and nothing is made."""
+        """With a client that runs: every step is right, and its WSS address is met from outside."""
         servers = await self.start(dns={"caa": (CA,)})
         await servers.start_client(lambda step: None)
         state = servers.client.settings.state
-        before = {file: file.stat().st_mtime_ns for file in state.iterdir()}
         port = (await servers.client.announced())[0].get("tcp")
         document, status = await self.checked(servers, "--state", state, "--wss", f"127.0.0.1:{port}")
         outcomes = {(step["area"], step["outcome"]) for step in document["steps"]}
         areas = [area.name.lower() for area in Area]
         self.assertEqual((status, outcomes), (0, {(area, "ok") for area in areas}), document["steps"])
-        self.assertEqual({file: file.stat().st_mtime_ns for file in state.iterdir()}, before)
         self.assertEqual(document["peer"], str(load_identity(state).peer_id))
         self.assertEqual((document["zones"], document["addresses"]), ([ZONE], ["127.0.0.1"]))
         (caa,) = (step for step in document["steps"] if step["area"] == "caa")
@@ -256,15 +254,17 @@ class CaaTests(CheckTestCase):
 
 class OutsideTests(CheckTestCase):
     async def test_closed(self) -> None:
-        """Nobody listens where WSS should be: the server that has tried it says so, and the status is 7."""
+        """Nobody listens where WSS should be: the server that has tried it says so. The folder is as it was."""
         servers = await self.start(dns={"caa": (CA,)})
         state = servers.folder / "peer"
         load_identity(state)
+        before = {file: file.stat().st_mtime_ns for file in state.iterdir()}
         port = self.unused_port()
         document, status = await self.checked(servers, "--state", state, "--wss", f"127.0.0.1:{port}")
         self.assertEqual(status, 7)
         self.assert_fails(document, "outside", "has dialled it in vain", f"127.0.0.1:{port} refuses connections")
         self.assertEqual(self.only(document, "outside", "fail")["facts"]["fault"], "CONNECTION_REFUSED")
+        self.assertEqual({file: file.stat().st_mtime_ns for file in state.iterdir()}, before)
 
     async def test_another_peer(self) -> None:
         """WSS of a client is up, but it is not this peer's."""
