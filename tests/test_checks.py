@@ -12,8 +12,7 @@ class CheckTests(ServersTestCase):
     async def certified(self, servers: Servers) -> Multiaddr:
         """A client's WSS address, once it is served."""
         self.certified_client = await self.client(servers)
-        await self.certified_client.certified
-        [address] = self.certified_client.wss_addresses
+        [address] = await self.certified_client.announced()
         return address
 
     async def ask(self, servers: list[Multiaddr], *addresses: Multiaddr) -> list[Checked]:

@@ -93,6 +93,7 @@ class ExampleTests(ServersTestCase):
             "nameserver": str(servers.dns_place),
             "trust_file": str(servers.ca.root_pem_path),
             "map_ports": "false",
+            "allow_private": "true",
             **settings,
         }
         arguments = [sys.executable, str(CHECKOUT / "examples" / f"{name}.py"), *(f"{k}={v}" for k, v in given.items())]

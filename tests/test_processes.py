@@ -67,6 +67,7 @@ class Running(ProcessProtocol):
         return waiting
 
     def signal(self, number: int) -> None:
+        assert self.transport is not None
         try:
             self.transport.signalProcess(number)
         except ProcessExitedAlready:
@@ -318,18 +319,25 @@ class ObtainTests(ProcessTestCase):
 class DemoTests(ProcessTestCase):
     """`nodetrust demo`."""
 
-    def demo(self, *options: str) -> tuple[Running, Path]:
-        """The demo, and the folder in which it makes its own."""
+    def demo(self, *options: str, path: Path | None = None) -> tuple[Running, Path]:
+        """The demo, and the folder in which it makes its own; `path` is where it finds other programs."""
         folder = Path(self.mktemp()).absolute()
         folder.mkdir()
-        return self.spawn("/usr/bin/env", f"TMPDIR={folder}", *NODETRUST, "demo", *options), folder
+        variables = [f"TMPDIR={folder}", *([] if path is None else [f"PATH={path}"])]
+        return self.spawn("/usr/bin/env", *variables, *NODETRUST, "demo", *options), folder
 
     async def test_once(self) -> None:
         """It ends with 0 when all has worked, says nothing on stderr, and leaves nothing."""
         demo, folder = self.demo("--once")
         await demo.ended()
         self.assertEqual((demo.status, demo.printed[2], list(folder.iterdir())), (0, "", []), demo.printed)
-        for text in ("certificate for ip4127-0-0-1", "WSS at /dns4/", "dialled it over verified TLS"):
+        reached = (
+            "certificate for ip4127-0-0-1",
+            "WSS at /dns4/",
+            "dialled it over verified TLS",
+            "https://issue.nodetrust.test:",
+        )
+        for text in reached:
             self.assertIn(text, demo.printed[1])
 
     async def test_json(self) -> None:
@@ -337,13 +345,39 @@ class DemoTests(ProcessTestCase):
         for number in (signal.SIGTERM, signal.SIGINT):
             demo, folder = self.demo("--json")
             told = json.loads(await demo.line_with("{"))
-            expected = {"zone", "dns", "issue", "proof", "client", "ca_root", "acme_directory"}
+            expected = {"zone", "dns", "issue", "proof", "client", "clients", "page", "ca_root", "acme_directory"}
             self.assertEqual(set(told), expected)
             self.assertIn("BEGIN CERTIFICATE", Path(told["ca_root"]).read_text())
             self.assertTrue(all("/p2p/" in one for role in ("issue", "proof", "client") for one in told[role]))
-            self.assertTrue(any("/tls/ws/" in one for one in told["client"]))
+            self.assertEqual(told["clients"][0], told["client"])
+            self.assertEqual(len(told["clients"]), 3)
+            self.assertTrue(all(any("/tls/ws/" in one for one in client) for client in told["clients"]))
             await self.assert_ends(demo, number, 0)
             self.assertEqual((demo.printed[1].count("\n"), list(folder.iterdir())), (1, []))
+
+    async def test_browser(self) -> None:
+        """--browser opens the page, and closing the browser ends the demo; without one it says what is missing."""
+        programs = Path(self.mktemp()).absolute()
+        programs.mkdir()
+        browser, asked = programs / "google-chrome", programs / "asked"
+        browser.write_text(f'#!/bin/sh\necho "$@" > {asked}\n')
+        browser.chmod(0o755)
+        demo, folder = self.demo("--browser", "--clients=1", path=programs)
+        await demo.ended()
+        self.assertEqual((demo.status, demo.printed[2], list(folder.iterdir())), (0, "", []), demo.printed)
+        options = asked.read_text()
+        self.assertIn(f"--host-resolver-rules=MAP *.{ZONE} 127.0.0.1", options)
+        self.assertRegex(options, r"--ignore-certificate-errors-spki-list=[A-Za-z0-9+/]{43}= ")
+        self.assertRegex(options, rf" https://issue\.{ZONE}:\d+/\n$")
+        demo, _ = self.demo("--browser", "--once", path=programs)
+        await demo.ended()
+        self.assertIn("choose one", demo.printed[2])
+        browser.unlink()
+        demo, _ = self.demo("--browser", path=programs)
+        await demo.ended()
+        self.assertEqual(demo.status, 1, demo.printed)
+        self.assertIn("google-chrome", demo.printed[1])
+        self.assertNotIn("Traceback", demo.printed[2])
 
     async def test_failure(self) -> None:
         """A demo that does not get ready in time says so, with status 1."""

@@ -19,6 +19,7 @@ def wss_addresses(
     owner: PeerId,
     listening: Collection[Multiaddr],
     port_outside: PortOutside,
+    *,
     peer: PeerId | None = None,
 ) -> list[Multiaddr]:
     """Where WSS can be dialled: under each certified name that spells a proven address, with /p2p.

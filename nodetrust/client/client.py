@@ -26,7 +26,7 @@ from nodetrust.client.reaching import Finding, Reaching
 from nodetrust.client.settings import ClientSettings
 from nodetrust.client.upkeep import Upkeep
 from nodetrust.client.whereabouts import Whereabouts
-from nodetrust.discovery import Announced, Announcer, Discovery, Neighbours, SequenceNumbers, start_pubsub
+from nodetrust.discovery import Announced, Announcer, Discovery, Neighbours, SequenceNumbers, Wanted, start_pubsub
 from nodetrust.discovery.sequence import SEQUENCE_FILE
 from nodetrust.libp2p.connection import Connection, Stream
 from nodetrust.libp2p.errors import ConnectionClosed, DialError
@@ -200,7 +200,8 @@ class Client:
         """Pubsub: hear who is announced, announce ourselves, and keep several ways for both."""
         settings, random = self.settings, SystemRandom()
         self.pubsub = pubsub = start_pubsub(host, self.reactor, SequenceNumbers(settings.state / SEQUENCE_FILE))
-        self.discovery = discovery = Discovery(pubsub, self.reactor)
+        wanted = Wanted(frozenset(settings.zones) or None, settings.allow_private)
+        self.discovery = discovery = Discovery(pubsub, self.reactor, wanted)
         for observe in (discovery.on_found, discovery.on_changed):
             observe(partial(self._tell_all, self._on_peer))
         discovery.on_gone(partial(self._tell_all, self._on_peer_gone))

@@ -108,7 +108,9 @@ class Edge:
         if peer is None:
             return []
         names = obtained.chain.names
-        return wss_addresses(obtained.addresses, names, self._host.peer_id, self.listening, self._port_outside, peer)
+        return wss_addresses(
+            obtained.addresses, names, self._host.peer_id, self.listening, self._port_outside, peer=peer
+        )
 
     def _port_outside(self, ip: IPAddress, port: int) -> int:
         """A router's mapping is for the address that it has itself, and for IPv4."""

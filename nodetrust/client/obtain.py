@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from nodetrust.certificates import CertificateKey, Chain, InvalidCertificate, make_csr
 from nodetrust.client.errors import IssuerUnreachable, ObtainError, Refused
-from nodetrust.client.prove import Progress, Proofs, error_name, peer_of, prove, readable
+from nodetrust.client.prove import Progress, Proofs, peer_of, prove
 from nodetrust.client.renewal import server_plan
 from nodetrust.errors import NodetrustError
 from nodetrust.libp2p.errors import Libp2pError
@@ -24,7 +24,9 @@ from nodetrust.messages import (
     OK,
     IssueRequest,
     IssueResponse,
+    error_name,
     parse,
+    readable,
 )
 from nodetrust.names import IPAddress, NameChoice, certificate_names
 

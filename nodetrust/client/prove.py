@@ -32,10 +32,10 @@ from nodetrust.messages import (
     ProofResponse,
     ProofServer,
     ProofWrapper,
+    error_name,
     parse,
+    readable,
 )
-from nodetrust.messages import error_name as error_name  # noqa: PLC0414  # obtain.py has both from here
-from nodetrust.messages import readable as readable  # noqa: PLC0414
 from nodetrust.names import IPAddress, check_zone
 from nodetrust.proofs import OutOfTime, Proven, check_proof
 

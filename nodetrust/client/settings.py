@@ -11,7 +11,7 @@ from nodetrust.client.forward.target import Target
 from nodetrust.client.renewal import CHECK_SECONDS, Intervals
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.names import NameChoice
-from nodetrust.settings import HostPort, PeerSettings, SettingsError, described
+from nodetrust.settings import HostPort, PeerSettings, SettingsError, ZoneName, described
 
 STATE_FOLDER = Path("~/.nodetrust/client").expanduser()
 """Where a client keeps what must outlive a restart, if nothing else is said."""
@@ -85,7 +85,16 @@ class ClientSettings(PeerSettings, frozen=True, kw_only=True):
             "NODETRUST_NAMES and NODETRUST_ADDRESSES tell it more"
         ),
     ] = ""
-    announce_seconds: Annotated[float, described("how often to announce the WSS addresses", ge=1, le=3600)] = 5.0
+    announce_seconds: Annotated[
+        float,
+        described("how often to announce the WSS addresses; who is not heard of for a minute is gone", ge=1, le=20),
+    ] = 5.0
+    zones: Annotated[
+        tuple[ZoneName, ...], described("a zone: of announced names, hear only of those in one of these; else of all")
+    ] = ()
+    allow_private: Annotated[
+        bool, described("also hear of peers at private addresses, and dial them: for tests and closed networks")
+    ] = False
     nameserver: Annotated[
         HostPort | None, described("a DNS server to ask for the names in multiaddrs, in place of the system's")
     ] = None

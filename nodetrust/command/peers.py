@@ -14,7 +14,6 @@ from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from nodetrust.client.prove import readable
 from nodetrust.command.parameters import HOST_PORT, MULTIADDR, ZONE
 from nodetrust.command.peers_shown import Json, Lines, Shown, Table
 from nodetrust.command.run import run
@@ -25,6 +24,7 @@ from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
+from nodetrust.messages import readable
 from nodetrust.service import AGENT_VERSION, dial_options
 from nodetrust.settings import HostPort
 

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from nodetrust.client.prove import readable
 from nodetrust.discovery import Announced
+from nodetrust.messages import readable
 
 MAX_ROWS = 100
 """In a table that is drawn every second; the last one has all."""

@@ -29,19 +29,17 @@ class Announcer:
     """Publishes our addresses from `start` to `stop`, while there are any.
 
     At once when they change, soon when a peer joins the topic that was not there, and every `interval` seconds, more or
-    less (see `JITTER`). `peer` is who is at the addresses, where it is not the host that publishes.
+    less (see `JITTER`).
     """
 
     log = Logger()
 
-    def __init__(
-        self, pubsub: PubSub, clock: IReactorTime, random: Random, interval: float, peer: PeerId | None = None
-    ) -> None:
+    def __init__(self, pubsub: PubSub, clock: IReactorTime, random: Random, interval: float) -> None:
         self._pubsub = pubsub
         self._clock = clock
         self._random = random
         self._interval = interval
-        self._peer = peer
+        self._peer: PeerId | None = None
         self._addresses: tuple[Multiaddr, ...] = ()
         self._told: frozenset[PeerId] = frozenset()
         self._soon = 0
@@ -61,12 +59,15 @@ class Announcer:
             self._looking.stop()
         self._cancel_next()
 
-    def set_addresses(self, addresses: Sequence[Multiaddr]) -> None:
-        """What to announce from now on, `MAX_ANNOUNCED_ADDRESSES` at most; without any, nothing."""
+    def set_addresses(self, addresses: Sequence[Multiaddr], peer: PeerId | None = None) -> None:
+        """What to announce from now on, `MAX_ANNOUNCED_ADDRESSES` at most; without any, nothing.
+
+        `peer` is who is there, where it may be another than the host that publishes.
+        """
         first = tuple(addresses)[:MAX_ANNOUNCED_ADDRESSES]
-        if first == self._addresses:
+        if (first, peer) == (self._addresses, self._peer):
             return
-        self._addresses = first
+        self._addresses, self._peer = first, peer
         if self._looking.running:
             self._changed()
 

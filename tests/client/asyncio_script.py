@@ -101,5 +101,6 @@ async def run():
     await main()
 
 
-logging.basicConfig()
-asyncio.run(run())
+if __name__ == "__main__":
+    logging.basicConfig()
+    asyncio.run(run())

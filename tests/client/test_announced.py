@@ -69,7 +69,7 @@ class AddressTests(SynchronousTestCase):
         """The certificate is ours, and whom others meet is the node."""
         node = PrivateKey.generate().peer_id
         names = {wildcard_for_peer(PEER, ZONE)}
-        (found,) = wss_addresses([FOURTH], names, PEER, listening("/ip4/0.0.0.0/tcp/1/tls/ws"), as_it_is, node)
+        (found,) = wss_addresses([FOURTH], names, PEER, listening("/ip4/0.0.0.0/tcp/1/tls/ws"), as_it_is, peer=node)
         self.assertEqual(str(found), f"/dns4/ip41-2-3-4.{LABEL}.{ZONE}/tcp/1/tls/ws/p2p/{node}")
 
     def test_below_the_peer(self):

@@ -20,8 +20,8 @@ class AnnouncerTests(SynchronousTestCase):
         self.clock, self.pubsub = Clock(), FakePubSub()
         self.announcer = self.make(1)
 
-    def make(self, seed, **more):
-        return Announcer(self.pubsub, self.clock, Random(seed), INTERVAL, **more)
+    def make(self, seed):
+        return Announcer(self.pubsub, self.clock, Random(seed), INTERVAL)
 
     def times(self, seconds):
         """When something is published within so many seconds, in eighths."""
@@ -102,8 +102,8 @@ class AnnouncerTests(SynchronousTestCase):
 
     def test_a_peer_behind(self):
         """Who is at the addresses stands in each announcement."""
-        self.announcer = self.make(1, peer=OTHER)
-        self.settle()
+        self.announcer.set_addresses([PLACE], OTHER)
+        self.announcer.start()
         self.assertEqual(self.said().peer, OTHER)
 
     def test_too_many(self):

@@ -115,13 +115,15 @@ class Roles:
         return issue
 
     async def start_client(self, name: str = "client", **settings: Any) -> Client:
-        """A client that announces itself every second; its `certified` has yet to fire."""
+        """A client that announces itself every second; its `certificate` has yet to come."""
         defaults: dict[str, Any] = {
             "state": self._folder(name),
             "listen": LOOPBACK,
             "wss_listen": SECURE_WEB_SOCKET,
             "issuer": full_addresses(self.issue.host),
             "announce_seconds": 1.0,
+            "allow_private": True,
+            "map_ports": False,
             "nameserver": self.name_server,
             "trust_file": self.root_file,
         }
@@ -189,6 +191,7 @@ class Roles:
             "acme_profile": "default",
             "agree_to_terms": True,
             "allow_private": True,
+            "map_ports": False,
             "trust_file": self.root_file,
         }
         return IssueSettings(**{**defaults, **settings})
