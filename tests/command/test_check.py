@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -293,17 +294,42 @@ class CommandTests(CheckTestCase):
 
     async def test_signals(self) -> None:
         """SIGTERM and Ctrl-C end it at once with 130, also while it waits for a server that says nothing."""
-        silent = socket.socket()
-        self.addCleanup(silent.close)
-        silent.bind(("127.0.0.1", 0))
-        silent.listen()
-        issuer = f"/ip4/127.0.0.1/tcp/{silent.getsockname()[1]}/p2p/{PrivateKey.generate().peer_id}"
+        issuer = f"/ip4/127.0.0.1/tcp/{self.silent_port()}/p2p/{PrivateKey.generate().peer_id}"
         state = Path(self.mktemp()).absolute()
         for number in (signal.SIGTERM, signal.SIGINT):
             running = self.spawn(*NODETRUST, "check", issuer, "--state", state)
             await running.line_with("peer ID")
             await self.assert_ends(running, number, 130)
             self.assertEqual(running.printed[2], "")
+
+    async def test_signal_while_others_dial(self) -> None:
+        """The same while a server waits for an answer of the WSS address, which is asked for beside the DNS."""
+        servers = await self.start(dns={"caa": (CA,)})
+        state = servers.folder / "peer"
+        load_identity(state)
+        place, issuer = servers.dns_place, full_addresses(servers.issue.host)[0]
+        arguments = (issuer, "--state", state, "--wss", f"127.0.0.1:{self.silent_port()}", "--nameserver", place)
+        running = self.spawn(*NODETRUST, "check", *arguments, "--dns-port", place.port)
+        await running.line_with("Certificate:")
+        await self.assert_ends(running, signal.SIGTERM, 130)
+        self.assertEqual(running.printed[2], "")
+
+    async def test_bounded_in_time(self) -> None:
+        """What was not looked at is said, and the status is that of what was."""
+        issuer = f"/ip4/127.0.0.1/tcp/{self.silent_port()}/p2p/{PrivateKey.generate().peer_id}"
+        script = "import sys, nodetrust.command.check as c; c.WALK_SECONDS = 0.2; c.check(sys.argv[1:])"
+        state = Path(self.mktemp()).absolute()
+        out, err, status = await self.run_to_end(sys.executable, "-c", script, issuer, "--state", state)
+        self.assertEqual((status, err), (3, ""), out)
+        self.assertIn("FAIL  This peer: time: the rest was not looked at", out.splitlines()[-1])
+
+    def silent_port(self) -> int:
+        """A port on which connections are taken, and nothing is said."""
+        silent = socket.socket()
+        self.addCleanup(silent.close)
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        return int(silent.getsockname()[1])
 
 
 class StatusTests(CheckTestCase):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from nodetrust.client.diagnosis.caa import Climbed, judge_caa
 from nodetrust.client.diagnosis.issuer import judge_dial, judge_info
@@ -101,6 +101,7 @@ class Walk:
             for step in await outside:
                 self._tell(step)
         finally:
+            outside.addErrback(lambda failure: failure.trap(CancelledError))
             outside.cancel()
 
     def _tell(self, *steps: Step) -> None:
