@@ -25,12 +25,12 @@ from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.service import AGENT_VERSION, KEY_FILE, dial_options
-from nodetrust.settings import HostPort
+from nodetrust.settings import HostPort, SettingsError
 
 WALK_SECONDS = 60.0
 """For all of it: each step has its own limit, and nobody waits longer for a diagnosis."""
 
-FAILED, NO_ISSUER, NO_PROOFS, DNS_WRONG, NOT_REACHABLE = 1, 3, 4, 6, 7
+FAILED, WRONG_OPTION, NO_ISSUER, NO_PROOFS, DNS_WRONG, NOT_REACHABLE = 1, 2, 3, 4, 6, 7
 """Exit statuses. 3 and 4 are those of `nodetrust obtain`, whose 5 only an order can meet."""
 
 
@@ -108,7 +108,7 @@ def check(
                 return await _walk(reactor, shown, addresses, nameserver, **options)
         except NodetrustError as error:
             shown.fail(str(error))
-            return FAILED
+            return WRONG_OPTION if isinstance(error, SettingsError) else FAILED
 
     run(work, verbose=verbose)
 

@@ -281,12 +281,13 @@ class OutsideTests(CheckTestCase):
 
 class CommandTests(CheckTestCase):
     async def test_usage(self) -> None:
-        """No issue server, and a name server by its name, are wrong options: 2."""
+        """No issue server, a name server by its name, and a file that is not there are wrong options: 2."""
         peer = PrivateKey.generate().peer_id
         for arguments, expected in (
             ((), "Missing argument 'ISSUER'"),
             (("/ip4/127.0.0.1/tcp/1",), "does not end in /p2p/PEER-ID"),
             ((f"/ip4/127.0.0.1/tcp/1/p2p/{peer}", "--nameserver", "dns.example:53"), "expected an IP address"),
+            ((f"/ip4/127.0.0.1/tcp/1/p2p/{peer}", "--trust-file", "/nonexistent.pem"), "cannot be read"),
         ):
             _, err, status = await self.run_to_end(*NODETRUST, "check", *arguments)
             self.assertEqual(status, 2)
