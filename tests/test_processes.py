@@ -5,6 +5,7 @@ import os
 import signal
 import stat
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -229,12 +230,18 @@ class TwistdTests(ProcessTestCase):
 class ObtainTests(ProcessTestCase):
     """`nodetrust obtain`."""
 
-    async def obtain(self, out: Path, issuer: Any, *more: str) -> tuple[str, int]:
-        """stderr and the exit status."""
+    async def obtain(self, out: Path, issuer: Any, *more: Any) -> tuple[str, int]:
+        """stderr and the exit status; on stdout is nothing, and on stderr nothing if it went well."""
         printed, err, status = await self.run_to_end(*NODETRUST, "obtain", "--issuer", issuer, "--out", out, *more)
-        self.assertEqual(printed, "")
+        self.assertEqual((printed, err == ""), ("", status == 0), err)
         self.assertNotIn("Traceback", err)
         return err, status
+
+    async def described(self, out: Path, *more: Any) -> dict[str, Any]:
+        """What --json prints, which is one line; nothing is on stderr."""
+        printed, err, status = await self.run_to_end(*NODETRUST, "obtain", "--json", "--out", out, *more)
+        self.assertEqual((err, status, printed.count("\n")), ("", 0, 1))
+        return json.loads(printed)  # type: ignore[no-any-return]
 
     async def test_files(self) -> None:
         """Four files that fit together, the keys readable by their owner alone; asked again, from the store."""
@@ -249,13 +256,39 @@ class ObtainTests(ProcessTestCase):
         self.assertEqual(leaf.public_key(), key.public_key())
         for name in ("key.pem", "peer.key"):
             self.assertEqual(stat.S_IMODE((out / name).stat().st_mode), 0o600)
-        err, status = await self.obtain(out, issuer)
-        self.assertEqual((status, "had already" in err), (0, True), err)
+        told = await self.described(out, "--issuer", issuer)
+        self.assertEqual((told["from_cache"], told["folder"]), (True, str(out)))
         self.assertEqual((out / "cert.pem").read_bytes(), contents["cert.pem"])
         self.assertEqual(servers.orders, 1)
         err, status = await self.obtain(out, issuer, "--new-key", "--crypto", "rsa")
         self.assertEqual((status, servers.orders), (0, 2), err)
         self.assertNotEqual((out / "key.pem").read_bytes(), contents["key.pem"])
+
+    async def test_several_issue_servers(self) -> None:
+        """The next one does what the first does not; JSON says who did; what the one that came furthest met counts."""
+        servers = await self.start(issue={"cryptos": ("ecdsa-p256",)})
+        good = full_addresses(servers.issue.host)[0]
+        nowhere = f"/ip4/127.0.0.1/tcp/1/p2p/{PrivateKey.generate().peer_id}"
+        told = await self.described(servers.folder / "a", "--issuer", nowhere, "--issuer", good)
+        leaf = x509.load_pem_x509_certificate((servers.folder / "a" / "cert.pem").read_bytes())
+        self.assertIn(LOOPBACK_NAME, told.pop("names"))
+        self.assertIsNotNone(datetime.fromisoformat(told.pop("renew_at")).tzinfo)
+        self.assertEqual(
+            told,
+            {
+                "folder": str(servers.folder / "a"),
+                "addresses": ["127.0.0.1"],
+                "not_after": leaf.not_valid_after_utc.isoformat(),
+                "from_cache": False,
+                "issuer": str(good.peer_id),
+            },
+        )
+        refused = ("--issuer", good, "--crypto", "rsa")
+        err, status = await self.obtain(servers.folder / "b", nowhere, *refused)
+        self.assertEqual((status, len(err.splitlines())), (5, 2), err)
+        elsewhere = f"/ip4/127.0.0.1/tcp/1/p2p/{PrivateKey.generate().peer_id}"
+        err, status = await self.obtain(servers.folder / "c", nowhere, "--issuer", elsewhere)
+        self.assertEqual(status, 3, err)
 
     async def test_failures(self) -> None:
         """Each kind has its exit status and a line that says why, and leaves no certificate."""
@@ -271,6 +304,7 @@ class ObtainTests(ProcessTestCase):
             (issuer, blocked / "d", (), 1, str(blocked / "d")),
             ("/ip4/127.0.0.1/tcp/1", folder / "e", (), 2, "does not end in /p2p/PEER-ID"),
             ("[red]", folder / "f", (), 2, "[red]"),
+            (issuer, folder / "h", ("--trust-file", blocked), 2, "expected PEM certificates"),
         ):
             err, status = await self.obtain(out, to, *more)
             self.assertEqual(status, expected, err)
