@@ -18,6 +18,8 @@ LIBP2P_DIRECT = ZoneName("libp2p.direct")
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 
 Preference: TypeAlias = Literal["issuer", "autotls"]
+STATE_FOLDER = Path("~/.nodetrust/client").expanduser()
+"""Where a client keeps what must outlive a restart, if nothing else is said."""
 
 
 class ClientSettings(PeerSettings, frozen=True, kw_only=True):
@@ -55,9 +57,7 @@ class ClientSettings(PeerSettings, frozen=True, kw_only=True):
     prefer: Annotated[
         Preference, described("which way to a certificate is tried first, where issue servers and AutoTLS are both set")
     ] = "issuer"
-    state: Annotated[Path, described("the folder for the peer's key, the certificate and its key")] = Path(
-        "~/.nodetrust/client"
-    ).expanduser()
+    state: Annotated[Path, described("the folder for the peer's key, the certificate and its key")] = STATE_FOLDER
     listen: Annotated[tuple[Multiaddr, ...], described("a multiaddr to listen on for libp2p")] = (
         Multiaddr.parse("/ip4/0.0.0.0/tcp/0"),
     )

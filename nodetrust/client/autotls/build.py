@@ -8,8 +8,8 @@ from typing import Any
 from nodetrust.client.autotls.authority import Authority
 from nodetrust.client.autotls.broker import Broker
 from nodetrust.client.autotls.https import https_agent
-from nodetrust.client.autotls.visible import system_resolver
 from nodetrust.client.autotls.way import ByBroker, Check, Places
+from nodetrust.client.lookup.resolver import system_resolvers
 from nodetrust.client.settings import ClientSettings
 from nodetrust.libp2p.host import Host
 from nodetrust.service import dial_options, read_roots
@@ -31,7 +31,7 @@ def by_brokers(reactor: Any, settings: ClientSettings, host: Host, places: Place
             authority,
             places=places,
             check=check,
-            resolver=partial(system_resolver, reactor) if resolver is None else lambda: resolver,
+            resolvers=system_resolvers if settings.nameserver is None else partial(tuple, [settings.nameserver]),
         )
         for url in settings.brokers
     ]

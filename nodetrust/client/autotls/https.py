@@ -148,11 +148,24 @@ class _Endpoints:
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
         """Agent asks; the settings have seen to it that it is https."""
-        endpoint: IStreamClientEndpoint = wrapClientTLS(
-            self._policy.creatorForNetloc(uri.host, uri.port),
-            _NamedEndpoint(self._reactor, self._resolver, uri.host.decode("ascii").strip("[]"), uri.port),
-        )
-        return endpoint
+        creator = self._policy.creatorForNetloc(uri.host, uri.port)
+        named = _NamedEndpoint(self._reactor, self._resolver, uri.host.decode("ascii").strip("[]"), uri.port)
+        return _QuietEndpoint(wrapClientTLS(creator, named))
+
+
+@implementer(IStreamClientEndpoint)
+class _QuietEndpoint:
+    """Without a line in the log for each connection that begins, and one for its end."""
+
+    def __init__(self, inner: IStreamClientEndpoint) -> None:
+        self._inner = inner
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """IStreamClientEndpoint."""
+        factory: Any = protocolFactory
+        factory.noisy = False
+        connecting: Deferred[IProtocol] = self._inner.connect(protocolFactory)
+        return connecting
 
 
 @implementer(IStreamClientEndpoint)

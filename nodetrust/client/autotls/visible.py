@@ -7,18 +7,17 @@ the CA asks.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IResolver
 from twisted.internet.task import deferLater
-from twisted.names import dns
-from twisted.names.client import Resolver
-from twisted.names.error import AuthoritativeDomainError, DomainError, ResolverError
-from twisted.python.failure import Failure
 
 from nodetrust.client.autotls.errors import NotVisible
+from nodetrust.client.lookup.errors import NoReply
+from nodetrust.client.lookup.resolver import DNS_PORT, Resolver
+from nodetrust.client.lookup.wire import Reply, Type
+from nodetrust.settings import HostPort
 
 VISIBLE_SECONDS = 180.0
 """For a value to be seen everywhere: the AutoTLS specification's DNS timeout."""
@@ -30,80 +29,75 @@ LONGEST_PAUSE_SECONDS = 10.0
 MAX_SERVERS = 8
 """Of a zone, that are asked themselves."""
 
-QUERY_SECONDS = (2, 4)
 
-_DENIALS = (DomainError, AuthoritativeDomainError)
-_FAILURES = (*_DENIALS, ResolverError, dns.DNSQueryTimeoutError, TimeoutError, OSError)
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """The TXT record that a broker has promised, and the zone that it is in."""
 
-
-def system_resolver(reactor: Any, configuration: Path = Path("/etc/resolv.conf")) -> IResolver:
-    """Asks whom this machine asks. It keeps nothing, neither answers nor a timer."""
-    try:
-        lines = configuration.read_text("ascii", "replace").splitlines()
-    except OSError:
-        lines = []
-    words = [line.split() for line in lines]
-    servers = [(line[1], dns.PORT) for line in words if len(line) > 1 and line[0] == "nameserver"]
-    return Resolver(servers=servers or [("127.0.0.1", dns.PORT)], reactor=reactor)
+    name: str
+    value: str
+    zone: str
 
 
 async def wait_until_visible(
-    reactor: Any, resolver: IResolver, name: str, value: str, zone: str, *, dns_port: int = dns.PORT
+    reactor: Any, resolvers: Sequence[HostPort], awaited: Awaited, *, dns_port: int = DNS_PORT
 ) -> None:
-    """Return when everybody who answers for `name` answers with the TXT record `value`. Raises `NotVisible`.
+    """Return when everybody who answers for the name answers with the value. Raises `NotVisible`.
 
-    `dns_port` is where the zone's own servers are asked.
+    `resolvers` are this machine's; `dns_port` is where the zone's own servers are asked.
     """
     give_up = reactor.seconds() + VISIBLE_SECONDS
-    asked = {"the resolver": resolver, **await _servers_of(reactor, resolver, zone, dns_port)}
+    resolver = Resolver(reactor, resolvers)
+    asked = {"the resolver": resolver} | {
+        str(place): Resolver(reactor, [place]) for place in await _servers_of(resolver, awaited.zone, dns_port)
+    }
     pause = FIRST_PAUSE_SECONDS
     while True:
-        seen = await gatherResults([_look(one, name, value) for one in asked.values()])
-        hidden = [who for who, found in zip(asked, seen, strict=True) if found is False]
-        if not hidden and True in seen:
+        looks = [Deferred.fromCoroutine(_look(one, awaited)) for one in asked.values()]
+        seen = dict(zip(asked, await gatherResults(looks), strict=True))
+        hidden = [who for who, found in seen.items() if found is False]
+        if not hidden and True in seen.values():
             return
         if reactor.seconds() + pause > give_up:
-            raise NotVisible(_complaint(name, hidden))
+            raise NotVisible(_complaint(awaited, hidden))
         await deferLater(reactor, pause)
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
 
-def _complaint(name: str, hidden: Sequence[str]) -> str:
+def _complaint(awaited: Awaited, hidden: Sequence[str]) -> str:
     if not hidden:
-        return f"nobody answers for {name}: neither the resolver nor a server of the zone"
-    return f"{name} has not the broker's value after {VISIBLE_SECONDS:g} seconds, say {', '.join(hidden)}"
+        return f"nobody answers for {awaited.name}: neither the resolver nor a server of {awaited.zone}"
+    return (
+        f"after {VISIBLE_SECONDS:g} seconds, {awaited.name} still has not the value that the broker took: so say "
+        f"{', '.join(hidden)}"
+    )
 
 
-def _look(resolver: IResolver, name: str, value: str) -> Deferred[bool | None]:
+async def _look(resolver: Resolver, awaited: Awaited) -> bool | None:
     """Whether the value is there; None where nobody answers."""
-
-    def found(sections: tuple[list[dns.RRHeader], object, object]) -> bool:
-        payloads = [record.payload for record in sections[0] if record.type == dns.TXT]
-        return any(isinstance(one, dns.Record_TXT) and b"".join(one.data) == value.encode() for one in payloads)
-
-    def failed(failure: Failure) -> bool | None:
-        failure.trap(*_FAILURES)
-        return False if failure.check(*_DENIALS) else None
-
-    looking: Deferred[Any] = resolver.lookupText(name, timeout=QUERY_SECONDS)
-    return looking.addCallbacks(found, failed)
+    try:
+        reply = await resolver.ask(awaited.name, Type.TXT)
+    except NoReply:
+        return None
+    return any(record.value == awaited.value for record in reply.of(Type.TXT))
 
 
-async def _servers_of(reactor: Any, resolver: IResolver, zone: str, port: int) -> dict[str, IResolver]:
-    """The zone's own servers, by their addresses; none where they cannot be found."""
-    names = await _records(resolver.lookupNameservers(zone, timeout=QUERY_SECONDS), dns.NS)
-    lookups = [_records(resolver.lookupAddress(str(one.name), timeout=QUERY_SECONDS), dns.A) for one in names]
-    found = await gatherResults(lookups[:MAX_SERVERS])
-    ips = dict.fromkeys(record.dottedQuad() for records in found for record in records)
-    return {ip: Resolver(servers=[(ip, port)], reactor=reactor) for ip in list(ips)[:MAX_SERVERS]}
+async def _servers_of(resolver: Resolver, zone: str, port: int) -> list[HostPort]:
+    """The zone's own servers; none where they cannot be found."""
+    names = [str(record.value) for record in (await _reply(resolver, zone, Type.NS)).of(Type.NS)]
+    lookups = [
+        Deferred.fromCoroutine(_reply(resolver, name, kind))
+        for name in names[:MAX_SERVERS]
+        for kind in (Type.A, Type.AAAA)
+    ]
+    replies = await gatherResults(lookups)
+    ips = [str(record.value) for reply in replies for kind in (Type.A, Type.AAAA) for record in reply.of(kind)]
+    return [HostPort(ip, port) for ip in dict.fromkeys(ips)][: 2 * MAX_SERVERS]
 
 
-def _records(looking: Deferred[Any], kind: int) -> Deferred[list[Any]]:
-    def pick(sections: tuple[list[dns.RRHeader], object, object]) -> list[Any]:
-        return [record.payload for record in sections[0] if record.type == kind]
-
-    def nothing(failure: Failure) -> list[Any]:
-        failure.trap(*_FAILURES)
-        return []
-
-    return looking.addCallbacks(pick, nothing)
+async def _reply(resolver: Resolver, name: str, kind: Type) -> Reply:
+    """What is said, or nothing."""
+    try:
+        return await resolver.ask(name, kind)
+    except NoReply:
+        return Reply(code=0, authoritative=False, truncated=False)

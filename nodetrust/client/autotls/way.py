@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from twisted.internet.interfaces import IResolver
 from twisted.logger import Logger
 
 from nodetrust.acme import Dns01Record, RenewalWindow, replaces
@@ -17,13 +16,14 @@ from nodetrust.client.autotls.authority import Authority
 from nodetrust.client.autotls.broker import Broker
 from nodetrust.client.autotls.errors import NoPlaces
 from nodetrust.client.autotls.places import ips_of
-from nodetrust.client.autotls.visible import wait_until_visible
+from nodetrust.client.autotls.visible import Awaited, wait_until_visible
 from nodetrust.client.errors import OtherZone
 from nodetrust.client.obtain import Obtained
 from nodetrust.client.ways import Claim
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.names import autotls_wildcard
+from nodetrust.settings import HostPort
 
 Places = Callable[[], Sequence[Multiaddr]]
 """Where this peer can be dialled over plain TCP or WS, as far as it knows."""
@@ -47,7 +47,7 @@ class ByBroker:
         *,
         places: Places,
         check: Check,
-        resolver: Callable[[], IResolver],
+        resolvers: Callable[[], Sequence[HostPort]],
     ) -> None:
         self._reactor = reactor
         self._domain = domain
@@ -56,7 +56,7 @@ class ByBroker:
         self._authority = authority
         self._places = places
         self._check = check
-        self._resolver = resolver
+        self._resolvers = resolvers
         self._answer: tuple[bytes, float, int | None] | None = None
         """Of the CA about a certificate: what to say of it until when."""
 
@@ -88,8 +88,8 @@ class ByBroker:
             self.log.info("{broker} is to connect to {places}", broker=self, places=", ".join(map(str, places)))
             await self._broker.register(record.value, places)
             self.log.info("{broker} has done so; waiting for {name}", broker=self, name=record.record_name)
-            resolver = self._resolver()
-            await wait_until_visible(self._reactor, resolver, record.record_name, record.value, self._domain)
+            awaited = Awaited(record.record_name, record.value, self._domain)
+            await wait_until_visible(self._reactor, self._resolvers(), awaited)
 
     async def renew_at(self, current: Obtained | None) -> int | None:
         """The CA's word; it is asked no more often than it likes."""
