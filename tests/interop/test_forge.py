@@ -1,0 +1,185 @@
+"""Our client against p2p-forge itself, the server of libp2p.direct: with Pebble as the CA, on a host of its own."""
+
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from twisted.internet.threads import deferToThread
+
+from nodetrust.certificates import Chain
+from nodetrust.keyfile import load
+from nodetrust.service import KEY_FILE
+from tests.interop import toolchain
+from tests.interop.forge import DIRECTORY, DOMAIN, NINETY_DAYS, NODE, Forge
+from tests.interop.harness import InteropTestCase
+from tests.interop.test_twistd import TWISTD
+
+CERTIFICATE_SECONDS = 60.0
+CHECK_SECONDS = 60
+TOKEN = "only-for-friends"
+
+
+class ForgeTestCase(InteropTestCase):
+    """With the namespaces, and a client there whose settings are the defaults as far as a test allows."""
+
+    timeout = 300
+
+    def setUp(self) -> None:
+        super().setUp()
+        program = toolchain.require_forge()
+        toolchain.require_namespaces()
+        folder = TemporaryDirectory(prefix="nodetrust-")
+        self.addCleanup(folder.cleanup)
+        self.forge = Forge(Path(folder.name), program, self.tools.pebble)
+        self.state = self.forge.folder / "state"
+        self.addCleanup(self.forge.stop)
+
+    async def run_forge(self, token: str = "", life_seconds: int = NINETY_DAYS) -> None:
+        """Start the servers."""
+        await deferToThread(self.forge.start, token=token, life_seconds=life_seconds)
+
+    def start_client(self, settings: str = "", listen: str = "/ip4/0.0.0.0/tcp/4001") -> None:
+        """`twistd nodetrust-client` on the node's host; `settings` are further lines of its file."""
+        (self.forge.folder / "client.toml").write_text(f"""
+autotls = true
+acme_directory = "{DIRECTORY}"
+trust_file = "{self.forge.roots}"
+state = "{self.state}"
+listen = ["{listen}"]
+wss_listen = ["/ip4/0.0.0.0/tcp/4443/tls/ws"]
+map_ports = false
+check_seconds = {CHECK_SECONDS}
+{settings}
+""")
+        configuration = str(self.forge.folder / "client.toml")
+        command = [sys.executable, *TWISTD, "nodetrust-client", "--config", configuration]
+        self.forge.start_child("client", "node", *command)
+
+    def stop_client(self) -> None:
+        """SIGTERM: it ends by itself, and nothing in its log is a bug."""
+        self.forge.stop_child("client")
+        log = self.forge.log("client")
+        self.assertIn("Server Shut Down", log)
+        self.assertNotIn("Traceback", log)
+
+    async def wait_for(self, text: str, seconds: float = CERTIFICATE_SECONDS) -> None:
+        """Until the client has said it."""
+        await deferToThread(self.forge.wait, lambda: text in self.forge.log("client"), text, seconds)
+
+    async def certificate(self) -> Chain:
+        """The one that is announced."""
+        await self.wait_for("WSS at /ip4/")
+        return Chain.from_pem((self.state / "fullchain.pem").read_bytes())
+
+    @property
+    def name(self) -> str:
+        """Of the peer in the domain."""
+        return f"{load(self.state / KEY_FILE).peer_id.to_cid_base36()}.{DOMAIN}"
+
+    @property
+    def account(self) -> dict[str, str]:
+        """What the client has kept of its account at the CA."""
+        (file,) = self.state.glob("acme-account-*.json")
+        self.assertEqual(file.stat().st_mode & 0o777, 0o600)
+        account: dict[str, str] = json.loads(file.read_text())
+        return account
+
+
+class CertificateTests(ForgeTestCase):
+    """From nothing to a certificate."""
+
+    async def test_go_dials_it(self) -> None:
+        """The certificate is for the peer's name; go-libp2p finds it by p2p-forge's DNS, trusts it, and meets the peer.
+
+        It does so under both forms of the address.
+        """
+        await self.run_forge()
+        self.start_client()
+        chain = await self.certificate()
+        peer = load(self.state / KEY_FILE).peer_id
+        self.assertEqual(chain.names, {f"*.{self.name}"})
+        label = NODE.replace(".", "-")
+        short = f"/dns4/{label}.{self.name}/tcp/4443/tls/ws/p2p/{peer}"
+        long = f"/ip4/{NODE}/tcp/4443/tls/sni/{label}.{self.name}/ws/p2p/{peer}"
+        for address in (short, long):
+            self.assertIn(f"WSS at {address}", self.forge.log("client"))
+            go = await self._start(
+                "go",
+                self.forge.inside("outside", self.tools.go_peer),
+                {},
+                {"listen": [], "roots": str(self.forge.wss_root)},
+            )
+            self.assertEqual((await go.command("dial", addr=address))["peer"], str(peer))
+
+    async def test_renewal_by_the_cas_word(self) -> None:
+        """A client that was restarted orders nothing; told by the CA to renew, it does, with the same account."""
+        await self.run_forge()
+        self.start_client()
+        first = await self.certificate()
+        account = self.account
+        self.assertTrue(account["url"].startswith(DIRECTORY.removesuffix("/dir")))
+        self.stop_client()
+        self.start_client()
+        self.assertEqual((await self.certificate()).leaf, first.leaf)
+        now = datetime.now(UTC)
+        start, end = ((now - timedelta(hours=hours)).isoformat(timespec="seconds") for hours in (2, 1))
+        window = {"suggestedWindow": {"start": start, "end": end}}
+        await deferToThread(self.forge.tell_renewal, first.leaf_pem, json.dumps(window))
+        await deferToThread(self.forge.wait, lambda: self.leaf() != first.leaf, "a renewal", 2 * CHECK_SECONDS)
+        self.assertEqual(Chain.from_pem(self.leaf_pem()).names, first.names)
+        self.assertEqual(self.account, account)
+        self.assertIn("There are now 1 accounts", self.forge.log("pebble"))
+        self.assertNotIn("There are now 2 accounts", self.forge.log("pebble"))
+        self.stop_client()
+
+    def leaf_pem(self) -> bytes:
+        """What is in the folder."""
+        return (self.state / "fullchain.pem").read_bytes()
+
+    def leaf(self) -> object:
+        """The certificate in the folder."""
+        return Chain.from_pem(self.leaf_pem()).leaf
+
+    async def test_an_expired_certificate(self) -> None:
+        """A client that was away past the end gets another one, which replaces nothing."""
+        await self.run_forge(life_seconds=10)
+        self.start_client()
+        first = await self.certificate()
+        self.forge.kill_child("client")
+        await deferToThread(self.forge.wait, lambda: first.not_after < datetime.now(UTC), "the end", 30)
+        self.start_client()
+        self.assertNotEqual((await self.certificate()).leaf, first.leaf)
+        self.stop_client()
+
+
+class RefusalTests(ForgeTestCase):
+    """What keeps a certificate from coming is said, and the client goes on trying."""
+
+    async def test_a_port_that_nobody_reaches(self) -> None:
+        """The broker's words about each address come through."""
+        await self.run_forge()
+        self.start_client(f'announce = ["/ip4/{NODE}/tcp/4009"]', listen="/ip4/127.0.0.1/tcp/4001")
+        await self.wait_for("could not connect to this peer at any of its addresses (status 400)")
+        self.assertIn(f"/ip4/{NODE}/tcp/4009]", self.forge.log("client"))
+        self.stop_client()
+
+    async def test_an_access_token(self) -> None:
+        """Without it the broker is closed, with it open."""
+        await self.run_forge(token=TOKEN)
+        self.start_client()
+        await self.wait_for("is for those who have its access token: set forge_token (status 403)")
+        self.stop_client()
+        self.start_client(f'forge_token = "{TOKEN}"')
+        self.assertEqual((await self.certificate()).names, {f"*.{self.name}"})
+        self.stop_client()
+
+    async def test_a_broker_that_is_gone(self) -> None:
+        """The CA hears nothing of it."""
+        await self.run_forge()
+        self.forge.stop_child("tls")
+        self.start_client()
+        await self.wait_for("no certificate: https://registration.libp2p.direct/v1/health: Connection was refused")
+        self.assertNotIn("POST", self.forge.log("pebble"))
+        self.stop_client()
