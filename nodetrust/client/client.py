@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from nodetrust.addresses import direct_ip, is_public
 from nodetrust.certificates import key_to_pem
+from nodetrust.client.autotls.places import observed_by, seen_at
 from nodetrust.client.by_issuer import by_issuers
 from nodetrust.client.contacts import Contacts
 from nodetrust.client.edge import Edge
@@ -27,7 +28,7 @@ from nodetrust.client.reaching import Finding, Reaching
 from nodetrust.client.settings import ClientSettings
 from nodetrust.client.upkeep import Upkeep
 from nodetrust.client.ways import Way
-from nodetrust.client.whereabouts import Whereabouts, own_addresses
+from nodetrust.client.whereabouts import Whereabouts
 from nodetrust.discovery import Announced, Announcer, Discovery, Neighbours, SequenceNumbers, Wanted, start_pubsub
 from nodetrust.discovery.sequence import SEQUENCE_FILE
 from nodetrust.libp2p.connection import Connection, Stream
@@ -247,19 +248,9 @@ class Client:
 
     def _places(self, host: Host, edge: Edge) -> list[Multiaddr]:
         """Where a broker may find us."""
-        from nodetrust.client.autotls.places import observed_by, places, seen_at  # noqa: PLC0415  # as above
-
-        settings = self.settings
-        named = {one.peer_id for one in (*settings.issuer, *settings.bootstrap) if one.peer_id is not None}
-        known = {*own_addresses(), *seen_at(observed_by(host.connections()), named)}
-        if edge.router.ip is not None:
-            known.add(edge.router.ip)
-        return places(
-            (*settings.announce, *self._listening),
-            sorted(known, key=str),
-            lambda ip, port: edge.mapped_port(ip, port) or port,
-            allow_private=settings.allow_private,
-        )
+        contacts = (*self.settings.issuer, *self.settings.bootstrap)
+        named = {one.peer_id for one in contacts if one.peer_id is not None}
+        return edge.places(self._listening, seen_at(observed_by(host.connections()), named))
 
     async def _stop(self) -> None:
         if self._upkeep is not None and self._certifying is not None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
 from nodetrust.client.announced import reaches, wss_addresses
+from nodetrust.client.autotls.places import places
 from nodetrust.client.forward import Forwarder, NodeBehind
 from nodetrust.client.obtain import Obtained
 from nodetrust.client.outside import Router
 from nodetrust.client.settings import ClientSettings
+from nodetrust.client.whereabouts import own_addresses
 from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.multiaddr import Multiaddr
@@ -125,6 +127,20 @@ class Edge:
             for port in sorted({int(one.get("tcp") or 0) for one in self.listening if reaches(one, ip)})
             if (peer := self.peer) is not None
         ]
+
+    def places(self, plain: Sequence[Multiaddr], seen_at: Iterable[IPAddress] = ()) -> list[Multiaddr]:
+        """Where the host, which listens at `plain`, is dialled without TLS.
+
+        At this machine's own public addresses, at the router's, where others see us, and what the user announces.
+        """
+        router = self.router.ip
+        ips = {*own_addresses(), *seen_at, *([] if router is None else [router])}
+        return places(
+            (*self._settings.announce, *plain),
+            sorted(ips, key=str),
+            lambda ip, port: self.mapped_port(ip, port) or port,
+            allow_private=self._settings.allow_private,
+        )
 
     def _port_outside(self, ip: IPAddress, port: int) -> int:
         return self.mapped_port(ip, port) or self._settings.wss_port or port

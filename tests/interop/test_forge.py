@@ -5,6 +5,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from twisted.internet.threads import deferToThread
 
@@ -14,7 +15,7 @@ from nodetrust.service import KEY_FILE
 from tests.interop import toolchain
 from tests.interop.forge import DIRECTORY, DOMAIN, NINETY_DAYS, NODE, Forge
 from tests.interop.harness import InteropTestCase
-from tests.interop.test_twistd import TWISTD
+from tests.interop.test_twistd import NODETRUST, TWISTD
 
 CERTIFICATE_SECONDS = 60.0
 CHECK_SECONDS = 60
@@ -86,6 +87,14 @@ check_seconds = {CHECK_SECONDS}
         account: dict[str, str] = json.loads(file.read_text())
         return account
 
+    def leaf_pem(self) -> bytes:
+        """What is in the folder."""
+        return (self.state / "fullchain.pem").read_bytes()
+
+    def leaf(self) -> object:
+        """The certificate in the folder."""
+        return Chain.from_pem(self.leaf_pem()).leaf
+
 
 class CertificateTests(ForgeTestCase):
     """From nothing to a certificate."""
@@ -134,16 +143,8 @@ class CertificateTests(ForgeTestCase):
         self.assertNotIn("There are now 2 accounts", self.forge.log("pebble"))
         self.stop_client()
 
-    def leaf_pem(self) -> bytes:
-        """What is in the folder."""
-        return (self.state / "fullchain.pem").read_bytes()
-
-    def leaf(self) -> object:
-        """The certificate in the folder."""
-        return Chain.from_pem(self.leaf_pem()).leaf
-
     async def test_an_expired_certificate(self) -> None:
-        """A client that was away past the end gets another one, which replaces nothing."""
+        """A client that was away past the end gets another one."""
         await self.run_forge(life_seconds=10)
         self.start_client()
         first = await self.certificate()
@@ -152,6 +153,40 @@ class CertificateTests(ForgeTestCase):
         self.start_client()
         self.assertNotEqual((await self.certificate()).leaf, first.leaf)
         self.stop_client()
+
+
+class CommandTests(ForgeTestCase):
+    """`nodetrust obtain --autotls` on the node's host."""
+
+    async def obtain(self, *options: str) -> tuple[int, dict[str, Any], str]:
+        """The exit status, the line of JSON, and what was said on stderr."""
+        out = ["--out", str(self.state), "--trust-file", str(self.forge.roots), "--json"]
+        command = ["obtain", "--autotls", "--acme-directory", DIRECTORY, *out, *options]
+        done = await deferToThread(self.forge.run, "node", sys.executable, *NODETRUST, *command)
+        return done.returncode, json.loads(done.stdout or "{}"), done.stderr
+
+    async def test_once_and_again(self) -> None:
+        """A certificate, and the same one the next time; with --new-key another."""
+        await self.run_forge()
+        status, first, errors = await self.obtain()
+        self.assertEqual((status, errors), (0, ""))
+        self.assertEqual(first["names"], [f"*.{self.name}"])
+        self.assertEqual((first["addresses"], first["from_cache"]), ([NODE], False))
+        self.assertEqual(first["issuer"], f"https://registration.{DOMAIN}")
+        self.assertLess(first["renew_at"], first["not_after"])
+        leaf = self.leaf()
+        self.assertEqual(await self.obtain(), (0, {**first, "from_cache": True}, ""))
+        self.assertEqual(self.leaf(), leaf)
+        status, _, _ = await self.obtain("--new-key")
+        self.assertEqual(status, 0)
+        self.assertNotEqual(self.leaf(), leaf)
+
+    async def test_no_address_that_the_broker_reaches(self) -> None:
+        """Exit status 5, and the reason in one line."""
+        await self.run_forge()
+        status, _, errors = await self.obtain("--listen", "/ip4/127.0.0.1/tcp/0", "--announce", f"/ip4/{NODE}/tcp/9")
+        self.assertEqual((status, errors.count("\n")), (5, 1))
+        self.assertIn("could not connect to this peer at any of its addresses", errors)
 
 
 class RefusalTests(ForgeTestCase):
