@@ -29,6 +29,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
+from nodetrust.acme.transport import WholeBody
 from nodetrust.client.autotls.errors import BrokerUnreachable
 from nodetrust.libp2p.errors import DialError
 from nodetrust.libp2p.staggered import AllFailed, first_success
@@ -70,7 +71,7 @@ class Https:
         from treq.client import HTTPClient  # noqa: PLC0415  # for those alone who have a broker: it takes its time
 
         self._reactor = reactor
-        self._client = HTTPClient(_PlainAgent(agent))
+        self._client = HTTPClient(_PlainAgent(agent), data_to_body_producer=WholeBody)
 
     async def request(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float
