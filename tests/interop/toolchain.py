@@ -266,10 +266,10 @@ def prepare() -> Toolchain:
 
 
 @functools.cache
-def prepare_forge() -> Path:
+def prepare_p2p_forge() -> Path:
     """p2p-forge, the server behind libp2p.direct, for the tests that need it. Raises ToolchainError."""
     with _alone():
-        return _go_program(go(), "forge", "github.com/ipshipyard/p2p-forge")
+        return _go_program(go(), "p2p_forge", "github.com/ipshipyard/p2p-forge")
 
 
 def is_required() -> bool:
@@ -287,13 +287,13 @@ def is_prepared() -> bool:
     return all((cache_folder() / name).exists() for name in ("js", "bin/go", "bin/pebble"))
 
 
-def require_forge() -> Path:
+def require_p2p_forge() -> Path:
     """The program; the test that calls this is skipped where it was not built and nothing demands it."""
     if is_left_out():
         raise SkipTest("`tox -e interop` runs it")
-    if not is_required() and not (cache_folder() / "bin" / "forge").exists():
+    if not is_required() and not (cache_folder() / "bin" / "p2p_forge").exists():
         _lack("p2p-forge is not here: `python -m tests.interop.toolchain` builds it")
-    return prepare_forge()
+    return prepare_p2p_forge()
 
 
 def require_strace() -> None:
@@ -334,7 +334,7 @@ def main() -> int:
     """Prepare everything, and print where it is."""
     try:
         tools = prepare()
-        prepare_forge()
+        prepare_p2p_forge()
         packages = missing({**STRACE, **ROUTER})
         if packages and may_install(sys.argv[1:]):
             install(packages)

@@ -13,8 +13,8 @@ from nodetrust.certificates import Chain
 from nodetrust.keyfile import load
 from nodetrust.service import KEY_FILE
 from tests.interop import toolchain
-from tests.interop.forge import DIRECTORY, DOMAIN, NINETY_DAYS, NODE, Forge
 from tests.interop.harness import InteropTestCase
+from tests.interop.libp2p_direct import DIRECTORY, DOMAIN, NINETY_DAYS, NODE, Libp2pDirect
 from tests.interop.test_twistd import NODETRUST, TWISTD
 
 CERTIFICATE_SECONDS = 60.0
@@ -22,31 +22,31 @@ CHECK_SECONDS = 60
 TOKEN = "only-for-friends"
 
 
-class ForgeTestCase(InteropTestCase):
+class NamespacesTestCase(InteropTestCase):
     """With the namespaces, and a client there whose settings are the defaults as far as a test allows."""
 
     timeout = 300
 
     def setUp(self) -> None:
         super().setUp()
-        program = toolchain.require_forge()
+        program = toolchain.require_p2p_forge()
         toolchain.require_namespaces()
         folder = TemporaryDirectory(prefix="nodetrust-")
         self.addCleanup(folder.cleanup)
-        self.forge = Forge(Path(folder.name), program, self.tools.pebble)
-        self.state = self.forge.folder / "state"
-        self.addCleanup(self.forge.stop)
+        self.world = Libp2pDirect(Path(folder.name), program, self.tools.pebble)
+        self.state = self.world.folder / "state"
+        self.addCleanup(self.world.stop)
 
     async def run_forge(self, token: str = "", life_seconds: int = NINETY_DAYS) -> None:
         """Start the servers."""
-        await deferToThread(self.forge.start, token=token, life_seconds=life_seconds)
+        await deferToThread(self.world.start, token=token, life_seconds=life_seconds)
 
     def start_client(self, settings: str = "", listen: str = "/ip4/0.0.0.0/tcp/4001") -> None:
         """`twistd nodetrust-client` on the node's host; `settings` are further lines of its file."""
-        (self.forge.folder / "client.toml").write_text(f"""
+        (self.world.folder / "client.toml").write_text(f"""
 autotls = true
 acme_directory = "{DIRECTORY}"
-trust_file = "{self.forge.roots}"
+trust_file = "{self.world.roots}"
 state = "{self.state}"
 listen = ["{listen}"]
 wss_listen = ["/ip4/0.0.0.0/tcp/4443/tls/ws"]
@@ -54,20 +54,20 @@ map_ports = false
 check_seconds = {CHECK_SECONDS}
 {settings}
 """)
-        configuration = str(self.forge.folder / "client.toml")
+        configuration = str(self.world.folder / "client.toml")
         command = [sys.executable, *TWISTD, "nodetrust-client", "--config", configuration]
-        self.forge.start_child("client", "node", *command)
+        self.world.start_child("client", "node", *command)
 
     def stop_client(self) -> None:
         """SIGTERM: it ends by itself, and nothing in its log is a bug."""
-        self.forge.stop_child("client")
-        log = self.forge.log("client")
+        self.world.stop_child("client")
+        log = self.world.log("client")
         self.assertIn("Server Shut Down", log)
         self.assertNotIn("Traceback", log)
 
     async def wait_for(self, text: str, seconds: float = CERTIFICATE_SECONDS) -> None:
         """Until the client has said it."""
-        await deferToThread(self.forge.wait, lambda: text in self.forge.log("client"), text, seconds)
+        await deferToThread(self.world.wait, lambda: text in self.world.log("client"), text, seconds)
 
     async def certificate(self) -> Chain:
         """The one that is announced."""
@@ -96,7 +96,7 @@ check_seconds = {CHECK_SECONDS}
         return Chain.from_pem(self.leaf_pem()).leaf
 
 
-class CertificateTests(ForgeTestCase):
+class CertificateTests(NamespacesTestCase):
     """From nothing to a certificate."""
 
     async def test_go_dials_it(self) -> None:
@@ -113,12 +113,12 @@ class CertificateTests(ForgeTestCase):
         short = f"/dns4/{label}.{self.name}/tcp/4443/tls/ws/p2p/{peer}"
         long = f"/ip4/{NODE}/tcp/4443/tls/sni/{label}.{self.name}/ws/p2p/{peer}"
         for address in (short, long):
-            self.assertIn(f"WSS at {address}", self.forge.log("client"))
+            self.assertIn(f"WSS at {address}", self.world.log("client"))
             go = await self._start(
                 "go",
-                self.forge.inside("outside", self.tools.go_peer),
+                self.world.inside("outside", self.tools.go_peer),
                 {},
-                {"listen": [], "roots": str(self.forge.wss_root)},
+                {"listen": [], "roots": str(self.world.wss_root)},
             )
             self.assertEqual((await go.command("dial", addr=address))["peer"], str(peer))
 
@@ -135,12 +135,12 @@ class CertificateTests(ForgeTestCase):
         now = datetime.now(UTC)
         start, end = ((now - timedelta(hours=hours)).isoformat(timespec="seconds") for hours in (2, 1))
         window = {"suggestedWindow": {"start": start, "end": end}}
-        await deferToThread(self.forge.tell_renewal, first.leaf_pem, json.dumps(window))
-        await deferToThread(self.forge.wait, lambda: self.leaf() != first.leaf, "a renewal", 2 * CHECK_SECONDS)
+        await deferToThread(self.world.tell_renewal, first.leaf_pem, json.dumps(window))
+        await deferToThread(self.world.wait, lambda: self.leaf() != first.leaf, "a renewal", 2 * CHECK_SECONDS)
         self.assertEqual(Chain.from_pem(self.leaf_pem()).names, first.names)
         self.assertEqual(self.account, account)
-        self.assertIn("There are now 1 accounts", self.forge.log("pebble"))
-        self.assertNotIn("There are now 2 accounts", self.forge.log("pebble"))
+        self.assertIn("There are now 1 accounts", self.world.log("pebble"))
+        self.assertNotIn("There are now 2 accounts", self.world.log("pebble"))
         self.stop_client()
 
     async def test_an_expired_certificate(self) -> None:
@@ -148,21 +148,21 @@ class CertificateTests(ForgeTestCase):
         await self.run_forge(life_seconds=10)
         self.start_client()
         first = await self.certificate()
-        self.forge.kill_child("client")
-        await deferToThread(self.forge.wait, lambda: first.not_after < datetime.now(UTC), "the end", 30)
+        self.world.kill_child("client")
+        await deferToThread(self.world.wait, lambda: first.not_after < datetime.now(UTC), "the end", 30)
         self.start_client()
         self.assertNotEqual((await self.certificate()).leaf, first.leaf)
         self.stop_client()
 
 
-class CommandTests(ForgeTestCase):
+class CommandTests(NamespacesTestCase):
     """`nodetrust obtain --autotls` on the node's host."""
 
     async def obtain(self, *options: str) -> tuple[int, dict[str, Any], str]:
         """The exit status, the line of JSON, and what was said on stderr."""
-        out = ["--out", str(self.state), "--trust-file", str(self.forge.roots), "--json"]
+        out = ["--out", str(self.state), "--trust-file", str(self.world.roots), "--json"]
         command = ["obtain", "--autotls", "--acme-directory", DIRECTORY, *out, *options]
-        done = await deferToThread(self.forge.run, "node", sys.executable, *NODETRUST, *command)
+        done = await deferToThread(self.world.run, "node", sys.executable, *NODETRUST, *command)
         return done.returncode, json.loads(done.stdout or "{}"), done.stderr
 
     async def test_once_and_again(self) -> None:
@@ -189,7 +189,7 @@ class CommandTests(ForgeTestCase):
         self.assertIn("could not connect to this peer at any of its addresses", errors)
 
 
-class RefusalTests(ForgeTestCase):
+class RefusalTests(NamespacesTestCase):
     """What keeps a certificate from coming is said, and the client goes on trying."""
 
     async def test_a_port_that_nobody_reaches(self) -> None:
@@ -197,7 +197,7 @@ class RefusalTests(ForgeTestCase):
         await self.run_forge()
         self.start_client(f'announce = ["/ip4/{NODE}/tcp/4009"]', listen="/ip4/127.0.0.1/tcp/4001")
         await self.wait_for("could not connect to this peer at any of its addresses (status 400)")
-        self.assertIn(f"/ip4/{NODE}/tcp/4009]", self.forge.log("client"))
+        self.assertIn(f"/ip4/{NODE}/tcp/4009]", self.world.log("client"))
         self.stop_client()
 
     async def test_an_access_token(self) -> None:
@@ -213,8 +213,8 @@ class RefusalTests(ForgeTestCase):
     async def test_a_broker_that_is_gone(self) -> None:
         """The CA hears nothing of it."""
         await self.run_forge()
-        self.forge.stop_child("tls")
+        self.world.stop_child("tls")
         self.start_client()
         await self.wait_for("no certificate: https://registration.libp2p.direct/v1/health: Connection was refused")
-        self.assertNotIn("POST", self.forge.log("pebble"))
+        self.assertNotIn("POST", self.world.log("pebble"))
         self.stop_client()

@@ -69,7 +69,7 @@ while True:
 """
 
 
-class Forge:
+class Libp2pDirect:
     """Start it before use and stop it in the end; its files are in `folder`. `roots` are to be trusted for HTTPS."""
 
     def __init__(self, folder: Path, forge_program: Path, pebble_program: Path) -> None:

@@ -1,4 +1,4 @@
-module nodetrust.invalid/interop/forge
+module nodetrust.invalid/interop/p2p_forge
 
 go 1.25.7
 
