@@ -31,6 +31,7 @@ from nodetrust.client.ways import Way
 from nodetrust.client.whereabouts import Whereabouts
 from nodetrust.discovery import Announced, Announcer, Discovery, Neighbours, SequenceNumbers, Wanted, start_pubsub
 from nodetrust.discovery.sequence import SEQUENCE_FILE
+from nodetrust.libp2p.autonat import AutoNat
 from nodetrust.libp2p.connection import Connection, Stream
 from nodetrust.libp2p.errors import ConnectionClosed, DialError
 from nodetrust.libp2p.host import Host
@@ -240,9 +241,14 @@ class Client:
             return servers
         # Who has no broker does not wait for the import of all that speaks HTTP.
         from nodetrust.client.autotls.build import by_brokers  # noqa: PLC0415
-        from nodetrust.client.autotls.reachable import check_from_outside  # noqa: PLC0415
+        from nodetrust.client.autotls.reachable import check_by_peers, check_from_outside  # noqa: PLC0415
 
-        check = check_from_outside(ask, edge.doors)
+        if ask is not None:
+            check = check_from_outside(ask, edge.doors)
+        else:
+            autonat = AutoNat(host, self.reactor, SystemRandom())
+            autonat.start()
+            check = check_by_peers(self.reactor, autonat, wait=bool(settings.bootstrap))
         brokers: list[Way] = [*by_brokers(self.reactor, settings, host, partial(self._places, host, edge), check)]
         return [*servers, *brokers] if settings.prefer == "issuer" else [*brokers, *servers]
 

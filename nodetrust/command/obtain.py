@@ -122,8 +122,9 @@ def obtain(out: Path, autotls: bool, as_json: bool, verbose: bool, **options: An
     (whether the certificate was there already) and `issuer` (the peer ID of the issue server that gave it, or the
     broker's URL); times are ISO 8601.
 
-    Exit status: 0 done, 2 a wrong option, 3 the issue server or broker is out of reach, 4 no proof server gave a proof,
-    5 the issue server, broker or CA refused, 1 anything else; of several servers, that of the one that came furthest.
+    Exit status: 0 done, 2 a wrong option, 3 the issue server or broker is out of reach, 4 no proof server gave a proof
+    or no public address is known, 5 the issue server, broker or CA refused, 1 anything else; of several servers, that
+    of the one that came furthest.
     """
     shown = Shown()
     by_autotls = {key: options.pop(key) for key in AUTOTLS_KEYS}

@@ -14,7 +14,7 @@ from nodetrust.keyfile import load
 from nodetrust.service import KEY_FILE
 from tests.interop import toolchain
 from tests.interop.harness import InteropTestCase
-from tests.interop.libp2p_direct import DIRECTORY, DOMAIN, NINETY_DAYS, NODE, Libp2pDirect
+from tests.interop.libp2p_direct import DIRECTORY, DOMAIN, NINETY_DAYS, NODE, OUTSIDE, Libp2pDirect
 from tests.interop.test_twistd import NODETRUST, TWISTD
 
 CERTIFICATE_SECONDS = 60.0
@@ -198,6 +198,30 @@ class RefusalTests(NamespacesTestCase):
         self.start_client(f'announce = ["/ip4/{NODE}/tcp/4009"]', listen="/ip4/127.0.0.1/tcp/4001")
         await self.wait_for("could not connect to this peer at any of its addresses (status 400)")
         self.assertIn(f"/ip4/{NODE}/tcp/4009]", self.world.log("client"))
+        self.stop_client()
+
+    async def go_peers(self, number: int) -> list[str]:
+        """Addresses of go-libp2p nodes outside, which dial back whoever asks them to."""
+        addresses = []
+        for _ in range(number):
+            command = self.world.inside("outside", self.tools.go_peer)
+            go = await self._start("go", command, {}, {"listen": [f"/ip4/{OUTSIDE}/tcp/0"], "autoNAT": True})
+            addresses += go.listening
+        return addresses
+
+    async def test_peers_that_cannot_connect(self) -> None:
+        """They say so by AutoNAT, and the CA hears nothing; when they can, the certificate comes."""
+        await self.run_forge()
+        bootstrap = f"bootstrap = {json.dumps(await self.go_peers(2))}"
+        closed = f'announce = ["/ip4/{NODE}/tcp/4009"]'
+        self.start_client(f"{bootstrap}\n{closed}", listen="/ip4/127.0.0.1/tcp/4001")
+        await self.wait_for("so that no CA is asked: other peers have dialled")
+        self.stop_client()
+        self.assertNotIn("POST", self.world.log("pebble"))
+        self.start_client(bootstrap)
+        await self.certificate()
+        self.assertNotIn("nobody here can tell", self.world.log("client"))
+        self.assertNotIn("do not say", self.world.log("client"))
         self.stop_client()
 
     async def test_an_access_token(self) -> None:

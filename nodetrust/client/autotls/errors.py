@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nodetrust.client.errors import IssuerUnreachable, ObtainError, Refused
+from nodetrust.client.errors import IssuerUnreachable, NoProofs, ObtainError, Refused
 
 
 class BrokerUnreachable(IssuerUnreachable):
@@ -17,8 +17,8 @@ class BrokerRefused(Refused):
         self.status = status
 
 
-class NoPlaces(ObtainError):
-    """There is no address of this peer that a broker could connect to."""
+class NoPlaces(NoProofs):
+    """There is no address of this peer that a broker could connect to, or none yet: the router may still tell one."""
 
 
 class NotReachable(ObtainError):
