@@ -12,19 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 from OpenSSL import SSL
 from twisted.internet import ssl
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IResolver, IStreamClientEndpoint
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
 from twisted.web.client import (
     URI,
     Agent,
     BrowserLikePolicyForHTTPS,
     RequestTransmissionFailed,
+    ResponseDone,
     ResponseFailed,
     ResponseNeverReceived,
 )
+from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
@@ -88,16 +92,21 @@ class Https:
             raise BrokerUnreachable(f"{url}: {_reason(error)}") from error
 
     async def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        try:
+            return await self._answer(method, url, headers, body)
+        except _LOST as error:
+            if any(isinstance(one, CancelledError) for one in _inner(error)):
+                raise CancelledError from error  # Agent makes something else of it
+            raise
+
+    async def _answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         whole = Headers({name: [value] for name, value in {"User-Agent": AGENT_VERSION, **headers}.items()})
         response: Any = await self._client.request(
             method, url, headers=whole, data=body, allow_redirects=False, unbuffered=True, reactor=self._reactor
         )
-        received = bytearray()
-        try:
-            await response.collect(partial(_collect, received))
-        except _TooLong:
-            del received[MAX_BODY_BYTES:]
-        return Answer(response.code, response.headers, bytes(received))
+        body_received = _Body()
+        response.deliverBody(body_received)
+        return Answer(response.code, response.headers, await body_received.done)
 
 
 @implementer(IAgent)
@@ -121,23 +130,45 @@ def _as_it_is(response: IResponse) -> IResponse:
     return response
 
 
-class _TooLong(Exception):
-    pass
+class _Body(Protocol):
+    """Collects a body. One octet too many drops the connection, and so does cancelling the Deferred."""
 
+    def __init__(self) -> None:
+        self.done: Deferred[bytes] = Deferred(lambda _: self._drop())
+        self._received = bytearray()
 
-def _collect(received: bytearray, piece: bytes) -> None:
-    received += piece
-    if len(received) > MAX_BODY_BYTES:
-        raise _TooLong  # treq drops the connection
+    def dataReceived(self, data: bytes) -> None:
+        self._received += data
+        if len(self._received) > MAX_BODY_BYTES:
+            self._finish(bytes(self._received[:MAX_BODY_BYTES]))
+            self._drop()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        whole = reason.check(ResponseDone, PotentialDataLoss) is not None
+        self._finish(bytes(self._received) if whole else reason)
+
+    def _finish(self, result: bytes | Failure) -> None:
+        self._received.clear()
+        if not self.done.called:
+            self.done.callback(result)
+
+    def _drop(self) -> None:
+        # Agent gives bodies a transport that can be aborted, other IAgents (tests) one that only closes.
+        drop = getattr(self.transport, "abortConnection", None) or getattr(self.transport, "loseConnection", None)
+        if drop is not None:
+            drop()
 
 
 def _reason(error: BaseException) -> str:
-    """Of what Twisted has put into a list, the first."""
-    reasons = getattr(error, "reasons", None)
-    inner = reasons[0].value if reasons else error
+    inner = _inner(error)[0]
     if isinstance(inner, SSL.Error | ssl.VerificationError):
         return "it has no TLS certificate that is trusted here for this name"
     return str(inner) or type(inner).__name__
+
+
+def _inner(error: BaseException) -> list[BaseException]:
+    """What Agent has put into a list, or the error itself."""
+    return [reason.value for reason in getattr(error, "reasons", ())] or [error]
 
 
 @implementer(IAgentEndpointFactory)
