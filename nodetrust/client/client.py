@@ -213,10 +213,12 @@ class Client:
             part.start()
 
     def _look_after_certificate(self, host: Host, edge: Edge) -> None:
-        issuers = Issuers(self.settings.issuer, time.monotonic)
+        # `SteadyTime` brings it; a reactor of a program's own may go by the time of day.
+        steady = getattr(self.reactor, "monotonic", time.monotonic)
+        issuers = Issuers(self.settings.issuer, steady)
         look = look_from_outside(self.reactor, host, issuers, lambda: edge.router) if self.settings.self_check else None
         self._reaching = Reaching(self.reactor, SystemRandom(), look, self._announce)
-        self._upkeep = upkeep = Upkeep(self.reactor, self.settings, host, self._use, self._failed)
+        self._upkeep = upkeep = Upkeep(self.reactor, self.settings, host, self._use, self._failed, steady=steady)
         host.on_identified(self._identified)
         whereabouts = Whereabouts(self.reactor, self._stirred)
         self._parts += [self._reaching, whereabouts, self._hook]
