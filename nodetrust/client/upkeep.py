@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import SystemRandom
@@ -16,12 +16,12 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger, LogLevel
 
 from nodetrust.certificates import CRYPTO_NAMES, make_key
-from nodetrust.client.errors import ObtainError, OtherZone
+from nodetrust.client.errors import IssuerUnreachable, ObtainError, OtherCertificate, OtherZone
 from nodetrust.client.files import load, save
 from nodetrust.client.issuers import Issuer, Issuers
 from nodetrust.client.obtain import Obtained, obtain_with
 from nodetrust.client.plan import Plan
-from nodetrust.client.prove import Proofs, ask_info, prove
+from nodetrust.client.prove import Proofs, ask_info, peer_of, prove
 from nodetrust.client.renewal import (
     MOVES_SECONDS,
     RECHECK_SECONDS,
@@ -39,6 +39,10 @@ from nodetrust.names import IPAddress, certificate_names
 
 SHORTEST_SLEEP_SECONDS = 0.01
 """Less than that is nothing on a clock that counts since 1970 in a float."""
+
+MOST_EARLIER = 4
+"""Certificates for where we were that are kept in memory: who comes back there (two uplinks, home and office) needs no
+order. A CA gives five for the same names a week. Ours."""
 
 
 class Upkeep:
@@ -76,6 +80,9 @@ class Upkeep:
         self._unsaved = False
         self._seen_at: IPAddress | None = None
         self._stirred = False
+        self._elsewhere = False
+        self._tried_for: tuple[IPAddress, ...] = ()
+        self._earlier: list[tuple[Obtained, Plan]] = []
         self._followed_at: float | None = None
         self._moves: list[float] = []
         self._sleeping: Deferred[None] | None = None
@@ -98,7 +105,7 @@ class Upkeep:
                 self._log_failure(error, wait, moved=moved)
                 self._failed(error)
                 if not self._stopped:
-                    await deferLater(self._reactor, wait)
+                    moved = await self._rest(wait) or moved
 
     def stop(self) -> None:
         """Begin nothing any more: cancelling does not reach a `run` that is itself calling `use` or `failed`."""
@@ -111,7 +118,7 @@ class Upkeep:
 
     def stirred(self) -> None:
         """This machine's own addresses are others than before: it may be somewhere else for the world, too."""
-        self._stirred = True
+        self._stirred = self._elsewhere = True
         self._wake()
 
     def reconnected(self) -> None:
@@ -137,12 +144,7 @@ class Upkeep:
         self._check_at = min(self._check_at, self._steady() + self._seconds_to_check())
         while True:
             steady = self._steady()
-            since_last = None if self._followed_at is None else steady - self._followed_at
-            proven = () if self.current is None else self.current.addresses
-            self._moves = [at for at in self._moves if steady - at < MOVES_SECONDS]
-            reproof = seconds_to_reproof(
-                self._seen_at, proven, since_last, stirred=self._stirred, moves=len(self._moves)
-            )
+            reproof = self._seconds_to_reproof(() if self.current is None else self.current.addresses)
             if reproof is not None and reproof <= 0:
                 self._stirred, self._followed_at = False, steady
                 return True
@@ -154,6 +156,26 @@ class Upkeep:
                 continue
             wait = min(left, self._check_at - steady, math.inf if reproof is None else reproof)
             await self._sleep(max(wait, SHORTEST_SLEEP_SECONDS))
+
+    async def _rest(self, seconds: float) -> bool:
+        """After a failure wait so long, or until it is news where we are: then return True."""
+        end = self._steady() + seconds
+        known = {*self._tried_for, *(() if self.current is None else self.current.addresses)}
+        if self._seen_at is not None:
+            known.add(self._seen_at)
+        while (left := end - self._steady()) > 0:
+            reproof = self._seconds_to_reproof(known)
+            if reproof is not None and reproof <= 0:
+                self._stirred, self._followed_at = False, self._steady()
+                return True
+            await self._sleep(max(min(left, math.inf if reproof is None else reproof), SHORTEST_SLEEP_SECONDS))
+        return False
+
+    def _seconds_to_reproof(self, proven: Collection[IPAddress]) -> float | None:
+        steady = self._steady()
+        since_last = None if self._followed_at is None else steady - self._followed_at
+        self._moves = [at for at in self._moves if steady - at < MOVES_SECONDS]
+        return seconds_to_reproof(self._seen_at, proven, since_last, stirred=self._stirred, moves=len(self._moves))
 
     def _seconds_to_check(self) -> float:
         return seconds_to_check(self._chance(), self._intervals)
@@ -175,15 +197,25 @@ class Upkeep:
             await self._save(self.current)
 
     async def _ask_info(self, issuer: Issuer) -> IssueInfo:
-        """What the server says that may speak of this certificate: it gives names in the same zone."""
+        """What the server says of this certificate: it has given it, as the last one, for names in its zone.
+
+        Else it means another, which was due long ago if the server was away then.
+        """
+        current = self.current
+        if current is not None:
+            known = {address.peer_id for address in self._settings.issuer}
+            if current.issuer in known and current.issuer != peer_of(issuer):
+                raise OtherCertificate("the certificate is of another issue server")
+            if any(one.chain.not_after > current.chain.not_after for one, _ in self._earlier):
+                raise OtherCertificate("it has given a newer one, for another place")
         info = await ask_info(self._host, issuer)
-        names = () if self.current is None else self.current.chain.names
+        names = () if current is None else current.chain.names
         if names and not any(name.endswith(f".{info.domain}") for name in names):
             raise OtherZone(f"the certificate has no name in {info.domain}")
         return info
 
     async def _sleep(self, seconds: float) -> None:
-        """Wait so long, or until `seen_at` is called."""
+        """Wait so long, or until `seen_at`, `stirred` or `reconnected` is called."""
         self._sleeping = deferLater(self._reactor, seconds)
         try:
             await self._sleeping
@@ -198,20 +230,50 @@ class Upkeep:
 
     async def _follow(self, issuer: Issuer) -> None:
         """Prove where we are now; take another certificate only if its names would be others."""
+        if self._elsewhere:
+            await self._dial_anew(issuer)
         proofs = await self._prove(issuer)
         current, seen_at = self.current, self._seen_at
         if seen_at is not None and seen_at not in proofs.addresses:
             self.log.info("the issue server sees this peer at {address}, but nobody proves that", address=str(seen_at))
-        self._seen_at = None
+        self._seen_at, self._elsewhere = None, False
         names = certificate_names(self._host.peer_id, proofs.addresses, proofs.zone, self._settings.names)
-        if current is None or not current.chain.names >= names:
+        if current is not None and current.chain.names >= names:
+            if frozenset(current.addresses) != frozenset(proofs.addresses):
+                await self._keep(replace(current, addresses=proofs.addresses), self._plan or self._plan_for(current))
+        elif earlier := self._earlier_for(names):
+            obtained, plan = earlier
+            await self._keep(replace(obtained, addresses=proofs.addresses, from_cache=False), plan)
+        else:
             await self._order(issuer, proofs)
             self._moves.append(self._steady())
-        elif frozenset(current.addresses) != frozenset(proofs.addresses):
-            await self._keep(replace(current, addresses=proofs.addresses), self._plan or self._plan_for(current))
+
+    async def _dial_anew(self, issuer: Issuer) -> None:
+        """A connection from where we were is dead, which may take most of a minute to show."""
+        peer = peer_of(issuer)
+        before = self._host.connections(peer)
+        try:
+            await self._host.connect(issuer, peer, anew=True)
+        except Libp2pError as error:
+            raise IssuerUnreachable(f"the issue server {peer} cannot be reached: {error}") from error
+        for connection in before:
+            connection.close()
+
+    def _earlier_for(self, names: frozenset[str]) -> tuple[Obtained, Plan] | None:
+        """A certificate of before for these names that is not due yet, with its plan."""
+        now, steady = self._now(), self._steady()
+        fitting = (
+            (obtained, plan)
+            for obtained, plan in self._earlier
+            if obtained.chain.names >= names and plan.seconds_left(now, steady) > 0
+        )
+        return next(fitting, None)
 
     async def _prove(self, issuer: Issuer) -> Proofs:
-        return await prove(self._host, issuer, clock=self._reactor, progress=self._log_step)
+        self._tried_for = ()
+        proofs = await prove(self._host, issuer, clock=self._reactor, progress=self._log_step)
+        self._tried_for = proofs.addresses
+        return proofs
 
     async def _order(self, issuer: Issuer, proofs: Proofs) -> None:
         settings = self._settings
@@ -247,6 +309,10 @@ class Upkeep:
             self.log.error("the certificate is used, but a restart will need another: {reason}", reason=str(error))
 
     def _take(self, obtained: Obtained, plan: Plan) -> None:
+        if self.current is not None and self._plan is not None:
+            self._earlier.insert(0, (self.current, self._plan))
+        others = [one for one in self._earlier if not obtained.chain.names >= one[0].chain.names]
+        self._earlier = others[:MOST_EARLIER]
         self.current = obtained
         self._plan = plan
         self._use(obtained)
