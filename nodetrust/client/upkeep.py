@@ -184,17 +184,22 @@ class Upkeep:
         """Ask the issue server when to renew: the CA may have other plans for this certificate than we have."""
         self._checked_at = self._steady()
         self._check_at = self._checked_at + self._seconds_to_check()
+        moved = await self._ask_when(plan)
+        if self.current is not None and (moved or self._unsaved):
+            self.current = replace(self.current, renew_at=plan.at)
+            await self._save(self.current)
+
+    async def _ask_when(self, plan: Plan) -> bool:
+        """Whether the issue server says another time than was planned."""
         try:
             info = await self._issuers.first(self._ask_info)
         except (NodetrustError, Libp2pError) as error:
             self.log.info("the issue server does not say when to renew: {reason}", reason=str(error))
-            return
+            return False
         moved = info.HasField("renewAt") and plan.move(info.renewAt, self._now())
         if moved:
             self.log.info("the next certificate is asked for at {due}", due=plan.at.isoformat(timespec="minutes"))
-        if self.current is not None and (moved or self._unsaved):
-            self.current = replace(self.current, renew_at=plan.at)
-            await self._save(self.current)
+        return moved
 
     async def _ask_info(self, issuer: Issuer) -> IssueInfo:
         """What the server says of this certificate: it has given it, as the last one, for names in its zone.

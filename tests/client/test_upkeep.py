@@ -109,8 +109,10 @@ class UpkeepCase(SynchronousTestCase):
         for _ in range(round(time.total_seconds() / 3600)):
             self.clock.advance(3600)
 
-    async def ask_info(self, *args: Any) -> IssueInfo:
+    async def ask_info(self, host: Any, issuer: Any) -> IssueInfo:
         self.infos += 1
+        if issuer[0].peer_id in self.unreachable:
+            raise IssuerUnreachable("it is away")
         info = IssueInfo(domain="nt.example")
         if self.renew_at is not None:
             info.renewAt = int(self.renew_at.timestamp() * 1000)
@@ -133,7 +135,8 @@ class UpkeepCase(SynchronousTestCase):
             raise self.refusal
         names = certificate_names(PEER, proofs.addresses, proofs.zone, options["names"])
         now = datetime.fromtimestamp(self.clock.seconds(), UTC)
-        return Obtained(certificate(key, names, now), key, proofs.addresses, from_cache=False)
+        chain = certificate(key, names, now)
+        return Obtained(chain, key, proofs.addresses, from_cache=False, issuer=issuer[0].peer_id)
 
 
 class UpkeepTests(UpkeepCase):
@@ -197,7 +200,7 @@ class UpkeepTests(UpkeepCase):
 
     def test_two_uplinks_that_take_turns(self) -> None:
         """Each has its certificate, which is taken up again while it is good."""
-        for minute in range(24 * 60):
+        for minute in range(4 * 60):
             self.at = HOME if minute % 2 else AWAY
             self.upkeep.seen_at(self.at)
             self.assertEqual(self.used[-1].addresses, (self.at,))
@@ -301,6 +304,32 @@ class ServersWordTests(UpkeepCase):
         self.clock.advance(RECHECK_SECONDS)
         self.upkeep.reconnected()
         self.assertEqual(self.infos, 2)
+
+    def test_another_server_that_says_now(self) -> None:
+        """It means the certificate that it gave before; who has given this one is not there."""
+        self.end()
+        second = PrivateKey.generate().peer_id
+        self.places = (*self.places, Multiaddr.parse(f"/ip4/192.0.2.10/tcp/1/p2p/{second}"))
+        self.unreachable.add(PEER)
+        self.begin()
+        before = self.orders
+        self.unreachable = {second}
+        self.renew_at = self.now()
+        self.advance(timedelta(days=5))
+        self.assertEqual(self.orders, before)
+
+    def test_of_another_place(self) -> None:
+        """Back where it was before, the server's word would be about the newer certificate: it is not asked."""
+        self.at = AWAY
+        self.advance(HOUR)
+        self.upkeep.seen_at(AWAY)
+        self.at = HOME
+        self.advance(HOUR)
+        self.upkeep.seen_at(HOME)
+        before = self.infos
+        self.renew_at = self.now()
+        self.advance(timedelta(days=5))
+        self.assertEqual((self.orders, self.infos), (2, before))
 
     def test_one_that_says_now_to_everything(self) -> None:
         """It costs a dozen orders, each at twice the distance of the one before, and not one an hour."""

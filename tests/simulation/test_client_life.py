@@ -11,7 +11,7 @@ from tests.simulation.timeline import DAY, HOUR
 
 Window = Callable[[x509.Certificate], RenewalWindow]
 
-SLOW = 15 * MINUTE
+PACES = {SHORT: 15 * MINUTE, LONG: HOUR}
 ORDER_SECONDS = 30.0
 """From the plan to the certificate: proofs take five seconds (over IPv6 nobody answers), and so does the order."""
 
@@ -57,7 +57,7 @@ class QuietTests(SynchronousTestCase):
     def test_without_ari(self) -> None:
         """At two thirds of a life, and up to a tenth of the last third later."""
         for life, lives in ((SHORT, 5), (LONG, 2)):
-            home = Home(self, life, pace=SLOW)
+            home = Home(self, life, pace=PACES[life])
             home.start()
             home.run_for(lives * life.total_seconds())
             self.check_life(home, 2 / 3, 0.7)
@@ -66,7 +66,7 @@ class QuietTests(SynchronousTestCase):
     def test_with_ari(self) -> None:
         """In the window that the CA gives, though the client would wait for longer."""
         for life, lives in ((SHORT, 5), (LONG, 2)):
-            home = Home(self, life, pace=SLOW)
+            home = Home(self, life, pace=PACES[life])
             home.ca.window = share(0.4, 0.45)
             home.start()
             home.run_for(lives * life.total_seconds())
@@ -76,7 +76,7 @@ class QuietTests(SynchronousTestCase):
     def test_the_ca_wants_it_back(self) -> None:
         """After a day: there is another one soon, and for that the plan is as ever."""
         for life in (SHORT, LONG):
-            home = Home(self, life, pace=SLOW)
+            home = Home(self, life, pace=PACES[life])
             home.ca.window = share(0.7, 0.75)
             home.start()
             home.run_for(DAY)

@@ -1,7 +1,9 @@
 """A client whose addresses change."""
 
+from twisted.logger import LogLevel
 from twisted.trial.unittest import SynchronousTestCase
 
+from nodetrust.acme import AcmeUnreachable
 from nodetrust.names import IPAddress
 from tests.simulation.home import HERE, MINUTE, SHORT, SIX, THERE, Home
 from tests.simulation.timeline import DAY, HOUR
@@ -76,6 +78,17 @@ class MoveTests(SynchronousTestCase):
         home.move(HERE)
         home.run_for(5 * MINUTE)
         self.assertEqual((home.orders, home.announced), (1, {HERE}))
+
+    def test_without_a_certificate_for_it(self) -> None:
+        """While the CA is down, it is announced nowhere: not where it is no more, either."""
+        home = self.home()
+        home.ca.failure = AcmeUnreachable("no route to the CA")
+        home.move(THERE)
+        home.run_for(3 * MINUTE)
+        self.assertEqual((home.announced, home.orders, home.loud[0].level), (set(), 1, LogLevel.warn))
+        home.ca.failure = None
+        home.run_for(2 * HOUR)
+        self.assertEqual((home.announced, home.orders), ({THERE}, 2))
 
     def test_two_uplinks_that_take_turns(self) -> None:
         """Every half hour for a week: one certificate for each in its life, and announced is where it is."""
