@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from twisted.logger import Logger
 
 from nodetrust.certificates import CertificateKey
-from nodetrust.client.errors import OtherZone
+from nodetrust.client.errors import IssuerUnreachable, OtherCertificate, OtherZone
 from nodetrust.client.issuers import Issuer, by_server
 from nodetrust.client.obtain import Obtained, obtain_with
-from nodetrust.client.prove import Proofs, ask_info, prove
+from nodetrust.client.prove import Proofs, ask_info, peer_of, prove
 from nodetrust.client.ways import Claim
+from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.names import NameChoice, certificate_names
 
 
@@ -23,17 +25,24 @@ class ByIssuer:
 
     log = Logger()
 
-    def __init__(self, clock: Any, host: Host, issuer: Issuer, names: NameChoice) -> None:
+    def __init__(
+        self, clock: Any, host: Host, issuer: Issuer, names: NameChoice, known: Collection[PeerId] = ()
+    ) -> None:
+        """`known` are all issue servers of this client."""
         self._clock = clock
+        self._peer = peer_of(issuer)
+        self._known = known
         self._host = host
         self._issuer = issuer
         self._names = names
 
     def __str__(self) -> str:
-        return str(self._issuer[0].peer_id)
+        return str(self._peer)
 
-    async def claim(self) -> Claim:
+    async def claim(self, *, anew: bool = False) -> Claim:
         """Proofs of where this peer is."""
+        if anew:
+            await self._dial_anew()
         proofs = await prove(self._host, self._issuer, clock=self._clock, progress=self._log_step)
         names = certificate_names(self._host.peer_id, proofs.addresses, proofs.zone, self._names)
 
@@ -47,10 +56,27 @@ class ByIssuer:
             proofs, self._host, self._issuer, key, crypto, names=self._names, progress=self._log_step
         )
 
-    async def renew_at(self, current: Obtained | None) -> int | None:
-        """The word of a server that may speak of this certificate: it gives names in the same zone."""
+    async def _dial_anew(self) -> None:
+        """A connection from where we were is dead, which may take most of a minute to show."""
+        before = self._host.connections(self._peer)
+        try:
+            await self._host.connect(self._issuer, self._peer, anew=True)
+        except Libp2pError as error:
+            raise IssuerUnreachable(f"the issue server {self._peer} cannot be reached: {error}") from error
+        for connection in before:
+            connection.close()
+
+    async def renew_at(self, current: Obtained, *, is_newest: bool = True) -> int | None:
+        """What the server says of this certificate: it has given it, as the last one, for names in its zone.
+
+        Else it means another, which was due long ago if the server was away then.
+        """
+        if current.issuer in self._known and current.issuer != self._peer:
+            raise OtherCertificate("the certificate is of another issue server")
+        if not is_newest:
+            raise OtherCertificate("it has given a newer one, for another place")
         info = await ask_info(self._host, self._issuer)
-        names = () if current is None else current.chain.names
+        names = current.chain.names
         if names and not any(name.endswith(f".{info.domain}") for name in names):
             raise OtherZone(f"the certificate has no name in {info.domain}")
         return info.renewAt if info.HasField("renewAt") else None
@@ -61,4 +87,6 @@ class ByIssuer:
 
 def by_issuers(clock: Any, host: Host, addresses: Sequence[Multiaddr], names: NameChoice) -> list[ByIssuer]:
     """A way for each issue server, in the order in which they are first named."""
-    return [ByIssuer(clock, host, issuer, names) for issuer in by_server(addresses)]
+    issuers = by_server(addresses)
+    known = frozenset(map(peer_of, issuers))
+    return [ByIssuer(clock, host, issuer, names, known) for issuer in issuers]

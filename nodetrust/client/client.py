@@ -9,7 +9,7 @@ from random import SystemRandom
 from typing import Any, TypeAlias
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import LoopingCall
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -44,7 +44,11 @@ from nodetrust.service import dial_options, listen_all, open_host
 from nodetrust.settings import from_values
 
 LOOK_SECONDS = 60.0
-"""How often it is looked whether the certificate that is served has ended: then its addresses are announced no more."""
+"""How often it is looked whether the certificate that is served has ended, for the clock may be set: then its addresses
+are announced no more."""
+
+SOON_SECONDS = 0.01
+"""A clock that counts since 1970 in a float knows no less."""
 
 Where: TypeAlias = PeerId | Multiaddr | str | Sequence[Multiaddr]
 """Whom to dial: a peer that is announced or connected, or at addresses with /p2p."""
@@ -96,6 +100,7 @@ class Client:
         self._announcer: Announcer | None = None
         self._hook = Hook(reactor, self.settings.hook)
         self._certifying: Deferred[None] | None = None
+        self._considering: IDelayedCall | None = None
 
     # For programs: its life.
 
@@ -219,17 +224,19 @@ class Client:
             part.start()
 
     def _look_after_certificate(self, host: Host, edge: Edge) -> None:
-        issuers = Issuers(self.settings.issuer, time.monotonic)
+        # `SteadyTime` brings it; a reactor of a program's own may go by the time of day.
+        steady = getattr(self.reactor, "monotonic", time.monotonic)
+        issuers = Issuers(self.settings.issuer, steady)
         ask = ask_outside(self.reactor, host, issuers) if self.settings.self_check and self.settings.issuer else None
         look = None if ask is None else look_from_outside(ask, lambda: edge.router)
         self._reaching = Reaching(self.reactor, SystemRandom(), look, self._announce)
         ways = self._ways(host, edge, ask)
-        self._upkeep = upkeep = Upkeep(self.reactor, self.settings, ways, self._use, self._failed)
+        self._upkeep = upkeep = Upkeep(self.reactor, self.settings, ways, self._use, self._failed, steady=steady)
         host.on_identified(self._identified)
         whereabouts = Whereabouts(self.reactor, self._stirred)
         self._parts += [self._reaching, whereabouts, self._hook]
         whereabouts.start()
-        self._every(LOOK_SECONDS, self._consider)
+        self._keep_considering()
         self._certifying = Deferred.fromCoroutine(upkeep.run())
         self._certifying.addErrback(self._log_bug)
 
@@ -262,6 +269,9 @@ class Client:
         if self._upkeep is not None and self._certifying is not None:
             self._upkeep.stop()
             self._certifying.cancel()
+        if self._considering is not None:
+            self._considering.cancel()
+            self._considering = None
         while self._parts:
             self._parts.pop().stop()
         self._certificate.cancel()
@@ -272,12 +282,6 @@ class Client:
             self.pubsub.stop()
         if self.host is not None:
             await self.host.stop()
-
-    def _every(self, seconds: float, action: Callable[[], None]) -> None:
-        loop = LoopingCall(action)
-        loop.clock = self.reactor
-        loop.start(seconds, now=False).addErrback(self._log_bug)
-        self._parts.append(loop)
 
     def _log_bug(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
@@ -298,9 +302,10 @@ class Client:
 
     def _stirred(self) -> None:
         """This machine's own addresses have changed."""
-        if self._edge is not None and self._upkeep is not None:
+        if self._edge is not None and self._upkeep is not None and self._reaching is not None:
             self._edge.look_at_router()
             self._upkeep.stirred()
+            self._reaching.look_again()
 
     def _edge_changed(self) -> None:
         """The router or the node behind us: others dial another port or meet another peer, or the same again."""
@@ -348,8 +353,18 @@ class Client:
         """Have the addresses looked at that we have now; none, once the certificate has ended."""
         if self._reaching is None or self._edge is None or self.current is None:
             return
-        ended = self.current.chain.not_after.timestamp() <= self.reactor.seconds()
+        ended = self._seconds_left(self.current) <= 0
         self._reaching.consider([] if ended else self._edge.candidates(self.current))
+
+    def _keep_considering(self) -> None:
+        """Every minute, and at the moment at which the certificate ends."""
+        self._consider()
+        left = LOOK_SECONDS if self.current is None else self._seconds_left(self.current)
+        wait = min(LOOK_SECONDS, max(SOON_SECONDS, left)) if left > 0 else LOOK_SECONDS
+        self._considering = self.reactor.callLater(wait, self._keep_considering)
+
+    def _seconds_left(self, obtained: Obtained) -> float:
+        return obtained.chain.not_after.timestamp() - float(self.reactor.seconds())
 
     def _announce(self, addresses: tuple[Multiaddr, ...]) -> None:
         """On the topic, and to those who ask us by identify where we are ourselves."""

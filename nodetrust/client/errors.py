@@ -32,6 +32,10 @@ class OtherZone(ObtainError):
     """The issue server gives names in another zone than the certificate has."""
 
 
+class OtherCertificate(ObtainError):
+    """What the issue server would say is about another certificate than the one that is served."""
+
+
 class NoIssuer(ObtainError):
     """None of several issue servers and brokers did it; `reasons` has what went wrong with each, in their order."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import SystemRandom
@@ -37,6 +37,10 @@ from nodetrust.names import IPAddress
 
 SHORTEST_SLEEP_SECONDS = 0.01
 """Less than that is nothing on a clock that counts since 1970 in a float."""
+
+MOST_EARLIER = 4
+"""Certificates for where we were that are kept in memory: who comes back there (two uplinks, home and office) needs no
+order. A CA gives five for the same names a week. Ours."""
 
 
 class Upkeep:
@@ -73,6 +77,9 @@ class Upkeep:
         self._unsaved = False
         self._seen_at: IPAddress | None = None
         self._stirred = False
+        self._elsewhere = False
+        self._tried_for: tuple[IPAddress, ...] = ()
+        self._earlier: list[tuple[Obtained, Plan]] = []
         self._followed_at: float | None = None
         self._moves: list[float] = []
         self._sleeping: Deferred[None] | None = None
@@ -95,7 +102,7 @@ class Upkeep:
                 self._log_failure(error, wait, moved=moved)
                 self._failed(error)
                 if not self._stopped:
-                    await deferLater(self._reactor, wait)
+                    moved = await self._rest(wait) or moved
 
     def stop(self) -> None:
         """Begin nothing any more: cancelling does not reach a `run` that is itself calling `use` or `failed`."""
@@ -108,7 +115,7 @@ class Upkeep:
 
     def stirred(self) -> None:
         """This machine's own addresses are others than before: it may be somewhere else for the world, too."""
-        self._stirred = True
+        self._stirred = self._elsewhere = True
         self._wake()
 
     def reconnected(self) -> None:
@@ -134,12 +141,7 @@ class Upkeep:
         self._check_at = min(self._check_at, self._steady() + self._seconds_to_check())
         while True:
             steady = self._steady()
-            since_last = None if self._followed_at is None else steady - self._followed_at
-            proven = () if self.current is None else self.current.addresses
-            self._moves = [at for at in self._moves if steady - at < MOVES_SECONDS]
-            reproof = seconds_to_reproof(
-                self._seen_at, proven, since_last, stirred=self._stirred, moves=len(self._moves)
-            )
+            reproof = self._seconds_to_reproof(() if self.current is None else self.current.addresses)
             if reproof is not None and reproof <= 0:
                 self._stirred, self._followed_at = False, steady
                 return True
@@ -152,6 +154,26 @@ class Upkeep:
             wait = min(left, self._check_at - steady, math.inf if reproof is None else reproof)
             await self._sleep(max(wait, SHORTEST_SLEEP_SECONDS))
 
+    async def _rest(self, seconds: float) -> bool:
+        """After a failure wait so long, or until it is news where we are: then return True."""
+        end = self._steady() + seconds
+        known = {*self._tried_for, *(() if self.current is None else self.current.addresses)}
+        if self._seen_at is not None:
+            known.add(self._seen_at)
+        while (left := end - self._steady()) > 0:
+            reproof = self._seconds_to_reproof(known)
+            if reproof is not None and reproof <= 0:
+                self._stirred, self._followed_at = False, self._steady()
+                return True
+            await self._sleep(max(min(left, math.inf if reproof is None else reproof), SHORTEST_SLEEP_SECONDS))
+        return False
+
+    def _seconds_to_reproof(self, proven: Collection[IPAddress]) -> float | None:
+        steady = self._steady()
+        since_last = None if self._followed_at is None else steady - self._followed_at
+        self._moves = [at for at in self._moves if steady - at < MOVES_SECONDS]
+        return seconds_to_reproof(self._seen_at, proven, since_last, stirred=self._stirred, moves=len(self._moves))
+
     def _seconds_to_check(self) -> float:
         return seconds_to_check(self._chance(), self._intervals)
 
@@ -159,23 +181,32 @@ class Upkeep:
         """Ask when to renew: the CA may have other plans for this certificate than we have."""
         self._checked_at = self._steady()
         self._check_at = self._checked_at + self._seconds_to_check()
-        try:
-            renew_at = await self._ways.first(self._ask)
-        except (NodetrustError, Libp2pError) as error:
-            self.log.info("nobody says when to renew: {reason}", reason=str(error))
-            return
-        moved = renew_at is not None and plan.move(renew_at, self._now())
-        if moved:
-            self.log.info("the next certificate is asked for at {due}", due=plan.at.isoformat(timespec="minutes"))
+        moved = await self._ask_when(plan)
         if self.current is not None and (moved or self._unsaved):
             self.current = replace(self.current, renew_at=plan.at)
             await self._save(self.current)
 
+    async def _ask_when(self, plan: Plan) -> bool:
+        """Whether another time is said than was planned."""
+        try:
+            renew_at = await self._ways.first(self._ask)
+        except (NodetrustError, Libp2pError) as error:
+            self.log.info("nobody says when to renew: {reason}", reason=str(error))
+            return False
+        moved = renew_at is not None and plan.move(renew_at, self._now())
+        if moved:
+            self.log.info("the next certificate is asked for at {due}", due=plan.at.isoformat(timespec="minutes"))
+        return moved
+
     async def _ask(self, way: Way) -> int | None:
-        return await way.renew_at(self.current)
+        current = self.current
+        if current is None:
+            return None
+        newer = any(one.chain.not_after > current.chain.not_after for one, _ in self._earlier)
+        return await way.renew_at(current, is_newest=not newer)
 
     async def _sleep(self, seconds: float) -> None:
-        """Wait so long, or until `seen_at` is called."""
+        """Wait so long, or until `seen_at`, `stirred` or `reconnected` is called."""
         self._sleeping = deferLater(self._reactor, seconds)
         try:
             await self._sleeping
@@ -186,20 +217,40 @@ class Upkeep:
             self._sleeping = None
 
     async def _renew(self, way: Way) -> None:
-        await self._order(await way.claim())
+        await self._order(await self._claim(way))
 
     async def _follow(self, way: Way) -> None:
         """Prove where we are now; take another certificate only if its names would be others."""
-        claim = await way.claim()
+        claim = await self._claim(way)
         current, seen_at = self.current, self._seen_at
         if seen_at is not None and seen_at not in claim.addresses:
             self.log.info("the issue server sees this peer at {address}, but nobody proves that", address=str(seen_at))
-        self._seen_at = None
-        if current is None or not current.chain.names >= claim.names:
+        self._seen_at, self._elsewhere = None, False
+        if current is not None and current.chain.names >= claim.names:
+            if frozenset(current.addresses) != frozenset(claim.addresses):
+                await self._keep(replace(current, addresses=claim.addresses), self._plan or self._plan_for(current))
+        elif earlier := self._earlier_for(claim.names):
+            obtained, plan = earlier
+            await self._keep(replace(obtained, addresses=claim.addresses, from_cache=False), plan)
+        else:
             await self._order(claim)
             self._moves.append(self._steady())
-        elif frozenset(current.addresses) != frozenset(claim.addresses):
-            await self._keep(replace(current, addresses=claim.addresses), self._plan or self._plan_for(current))
+
+    def _earlier_for(self, names: frozenset[str]) -> tuple[Obtained, Plan] | None:
+        """A certificate of before for these names that is not due yet, with its plan."""
+        now, steady = self._now(), self._steady()
+        fitting = (
+            (obtained, plan)
+            for obtained, plan in self._earlier
+            if obtained.chain.names >= names and plan.seconds_left(now, steady) > 0
+        )
+        return next(fitting, None)
+
+    async def _claim(self, way: Way) -> Claim:
+        self._tried_for = ()
+        claim = await way.claim(anew=self._elsewhere)
+        self._tried_for = claim.addresses
+        return claim
 
     async def _order(self, claim: Claim) -> None:
         crypto = CRYPTO_NAMES[self._settings.crypto]
@@ -232,6 +283,10 @@ class Upkeep:
             self.log.error("the certificate is used, but a restart will need another: {reason}", reason=str(error))
 
     def _take(self, obtained: Obtained, plan: Plan) -> None:
+        if self.current is not None and self._plan is not None:
+            self._earlier.insert(0, (self.current, self._plan))
+        others = [one for one in self._earlier if not obtained.chain.names >= one[0].chain.names]
+        self._earlier = others[:MOST_EARLIER]
         self.current = obtained
         self._plan = plan
         self._use(obtained)

@@ -26,13 +26,14 @@ class Claim:
 class Way(Protocol):
     """One way: an issue server, or AutoTLS with one broker. Its methods raise `ObtainError`."""
 
-    async def claim(self) -> Claim:
-        """Find out where this peer is."""
+    async def claim(self, *, anew: bool = False) -> Claim:
+        """Find out where this peer is. `anew`: not where it was, so that connections from there are dead."""
 
-    async def renew_at(self, current: Obtained | None) -> int | None:
+    async def renew_at(self, current: Obtained, *, is_newest: bool = True) -> int | None:
         """When the certificate should be renewed, in milliseconds since the epoch; None: nobody says.
 
-        Raises `ObtainError` too where the certificate is none of this way.
+        `is_newest`: no later one is kept for another place. Raises `ObtainError` too where the certificate is none of
+        this way's, or it would speak of another.
         """
 
     def __str__(self) -> str:

@@ -63,7 +63,7 @@ class ByBroker:
     def __str__(self) -> str:
         return str(self._broker)
 
-    async def claim(self) -> Claim:
+    async def claim(self, *, anew: bool = False) -> Claim:
         """What this peer believes; the broker finds out whether it is so."""
         places = tuple(self._places())
         if not places:
@@ -79,7 +79,8 @@ class ByBroker:
         await self._broker.check_health()
         await self._check(places)
         names = [self._name]
-        replaced = replaces(current.chain.leaf_pem, self._now()) if self._is_ours(current) and current else None
+        before = current if current is not None and self._is_ours(current) else None
+        replaced = None if before is None else replaces(before.chain.leaf_pem, self._now())
         issued = await self._authority.obtain(names, make_csr(key, names), partial(self._publish, places), replaced)
         return Obtained(Chain.from_pem(issued.chain_pem), key, ips_of(places), from_cache=False)
 
@@ -91,9 +92,9 @@ class ByBroker:
             awaited = Awaited(record.record_name, record.value, self._domain)
             await wait_until_visible(self._reactor, self._resolvers(), awaited)
 
-    async def renew_at(self, current: Obtained | None) -> int | None:
+    async def renew_at(self, current: Obtained, *, is_newest: bool = True) -> int | None:
         """The CA's word; it is asked no more often than it likes."""
-        if current is None or not self._is_ours(current):
+        if not self._is_ours(current):
             raise OtherZone(f"the certificate is not for {self._name}")
         leaf, now = current.chain.leaf_pem, self._reactor.seconds()
         if self._answer is None or self._answer[0] != leaf or self._answer[1] <= now:
@@ -103,8 +104,8 @@ class ByBroker:
             self._answer = leaf, now + info.retry_after_seconds, moment_in(info.window, leaf)
         return self._answer[2]
 
-    def _is_ours(self, current: Obtained | None) -> bool:
-        return current is not None and current.chain.names == {self._name}
+    def _is_ours(self, current: Obtained) -> bool:
+        return current.chain.names == {self._name}
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._reactor.seconds(), UTC)
