@@ -87,7 +87,8 @@ class Libp2pDirect:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._make_namespaces()
         self._start_pebble(life_seconds)
-        self._start_forge(token)
+        self._start_server(token)
+        self._start_tls()
         self.roots.write_bytes((self.folder / "https" / "root.pem").read_bytes())
         self.fetch(f"{DIRECTORY}")
         self.wss_root.write_text(self.fetch(f"https://{OUTSIDE}:{MANAGEMENT_PORT}/roots/0"))
@@ -167,7 +168,7 @@ class Libp2pDirect:
             self._must("ip", "-n", name, "link", "set", "eth0", "up")
         self._must("ip", "-n", node, "route", "add", "default", "via", OUTSIDE)
 
-    def _start_forge(self, token: str) -> None:
+    def _start_server(self, token: str) -> None:
         (self.folder / "zones").mkdir()
         (self.folder / "zones" / DOMAIN).write_text(ZONE)  # where p2p-forge itself looks, too
         (self.folder / "Corefile").write_text(
@@ -181,6 +182,8 @@ class Libp2pDirect:
         )
         secret = [f"FORGE_ACCESS_TOKEN={token}"] if token else []
         self.start_child("forge", "outside", "env", *secret, self._forge_program, "-conf", self.folder / "Corefile")
+
+    def _start_tls(self) -> None:
         https = self.folder / "https"
         tls_end = [sys.executable, "-m", "tests.interop.tls_end", OUTSIDE, "443"]
         self.start_child("tls", "outside", *tls_end, https / "certificate.pem", https / "key.pem", str(FORGE_HTTP_PORT))

@@ -29,13 +29,16 @@ class NamespacesTestCase(InteropTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        program = toolchain.require_p2p_forge()
         toolchain.require_namespaces()
         folder = TemporaryDirectory(prefix="nodetrust-")
         self.addCleanup(folder.cleanup)
-        self.world = Libp2pDirect(Path(folder.name), program, self.tools.pebble)
+        self.world = self.make_world(Path(folder.name))
         self.state = self.world.folder / "state"
         self.addCleanup(self.world.stop)
+
+    def make_world(self, folder: Path) -> Libp2pDirect:
+        """The namespaces and the servers, which are not started yet."""
+        return Libp2pDirect(folder, toolchain.require_p2p_forge(), self.tools.pebble)
 
     async def run_forge(self, token: str = "", life_seconds: int = NINETY_DAYS) -> None:
         """Start the servers."""
@@ -86,6 +89,13 @@ check_seconds = {CHECK_SECONDS}
         self.assertEqual(file.stat().st_mode & 0o777, 0o600)
         account: dict[str, str] = json.loads(file.read_text())
         return account
+
+    async def obtain(self, *options: str) -> tuple[int, dict[str, Any], str]:
+        """`nodetrust obtain --autotls` on the node's host: its status, the line of JSON, and what it said on stderr."""
+        out = ["--out", str(self.state), "--trust-file", str(self.world.roots), "--json"]
+        command = ["obtain", "--autotls", "--acme-directory", DIRECTORY, *out, *options]
+        done = await deferToThread(self.world.run, "node", sys.executable, *NODETRUST, *command)
+        return done.returncode, json.loads(done.stdout or "{}"), done.stderr
 
     def leaf_pem(self) -> bytes:
         """What is in the folder."""
@@ -157,13 +167,6 @@ class CertificateTests(NamespacesTestCase):
 
 class CommandTests(NamespacesTestCase):
     """`nodetrust obtain --autotls` on the node's host."""
-
-    async def obtain(self, *options: str) -> tuple[int, dict[str, Any], str]:
-        """The exit status, the line of JSON, and what was said on stderr."""
-        out = ["--out", str(self.state), "--trust-file", str(self.world.roots), "--json"]
-        command = ["obtain", "--autotls", "--acme-directory", DIRECTORY, *out, *options]
-        done = await deferToThread(self.world.run, "node", sys.executable, *NODETRUST, *command)
-        return done.returncode, json.loads(done.stdout or "{}"), done.stderr
 
     async def test_once_and_again(self) -> None:
         """A certificate, and the same one the next time; with --new-key another."""
