@@ -54,11 +54,11 @@ class AutoNat:
         self._host.handle_messages(DIAL_BACK, self._dialled_back, MAX_DIAL_BACK_BYTES, ANSWER_SECONDS)
 
     def servers(self) -> list[Connection]:
-        """Connections to peers that would dial us, one to each."""
+        """Connections to peers that would dial us, one to each; we have made them, for others may come to lie."""
         found = {
             one.remote_peer: one
             for one in self._host.connections()
-            if one.remote_identify is not None and DIAL_REQUEST in one.remote_identify.protocols
+            if one.outbound and one.remote_identify is not None and DIAL_REQUEST in one.remote_identify.protocols
         }
         return list(found.values())
 

@@ -91,6 +91,29 @@ class ClientTests(TestCase):
         self.assertEqual(self.received, MAX_DATA_BYTES)
         await self.assertFailure(Deferred.fromCoroutine(self.ask(answer, wanted=MAX_DATA_BYTES + 1)), InvalidData)
 
+    async def test_who_is_not_asked(self) -> None:
+        """A peer that has come by itself, and one that does not speak it."""
+        ours, here = await self.host()
+        visitor, _ = await self.host()
+        visitor.handle_messages(DIAL_REQUEST, self.never, MAX_MESSAGE_BYTES)
+        _, elsewhere = await self.host()
+        identified: list[Any] = []
+        both: Deferred[None] = Deferred()
+
+        def note(connection: Any) -> None:
+            identified.append(connection.remote_peer)
+            if len(set(identified)) == 2 and not both.called:
+                both.callback(None)
+
+        ours.on_identified(note)
+        await visitor.connect([here])
+        await ours.connect([elsewhere])
+        await both
+        self.assertEqual(AutoNat(ours, reactor, Random(1)).servers(), [])
+
+    async def never(self, stream: MessageStream) -> None:
+        self.fail("nobody asks")
+
     async def test_a_server_that_goes_away(self) -> None:
         """Is an error."""
         await self.assertFailure(Deferred.fromCoroutine(self.ask()), Libp2pError)
