@@ -92,7 +92,7 @@ def obtain(out: Path, as_json: bool, verbose: bool, **options: Any) -> None:
 
     async def work(reactor: Any) -> int:
         try:
-            with shown:
+            with shown.spinner:
                 issuer, obtained = await _obtain(reactor, shown, out, **options)
         except (NodetrustError, Libp2pError) as error:
             shown.fail(error)
