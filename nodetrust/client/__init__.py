@@ -11,5 +11,7 @@ In reading order:
 * `upkeep`: the stored certificate, the next one in time, another after a move
 * `announced`: which addresses others are told (pure)
 * `service`: WSS with whatever certificate is the newest, and the announcements
+* `lookup`: questions to a certain DNS server
+* `diagnosis`: why a peer has no certificate, or cannot be dialled
 * `settings`, `options`: what a user may say, and `twistd nodetrust-client`
 """

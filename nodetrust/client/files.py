@@ -72,18 +72,20 @@ def load_key(folder: Path) -> CertificateKey | None:
         raise ObtainError(f"{folder / name}: {error}") from error
 
 
-def load(folder: Path) -> Obtained | None:
-    """The certificate and key of an earlier run, if they are there and belong together; raises as `load_key`."""
-    key = load_key(folder)
+def load_chain(folder: Path) -> Chain | None:
+    """The certificate of an earlier run, if there is one, whatever key it is for; raises as `load_key`."""
     name = COMBINED_FILE if (folder / COMBINED_FILE).exists() else FULL_CHAIN_FILE
     pem = _read(folder / name)
-    if key is None or pem is None:
-        return None
     try:
-        chain = Chain.from_pem(pem)
+        return None if pem is None else Chain.from_pem(pem)
     except InvalidCertificate as error:
         raise ObtainError(f"{folder / name}: {error}") from error
-    if not chain.is_for(key):
+
+
+def load(folder: Path) -> Obtained | None:
+    """The certificate and key of an earlier run, if they are there and belong together; raises as `load_key`."""
+    key, chain = load_key(folder), load_chain(folder)
+    if key is None or chain is None or not chain.is_for(key):
         return None
     addresses, renew_at, issuer = _load_addresses(folder), _load_renew_at(folder), _load_issuer(folder)
     return Obtained(chain, key, addresses, from_cache=True, renew_at=renew_at, issuer=issuer)

@@ -13,6 +13,9 @@ from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.names import NameChoice
 from nodetrust.settings import HostPort, PeerSettings, SettingsError, ZoneName, described
 
+STATE_FOLDER = Path("~/.nodetrust/client").expanduser()
+"""Where a client keeps what must outlive a restart, if nothing else is said."""
+
 
 class ClientSettings(PeerSettings, frozen=True, kw_only=True):
     """What a user may say about a client."""
@@ -24,9 +27,7 @@ class ClientSettings(PeerSettings, frozen=True, kw_only=True):
             "asked first, and the next where it fails"
         ),
     ]
-    state: Annotated[Path, described("the folder for the peer's key, the certificate and its key")] = Path(
-        "~/.nodetrust/client"
-    ).expanduser()
+    state: Annotated[Path, described("the folder for the peer's key, the certificate and its key")] = STATE_FOLDER
     listen: Annotated[tuple[Multiaddr, ...], described("a multiaddr to listen on for libp2p")] = (
         Multiaddr.parse("/ip4/0.0.0.0/tcp/0"),
     )
