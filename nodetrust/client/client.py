@@ -15,19 +15,23 @@ from twisted.python.failure import Failure
 
 from nodetrust.addresses import direct_ip, is_public
 from nodetrust.certificates import key_to_pem
+from nodetrust.client.autotls.places import observed_by, seen_at
+from nodetrust.client.by_issuer import by_issuers
 from nodetrust.client.contacts import Contacts
 from nodetrust.client.edge import Edge
 from nodetrust.client.hook import Hook
 from nodetrust.client.issuers import Issuers
 from nodetrust.client.newest import Newest
 from nodetrust.client.obtain import Obtained
-from nodetrust.client.outside import look_from_outside
+from nodetrust.client.outside import AskOutside, ask_outside, look_from_outside
 from nodetrust.client.reaching import Finding, Reaching
 from nodetrust.client.settings import ClientSettings
 from nodetrust.client.upkeep import Upkeep
+from nodetrust.client.ways import Way
 from nodetrust.client.whereabouts import Whereabouts
 from nodetrust.discovery import Announced, Announcer, Discovery, Neighbours, SequenceNumbers, Wanted, start_pubsub
 from nodetrust.discovery.sequence import SEQUENCE_FILE
+from nodetrust.libp2p.autonat import AutoNat
 from nodetrust.libp2p.connection import Connection, Stream
 from nodetrust.libp2p.errors import ConnectionClosed, DialError
 from nodetrust.libp2p.host import Host
@@ -87,6 +91,7 @@ class Client:
         self._on_peer_gone: list[Callable[[Announced], None]] = []
         self._certificate: Newest[Obtained] = Newest()
         self._announced: Newest[tuple[Multiaddr, ...]] = Newest()
+        self._listening: list[Multiaddr] = []
         self._plain_addresses: list[Multiaddr] = []
         self._edge: Edge | None = None
         self._parts: list[Any] = []
@@ -195,7 +200,8 @@ class Client:
             host.handle(protocol_id, factory)
         listening = await listen_all(host, settings, self.log, "nodetrust-client")
         self._edge = edge = Edge(self.reactor, settings, host, self.certificates, self._edge_changed)
-        await edge.listen()
+        await edge.listen(listening if settings.brokers else ())
+        self._listening = listening
         self._plain_addresses = list(settings.announce) or listening
         host.announce(self._plain_addresses)
         self._join(host)
@@ -221,9 +227,11 @@ class Client:
         # `SteadyTime` brings it; a reactor of a program's own may go by the time of day.
         steady = getattr(self.reactor, "monotonic", time.monotonic)
         issuers = Issuers(self.settings.issuer, steady)
-        look = look_from_outside(self.reactor, host, issuers, lambda: edge.router) if self.settings.self_check else None
+        ask = ask_outside(self.reactor, host, issuers) if self.settings.self_check and self.settings.issuer else None
+        look = None if ask is None else look_from_outside(ask, lambda: edge.router)
         self._reaching = Reaching(self.reactor, SystemRandom(), look, self._announce)
-        self._upkeep = upkeep = Upkeep(self.reactor, self.settings, host, self._use, self._failed, steady=steady)
+        ways = self._ways(host, edge, ask)
+        self._upkeep = upkeep = Upkeep(self.reactor, self.settings, ways, self._use, self._failed, steady=steady)
         host.on_identified(self._identified)
         whereabouts = Whereabouts(self.reactor, self._stirred)
         self._parts += [self._reaching, whereabouts, self._hook]
@@ -231,6 +239,31 @@ class Client:
         self._keep_considering()
         self._certifying = Deferred.fromCoroutine(upkeep.run())
         self._certifying.addErrback(self._log_bug)
+
+    def _ways(self, host: Host, edge: Edge, ask: AskOutside | None) -> list[Way]:
+        """The ways to a certificate, the preferred ones first."""
+        settings = self.settings
+        servers: list[Way] = [*by_issuers(self.reactor, host, settings.issuer, settings.names)]
+        if not settings.brokers:
+            return servers
+        # Who has no broker does not wait for the import of all that speaks HTTP.
+        from nodetrust.client.autotls.build import by_brokers  # noqa: PLC0415
+        from nodetrust.client.autotls.reachable import check_by_peers, check_from_outside  # noqa: PLC0415
+
+        if ask is not None:
+            check = check_from_outside(ask, edge.doors)
+        else:
+            autonat = AutoNat(host, self.reactor, SystemRandom())
+            autonat.start()
+            check = check_by_peers(self.reactor, autonat, wait=bool(settings.bootstrap))
+        brokers: list[Way] = [*by_brokers(self.reactor, settings, host, partial(self._places, host, edge), check)]
+        return [*servers, *brokers] if settings.prefer == "issuer" else [*brokers, *servers]
+
+    def _places(self, host: Host, edge: Edge) -> list[Multiaddr]:
+        """Where a broker may find us."""
+        contacts = (*self.settings.issuer, *self.settings.bootstrap)
+        named = {one.peer_id for one in contacts if one.peer_id is not None}
+        return edge.places(self._listening, seen_at(observed_by(host.connections()), named))
 
     async def _stop(self) -> None:
         if self._upkeep is not None and self._certifying is not None:

@@ -37,8 +37,8 @@ class OtherCertificate(ObtainError):
 
 
 class NoIssuer(ObtainError):
-    """None of several issue servers did it; `reasons` has what went wrong with each, in their order."""
+    """None of several issue servers and brokers did it; `reasons` has what went wrong with each, in their order."""
 
     def __init__(self, reasons: Sequence[Exception]) -> None:
-        super().__init__("no issue server did it: " + "; ".join(map(str, reasons)))
+        super().__init__("no server did it: " + "; ".join(map(str, reasons)))
         self.reasons = tuple(reasons)

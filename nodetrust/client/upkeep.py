@@ -16,12 +16,11 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger, LogLevel
 
 from nodetrust.certificates import CRYPTO_NAMES, make_key
-from nodetrust.client.errors import IssuerUnreachable, ObtainError, OtherCertificate, OtherZone
+from nodetrust.client.errors import ObtainError
 from nodetrust.client.files import load, save
-from nodetrust.client.issuers import Issuer, Issuers
-from nodetrust.client.obtain import Obtained, obtain_with
+from nodetrust.client.issuers import BestFirst
+from nodetrust.client.obtain import Obtained
 from nodetrust.client.plan import Plan
-from nodetrust.client.prove import Proofs, ask_info, peer_of, prove
 from nodetrust.client.renewal import (
     MOVES_SECONDS,
     RECHECK_SECONDS,
@@ -31,11 +30,10 @@ from nodetrust.client.renewal import (
     seconds_to_retry,
 )
 from nodetrust.client.settings import ClientSettings
+from nodetrust.client.ways import Claim, Way, Ways
 from nodetrust.errors import NodetrustError
 from nodetrust.libp2p.errors import Libp2pError
-from nodetrust.libp2p.host import Host
-from nodetrust.messages import IssueInfo
-from nodetrust.names import IPAddress, certificate_names
+from nodetrust.names import IPAddress
 
 SHORTEST_SLEEP_SECONDS = 0.01
 """Less than that is nothing on a clock that counts since 1970 in a float."""
@@ -46,7 +44,7 @@ order. A CA gives five for the same names a week. Ours."""
 
 
 class Upkeep:
-    """Keeps a certificate for where the host is.
+    """Keeps a certificate for where this peer is, by the best of the `ways` that there is one by.
 
     `use` is called with each certificate, first the one of an earlier run; `failed` with what went wrong, after which
     it goes on trying. `steady` is a clock that is never set, in seconds.
@@ -58,7 +56,7 @@ class Upkeep:
         self,
         reactor: Any,
         settings: ClientSettings,
-        host: Host,
+        ways: Ways,
         use: Callable[[Obtained], None],
         failed: Callable[[Exception], None],
         *,
@@ -67,11 +65,10 @@ class Upkeep:
         self.current: Obtained | None = None
         self._reactor = reactor
         self._settings = settings
-        self._host = host
         self._use = use
         self._failed = failed
         self._steady = steady
-        self._issuers = Issuers(settings.issuer, steady)
+        self._ways = BestFirst(ways, steady)
         self._intervals = settings.intervals
         self._chance = SystemRandom().random
         self._plan: Plan | None = None
@@ -97,7 +94,7 @@ class Upkeep:
             if self._plan is not None and failures == 0:
                 moved = await self._until_due(self._plan)
             try:
-                await self._issuers.first(self._follow if moved else self._renew)
+                await self._ways.first(self._follow if moved else self._renew)
                 failures = 0
             except (NodetrustError, Libp2pError) as error:
                 failures += 1
@@ -181,7 +178,7 @@ class Upkeep:
         return seconds_to_check(self._chance(), self._intervals)
 
     async def _check(self, plan: Plan) -> None:
-        """Ask the issue server when to renew: the CA may have other plans for this certificate than we have."""
+        """Ask when to renew: the CA may have other plans for this certificate than we have."""
         self._checked_at = self._steady()
         self._check_at = self._checked_at + self._seconds_to_check()
         moved = await self._ask_when(plan)
@@ -190,34 +187,23 @@ class Upkeep:
             await self._save(self.current)
 
     async def _ask_when(self, plan: Plan) -> bool:
-        """Whether the issue server says another time than was planned."""
+        """Whether another time is said than was planned."""
         try:
-            info = await self._issuers.first(self._ask_info)
+            renew_at = await self._ways.first(self._ask)
         except (NodetrustError, Libp2pError) as error:
-            self.log.info("the issue server does not say when to renew: {reason}", reason=str(error))
+            self.log.info("nobody says when to renew: {reason}", reason=str(error))
             return False
-        moved = info.HasField("renewAt") and plan.move(info.renewAt, self._now())
+        moved = renew_at is not None and plan.move(renew_at, self._now())
         if moved:
             self.log.info("the next certificate is asked for at {due}", due=plan.at.isoformat(timespec="minutes"))
         return moved
 
-    async def _ask_info(self, issuer: Issuer) -> IssueInfo:
-        """What the server says of this certificate: it has given it, as the last one, for names in its zone.
-
-        Else it means another, which was due long ago if the server was away then.
-        """
+    async def _ask(self, way: Way) -> int | None:
         current = self.current
-        if current is not None:
-            known = {address.peer_id for address in self._settings.issuer}
-            if current.issuer in known and current.issuer != peer_of(issuer):
-                raise OtherCertificate("the certificate is of another issue server")
-            if any(one.chain.not_after > current.chain.not_after for one, _ in self._earlier):
-                raise OtherCertificate("it has given a newer one, for another place")
-        info = await ask_info(self._host, issuer)
-        names = () if current is None else current.chain.names
-        if names and not any(name.endswith(f".{info.domain}") for name in names):
-            raise OtherZone(f"the certificate has no name in {info.domain}")
-        return info
+        if current is None:
+            return None
+        newer = any(one.chain.not_after > current.chain.not_after for one, _ in self._earlier)
+        return await way.renew_at(current, is_newest=not newer)
 
     async def _sleep(self, seconds: float) -> None:
         """Wait so long, or until `seen_at`, `stirred` or `reconnected` is called."""
@@ -230,39 +216,25 @@ class Upkeep:
         finally:
             self._sleeping = None
 
-    async def _renew(self, issuer: Issuer) -> None:
-        await self._order(issuer, await self._prove(issuer))
+    async def _renew(self, way: Way) -> None:
+        await self._order(await self._claim(way))
 
-    async def _follow(self, issuer: Issuer) -> None:
+    async def _follow(self, way: Way) -> None:
         """Prove where we are now; take another certificate only if its names would be others."""
-        if self._elsewhere:
-            await self._dial_anew(issuer)
-        proofs = await self._prove(issuer)
+        claim = await self._claim(way)
         current, seen_at = self.current, self._seen_at
-        if seen_at is not None and seen_at not in proofs.addresses:
+        if seen_at is not None and seen_at not in claim.addresses:
             self.log.info("the issue server sees this peer at {address}, but nobody proves that", address=str(seen_at))
         self._seen_at, self._elsewhere = None, False
-        names = certificate_names(self._host.peer_id, proofs.addresses, proofs.zone, self._settings.names)
-        if current is not None and current.chain.names >= names:
-            if frozenset(current.addresses) != frozenset(proofs.addresses):
-                await self._keep(replace(current, addresses=proofs.addresses), self._plan or self._plan_for(current))
-        elif earlier := self._earlier_for(names):
+        if current is not None and current.chain.names >= claim.names:
+            if frozenset(current.addresses) != frozenset(claim.addresses):
+                await self._keep(replace(current, addresses=claim.addresses), self._plan or self._plan_for(current))
+        elif earlier := self._earlier_for(claim.names):
             obtained, plan = earlier
-            await self._keep(replace(obtained, addresses=proofs.addresses, from_cache=False), plan)
+            await self._keep(replace(obtained, addresses=claim.addresses, from_cache=False), plan)
         else:
-            await self._order(issuer, proofs)
+            await self._order(claim)
             self._moves.append(self._steady())
-
-    async def _dial_anew(self, issuer: Issuer) -> None:
-        """A connection from where we were is dead, which may take most of a minute to show."""
-        peer = peer_of(issuer)
-        before = self._host.connections(peer)
-        try:
-            await self._host.connect(issuer, peer, anew=True)
-        except Libp2pError as error:
-            raise IssuerUnreachable(f"the issue server {peer} cannot be reached: {error}") from error
-        for connection in before:
-            connection.close()
 
     def _earlier_for(self, names: frozenset[str]) -> tuple[Obtained, Plan] | None:
         """A certificate of before for these names that is not due yet, with its plan."""
@@ -274,19 +246,16 @@ class Upkeep:
         )
         return next(fitting, None)
 
-    async def _prove(self, issuer: Issuer) -> Proofs:
+    async def _claim(self, way: Way) -> Claim:
         self._tried_for = ()
-        proofs = await prove(self._host, issuer, clock=self._reactor, progress=self._log_step)
-        self._tried_for = proofs.addresses
-        return proofs
+        claim = await way.claim(anew=self._elsewhere)
+        self._tried_for = claim.addresses
+        return claim
 
-    async def _order(self, issuer: Issuer, proofs: Proofs) -> None:
-        settings = self._settings
-        crypto = CRYPTO_NAMES[settings.crypto]
+    async def _order(self, claim: Claim) -> None:
+        crypto = CRYPTO_NAMES[self._settings.crypto]
         key = await self._in_thread(make_key, crypto)
-        obtained = await obtain_with(
-            proofs, self._host, issuer, key, crypto, names=settings.names, progress=self._log_step
-        )
+        obtained = await claim.order(key, crypto, self.current)
         plan = self._plan_for(obtained)
         plan.rest_after(self._plan)
         await self._keep(obtained, plan)
@@ -339,9 +308,6 @@ class Upkeep:
             over=over,
             again=again,
         )
-
-    def _log_step(self, step: str) -> None:
-        self.log.info("{step}", step=step)
 
     def _in_thread(self, call: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), call, *arguments)

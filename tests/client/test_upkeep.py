@@ -12,7 +12,9 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
+import nodetrust.client.by_issuer as by_issuer_module
 import nodetrust.client.upkeep as upkeep_module
+from nodetrust.client.by_issuer import by_issuers
 from nodetrust.client.errors import IssuerUnreachable, NoProofs, ObtainError, Refused
 from nodetrust.client.files import save
 from nodetrust.client.obtain import Obtained
@@ -67,9 +69,9 @@ class UpkeepCase(SynchronousTestCase):
         self.proofs = self.orders = 0
         self.used: list[Obtained] = []
         self.failures: list[Exception] = []
-        self.patch(upkeep_module, "prove", self.prove)
-        self.patch(upkeep_module, "obtain_with", self.obtain_with)
-        self.patch(upkeep_module, "ask_info", self.ask_info)
+        self.patch(by_issuer_module, "prove", self.prove)
+        self.patch(by_issuer_module, "obtain_with", self.obtain_with)
+        self.patch(by_issuer_module, "ask_info", self.ask_info)
         self.infos = 0
         self.renew_at: datetime | None = None
         self.refusal: Refused | None = None
@@ -87,8 +89,9 @@ class UpkeepCase(SynchronousTestCase):
         )
         host: Any = SimpleNamespace(peer_id=PEER, connect=self.connect, connections=self.connections)
         self.state = settings.state
+        ways = by_issuers(self.clock, host, settings.issuer, settings.names)
         self.upkeep = Upkeep(
-            self.clock, settings, host, self.used.append, self.failures.append, steady=self.clock.seconds
+            self.clock, settings, ways, self.used.append, self.failures.append, steady=self.clock.seconds
         )
         self.running = Deferred.fromCoroutine(self.upkeep.run())
 

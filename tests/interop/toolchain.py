@@ -45,7 +45,8 @@ SSLYZE = "sslyze==6.3.1"
 STRACE = {"strace": "strace"}
 """Kills and refuses a program at each of its system calls."""
 
-ROUTER = {"miniupnpd": "miniupnpd miniupnpd-nftables", "nft": "nftables", "ip": "iproute2", "unshare": "util-linux"}
+NAMESPACES = {"ip": "iproute2", "unshare": "util-linux"}
+ROUTER = {"miniupnpd": "miniupnpd miniupnpd-nftables", "nft": "nftables", **NAMESPACES}
 """What a home router of network namespaces is made of."""
 
 INSTALL_SECONDS = 900
@@ -264,6 +265,13 @@ def prepare() -> Toolchain:
         )
 
 
+@functools.cache
+def prepare_p2p_forge() -> Path:
+    """p2p-forge, the server behind libp2p.direct, for the tests that need it. Raises ToolchainError."""
+    with _alone():
+        return _go_program(go(), "p2p_forge", "github.com/ipshipyard/p2p-forge")
+
+
 def is_required() -> bool:
     """Whether a missing peer is a failure: in CI, and when NODETRUST_INTEROP=require."""
     return os.environ.get("NODETRUST_INTEROP") == "require" or os.environ.get("CI") == "true"
@@ -279,6 +287,15 @@ def is_prepared() -> bool:
     return all((cache_folder() / name).exists() for name in ("js", "bin/go", "bin/pebble"))
 
 
+def require_p2p_forge() -> Path:
+    """The program; the test that calls this is skipped where it was not built and nothing demands it."""
+    if is_left_out():
+        raise SkipTest("`tox -e interop` runs it")
+    if not is_required() and not (cache_folder() / "bin" / "p2p_forge").exists():
+        _lack("p2p-forge is not here: `python -m tests.interop.toolchain` builds it")
+    return prepare_p2p_forge()
+
+
 def require_strace() -> None:
     """Skip the test that calls this where strace is missing and nothing demands it."""
     _require(STRACE)
@@ -291,6 +308,13 @@ def require_router() -> None:
     made = subprocess.run(probe, env={**os.environ, "PATH": PATH}, capture_output=True, text=True, check=False)
     if made.returncode != 0:
         _lack(f"no network namespace with nftables can be made here, which takes root: {made.stderr.strip()}")
+
+
+def require_namespaces() -> None:
+    """The same for a test that needs network namespaces alone."""
+    _require(NAMESPACES)
+    if subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode != 0:
+        _lack("no network namespace can be made here: it takes root")
 
 
 def _require(programs: Mapping[str, str]) -> None:
@@ -310,6 +334,7 @@ def main() -> int:
     """Prepare everything, and print where it is."""
     try:
         tools = prepare()
+        prepare_p2p_forge()
         packages = missing({**STRACE, **ROUTER})
         if packages and may_install(sys.argv[1:]):
             install(packages)

@@ -18,8 +18,10 @@ from sqlalchemy import Connection, insert
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+import nodetrust.client.by_issuer as by_issuer_module
 import nodetrust.client.upkeep as client_upkeep
 from nodetrust.certificates import CertificateKey, Chain, make_csr, make_key, public_key_der
+from nodetrust.client.by_issuer import by_issuers
 from nodetrust.client.errors import NoProofs
 from nodetrust.client.obtain import Obtained
 from nodetrust.client.prove import Proofs, ask_info
@@ -49,7 +51,7 @@ class World(IssueServer):
         self.prover_machine = Machine(timeline)
         self.peers: list[Peer] = []
         self.stored: dict[Path, Obtained] = {}
-        test.patch(client_upkeep, "prove", self._prove)
+        test.patch(by_issuer_module, "prove", self._prove)
         test.patch(client_upkeep, "save", self.stored.__setitem__)
         test.patch(client_upkeep, "load", self.stored.get)
         # What is left is freed at the end: a fifth of the time went into looking for it.
@@ -164,7 +166,8 @@ class Peer:
         """Start the client, with what it has stored."""
         settings = ClientSettings(issuer=(self.world.place,), state=self.folder)
         host: Any = Host(self)
-        self.upkeep = Upkeep(self.machine, settings, host, self._use, self._failed, steady=self.world.timeline.seconds)
+        ways = by_issuers(self.machine, host, settings.issuer, settings.names)
+        self.upkeep = Upkeep(self.machine, settings, ways, self._use, self._failed, steady=self.world.timeline.seconds)
         self._running = Deferred.fromCoroutine(self.upkeep.run())
 
     def stop(self) -> None:
