@@ -9,7 +9,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from nodetrust.certificates import key_to_pem
-from nodetrust.issue.challenges.servers import DnsServers
+from nodetrust.challenges.servers import DnsServers
 from nodetrust.issue.orders import Orders
 from nodetrust.issue.own.files import OwnCertificate
 from nodetrust.issue.own.health import Health

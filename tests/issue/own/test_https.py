@@ -13,7 +13,7 @@ from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.issue.challenges.servers import DnsServerState
+from nodetrust.challenges.servers import DnsServerState
 from nodetrust.issue.own.health import Health, summary
 from nodetrust.issue.own.https import (
     CONNECTION_SECONDS,
