@@ -6,6 +6,6 @@ In reading order:
 * `plan`: when to ask for the next certificate, and again after a failure (pure)
 * `upkeep`: the certificate: the stored one, and the next one in time
 * `health`: how the server is, in numbers, for whoever watches it
-* `pages`, `https`: the two pages of the HTTPS listener, and its limits
+* `pages`: the two pages of the HTTPS listener, and its limits
 * `service`: all of it together
 """

@@ -16,6 +16,12 @@ from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
+from nodetrust.libp2p.limits import Limits
+from nodetrust.web.listener import Bounds
+
+BOUNDS = Bounds(Limits(handshakes=128, connections_per_network=8), connection_seconds=30.0)
+"""A browser just opens another connection."""
+
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",

@@ -13,8 +13,7 @@ from nodetrust.challenges.servers import DnsServers
 from nodetrust.issue.orders import Orders
 from nodetrust.issue.own.files import OwnCertificate
 from nodetrust.issue.own.health import Health
-from nodetrust.issue.own.https import HttpsListener
-from nodetrust.issue.own.pages import Pages, home_page
+from nodetrust.issue.own.pages import BOUNDS, BodilessRequest, Pages, home_page
 from nodetrust.issue.own.upkeep import OwnUpkeep, Self
 from nodetrust.issue.settings import IssueSettings
 from nodetrust.libp2p.host import Host
@@ -24,6 +23,7 @@ from nodetrust.names import InvalidName, check_certificate_name
 from nodetrust.service import listen
 from nodetrust.settings import SettingsError
 from nodetrust.store import Store
+from nodetrust.web.listener import Guarded, WebListener, site_for
 
 
 class OwnService:
@@ -37,7 +37,7 @@ class OwnService:
     def __init__(self, reactor: Any, settings: IssueSettings, host: Host) -> None:
         self.certificates = CertificateStore()
         self.wss_listening: list[Multiaddr] = []
-        self.https: list[HttpsListener] = []
+        self.https: list[WebListener] = []
         self._reactor = reactor
         self._settings = settings
         self._host = host
@@ -54,7 +54,9 @@ class OwnService:
             self.wss_listening.append(await listen(self._host, address, "wss_listen", self.certificates))
         pages = Pages(self._page, self._report)
         for place in settings.https_listen:
-            self.https.append(HttpsListener(self._reactor, place, pages, self.certificates))
+            site = site_for(self._reactor, pages, BodilessRequest)
+            guarded = Guarded(self._reactor, site, BOUNDS, self.certificates)
+            self.https.append(WebListener(self._reactor, "https_listen", place, guarded))
         for listener in self.https:
             self.log.info("nodetrust-issue answers HTTPS on {place}", place=str(listener.place))
         self._host.announce(self._plain_addresses)
