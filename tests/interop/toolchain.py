@@ -51,10 +51,11 @@ class ToolchainError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Toolchain:
-    """Where the programs are. `js` is the folder that holds our `.mjs` programs beside their `node_modules`."""
+    """Where the programs are. `js` and `js_autotls` are folders that hold our `.mjs` programs beside their `node_modules`."""
 
     node: Path
     js: Path
+    js_autotls: Path
     go_peer: Path
     pebble: Path
 
@@ -225,6 +226,7 @@ def prepare() -> Toolchain:
         return Toolchain(
             node=node_program,
             js=_js_peer(node_program, PEERS / "js"),
+            js_autotls=_js_peer(node_program, PEERS / "js_autotls"),
             go_peer=_go_program(go_program, "go", "."),
             pebble=_go_program(go_program, "pebble", "github.com/letsencrypt/pebble/v2/cmd/pebble"),
         )
