@@ -129,8 +129,12 @@ class PebbleThere(Pebble):
         self.root_pem = await self.root(0)
 
     async def _request(self, url: str, body: bytes | None = None) -> bytes:
-        command = [str(part) for part in self._internet.at("servers", sys.executable, "-c", _FETCH, url, self.https_root)]
-        out, err, status = await getProcessOutputAndValue(command[0], command[1:], dict(os.environ), stdinBytes=body or b"")
+        command = [
+            str(part) for part in self._internet.at("servers", sys.executable, "-c", _FETCH, url, self.https_root)
+        ]
+        out, err, status = await getProcessOutputAndValue(
+            command[0], command[1:], dict(os.environ), stdinBytes=body or b""
+        )
         if status or err:
             raise AssertionError(f"{url}: {err.decode()}{self.printed()}")
         return bytes(out)

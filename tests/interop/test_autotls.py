@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from twisted.internet.defer import Deferred
-from twisted.internet.task import deferLater
 from twisted.internet import reactor as default_reactor
+from twisted.internet.defer import Deferred
 
 from nodetrust.libp2p.peer_id import PeerId
 from tests.interop.forge import HTTP_PORT, NAME, NAME_SERVER, NODE, ZONE, Forge

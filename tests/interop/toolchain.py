@@ -51,7 +51,7 @@ class ToolchainError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Toolchain:
-    """Where the programs are. `js` and `js_autotls` are folders that hold our `.mjs` programs beside their `node_modules`."""
+    """Where the programs are. `js` and `js_autotls` hold our `.mjs` programs beside their `node_modules`."""
 
     node: Path
     js: Path
