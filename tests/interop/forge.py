@@ -20,6 +20,7 @@ from nodetrust.keyfile import load_or_create
 from nodetrust.service import KEY_FILE
 from tests.debian import PATH
 from tests.interop.certificates import make_certificate
+from tests.interop.harness import Program
 from tests.interop.pebble import Pebble
 from tests.interop.test_twistd import ADDRESS, ENVIRONMENT, TWISTD, Twistd
 
@@ -108,21 +109,23 @@ class PebbleThere(Pebble):
         super().__init__()
         self._internet = internet
 
-    async def begin(self, program: Path, folder: Path) -> None:
-        """Run it, and know its roots."""
+    async def begin(self, program: Path, folder: Path, life_seconds: int) -> None:
+        """Run it, and know its roots. Every certificate lives for so long."""
         files = make_certificate(folder / "https", [SERVERS])
         settings = {
             "listenAddress": f"{SERVERS}:{PEBBLE_PORT}",
             "managementListenAddress": f"{SERVERS}:{MANAGEMENT_PORT}",
             "certificate": str(files.certificate),
             "privateKey": str(files.key),
+            # the only one: AutoTLS clients ask for none, and Pebble then chooses
+            "profiles": {"default": {"description": "for all", "validityPeriod": life_seconds}},
         }
         configuration = folder / "pebble.json"
         own_settings = self._settings(PEBBLE_PORT, MANAGEMENT_PORT, files)
         configuration.write_text(json.dumps({"pebble": {**own_settings, **settings}}))
         self.directory = f"https://{SERVERS}:{PEBBLE_PORT}/dir"
         self.https_root = files.root
-        command = [program, "-config", configuration, "-strict", "-dnsserver", NAME_SERVER]
+        command: list[str | Path] = [program, "-config", configuration, "-strict", "-dnsserver", NAME_SERVER]
         self.spawn(self._internet.at("servers", *command), {"PEBBLE_VA_NOSLEEP": "1"})
         self._management = f"https://{SERVERS}:{MANAGEMENT_PORT}"
         await self._request(self.directory)
@@ -151,7 +154,7 @@ class Forge:
         self.broker: Twistd
         self._started: list[Any] = []
 
-    async def start(self, pebble: Path, **broker_settings: Any) -> None:
+    async def start(self, pebble: Path, *, life_seconds: int = 90 * 86400, **broker_settings: Any) -> None:
         """The DNS server, Pebble and the broker, in this order."""
         self.internet.start()
         (self.folder / "zone").write_text(_ZONE_FILE)
@@ -167,7 +170,7 @@ class Forge:
         )
         dns_server = await dns.logged(ADDRESS)
         self._started.append(self.pebble)
-        await self.pebble.begin(pebble, self.folder)
+        await self.pebble.begin(pebble, self.folder, life_seconds)
         (self.folder / "root.pem").write_bytes(self.pebble.root_pem)
         (self.folder / "roots.pem").write_bytes(self.pebble.root_pem + self.pebble.https_root.read_bytes())
         settings = {
@@ -202,11 +205,12 @@ class Forge:
         file = self.folder / f"{role}.toml"
         settings = {"state": str(self.state(role)), **settings}
         file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items()))
-        command = [sys.executable, *TWISTD, f"nodetrust-{role}", "--config", file]
-        return self.run(Twistd(f"nodetrust-{role}"), "servers", command, ENVIRONMENT)
+        command: list[str | Path] = [sys.executable, *TWISTD, f"nodetrust-{role}", "--config", file]
+        program = Twistd(f"nodetrust-{role}")
+        self.run(program, "servers", command, ENVIRONMENT)
+        return program
 
-    def run(self, program: Any, which: str, command: Sequence[str | Path], environment: Mapping[str, str]) -> Any:
+    def run(self, program: Program, which: str, command: Sequence[str | Path], environment: Mapping[str, str]) -> None:
         """Run a program at one of the hosts."""
         program.spawn(self.internet.at(which, *command), environment)
         self._started.append(program)
-        return program

@@ -15,6 +15,9 @@ from tests.interop.toolchain import require_router
 reactor: Any = default_reactor
 PORT = 4443
 
+RENEWED_LIFE_SECONDS = 45
+"""Of a certificate that a test sees renewed: go's client looks when fifteen are left, and the harness waits for 45."""
+
 
 class AutoTlsTests(InteropTestCase):
     timeout = 120
@@ -25,7 +28,7 @@ class AutoTlsTests(InteropTestCase):
         self.forge = Forge(Path(self.mktemp()))
         self.addCleanup(lambda: Deferred.fromCoroutine(self.forge.stop()))
 
-    async def start_js(self, **options: Any) -> Peer:  # type: ignore[override]
+    async def start_js_node(self, **options: Any) -> Peer:
         """A js-libp2p node with its AutoTLS client, at the node's host."""
         peer = Peer("js_autotls")
         environment = {"NODE_EXTRA_CA_CERTS": str(self.forge.roots), "DEBUG": "libp2p:auto-tls*"}
@@ -36,6 +39,22 @@ class AutoTlsTests(InteropTestCase):
             nameServer=NAME_SERVER,
             domain=ZONE,
             directory=self.forge.pebble.directory,
+            **options,
+        )
+        return peer
+
+    async def start_go_node(self, **options: Any) -> Peer:
+        """A go-libp2p node with p2p-forge's client, at the node's host; what it gets is kept for its next life."""
+        peer = Peer("go_autotls")
+        self.forge.run(peer, "node", [self.tools.go_autotls], {})
+        await peer.start(
+            listen=[f"/ip4/{NODE}/tcp/4001"],
+            port=PORT,
+            nameServer=NAME_SERVER,
+            domain=ZONE,
+            directory=self.forge.pebble.directory,
+            roots=str(self.forge.roots),
+            storage=str(self.forge.folder / "p2p-forge-certs"),
             **options,
         )
         return peer
@@ -51,13 +70,35 @@ class AutoTlsTests(InteropTestCase):
     async def test_js(self) -> None:
         """js-libp2p with @ipshipyard/libp2p-auto-tls: a certificate, and then it is dialled over WSS."""
         await self.forge.start(self.tools.pebble)
-        node = await self.start_js(endpoint=f"http://{NAME}:{HTTP_PORT}/")
+        node = await self.start_js_node(endpoint=f"http://{NAME}:{HTTP_PORT}/")
         told = await node.event("certificate:provision")
         certificate = x509.load_pem_x509_certificates(told["certificate"].encode())[0]
-        label = PeerId.parse(node.peer_id).to_cid_base36()
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        self.assertEqual(names.get_values_for_type(x509.DNSName), [f"*.{label}.{ZONE}"])
-        address = f"/dns4/{NODE.replace('.', '-')}.{label}.{ZONE}/tcp/{PORT}/tls/ws/p2p/{node.peer_id}"
+        self.assertEqual(names.get_values_for_type(x509.DNSName), [f"*.{_label(node)}.{ZONE}"])
+        await self.assert_dialled(node)
+
+    async def test_go(self) -> None:
+        """go-libp2p with p2p-forge's client, which asks for the broker's health and looks for its value in the DNS."""
+        await self.forge.start(self.tools.pebble)
+        node = await self.start_go_node(endpoint=f"http://{NAME}:{HTTP_PORT}", checkSeconds=600)
+        await node.event("loaded")
+        await self.assert_dialled(node)
+
+    async def test_go_renews(self) -> None:
+        """p2p-forge's client renews when a third of the life is left, and the broker sets its values again."""
+        await self.forge.start(self.tools.pebble, life_seconds=RENEWED_LIFE_SECONDS)
+        node = await self.start_go_node(endpoint=f"http://{NAME}:{HTTP_PORT}", checkSeconds=2)
+        await node.event("loaded")
+        await node.event("renewed")
+        await self.assert_dialled(node)
+
+    async def assert_dialled(self, node: Peer) -> None:
+        """js-libp2p at another host dials the node over WSS, by the name that our DNS server answers."""
+        address = f"/dns4/{NODE.replace('.', '-')}.{_label(node)}.{ZONE}/tcp/{PORT}/tls/ws/p2p/{node.peer_id}"
         visitor = await self.visitor()
         dialled = await visitor.command("dial", addr=address)
-        self.assertEqual(dialled["peer"], node.peer_id)
+        self.assertEqual((dialled["peer"], dialled["address"]), (node.peer_id, address))
+
+
+def _label(node: Peer) -> str:
+    return PeerId.parse(node.peer_id).to_cid_base36()

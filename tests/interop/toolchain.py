@@ -57,6 +57,7 @@ class Toolchain:
     js: Path
     js_autotls: Path
     go_peer: Path
+    go_autotls: Path
     pebble: Path
 
 
@@ -228,6 +229,7 @@ def prepare() -> Toolchain:
             js=_js_peer(node_program, PEERS / "js"),
             js_autotls=_js_peer(node_program, PEERS / "js_autotls"),
             go_peer=_go_program(go_program, "go", "."),
+            go_autotls=_go_program(go_program, "go_autotls", "."),
             pebble=_go_program(go_program, "pebble", "github.com/letsencrypt/pebble/v2/cmd/pebble"),
         )
 
