@@ -35,7 +35,6 @@ from nodetrust.client.upkeep import Upkeep
 from nodetrust.issue.evidence.trust import own_keys, trust_in
 from nodetrust.issue.orders import Orders
 from nodetrust.issue.protocol import IssueProtocol
-from nodetrust.issue.renewal import renewal_time
 from nodetrust.issue.renewal.windows import ASK_AGAIN_SECONDS, Windows
 from nodetrust.issue.service import policy_of
 from nodetrust.issue.settings import CaSettings, IssueSettings
@@ -45,6 +44,7 @@ from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.messages import ECDSA_P256, ISSUE_INFO_PROTOCOL
 from nodetrust.names import certificate_names
 from nodetrust.proofs import make_proof
+from nodetrust.renewal import renewal_time
 from nodetrust.settings import ZoneName
 from nodetrust.store import Store, StoredCertificate, rows
 from nodetrust.store.lane import Job

@@ -11,15 +11,16 @@ from twisted.python.failure import Failure
 from nodetrust.certificates import key_to_pem
 from nodetrust.challenges.servers import DnsServers
 from nodetrust.issue.orders import Orders
-from nodetrust.issue.own.files import OwnCertificate
 from nodetrust.issue.own.health import Health
+from nodetrust.issue.own.orders import OwnOrders
 from nodetrust.issue.own.pages import BOUNDS, BodilessRequest, Pages, home_page
-from nodetrust.issue.own.upkeep import OwnUpkeep, Self
 from nodetrust.issue.settings import IssueSettings
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.transports import CertificateStore
 from nodetrust.names import InvalidName, check_certificate_name
+from nodetrust.own.files import OwnCertificate
+from nodetrust.own.upkeep import OwnUpkeep, Self
 from nodetrust.service import listen
 from nodetrust.settings import SettingsError
 from nodetrust.store import Store
@@ -63,9 +64,10 @@ class OwnService:
 
     def begin(self, orders: Orders, store: Store, dns: DnsServers) -> None:
         """Serve with the stored certificate, and look after the next."""
-        who = Self(self._host.peer_id, self._names, self._settings.state)
+        who = Self("the issue server's own", self._names, self._settings.state)
         self._health = Health(self._reactor, store, dns, orders.tools.authorities)
-        self._upkeep = OwnUpkeep(self._reactor, who, store, orders.fulfil, self._use)
+        source = OwnOrders(self._host.peer_id, store, orders.fulfil)
+        self._upkeep = OwnUpkeep(self._reactor, who, source, self._use)
         self._upkeep.use_stored()
         self._running = Deferred.fromCoroutine(self._upkeep.run())
         self._running.addErrback(self._log_bug)
