@@ -11,5 +11,6 @@ In reading order:
 * `ours`, `dialback`: dialling the node
 * `broker`: what is done for a peer that has proven who it is
 * `pages`: HTTP
+* `own`: the certificate for HTTPS
 * `settings`, `service`, `options`: the role
 """

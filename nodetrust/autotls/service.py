@@ -8,26 +8,33 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.protocols.haproxy._wrapper import HAProxyWrappingFactory
+from twisted.python.failure import Failure
 
 from nodetrust.addresses import direct_ip, normalise
 from nodetrust.autotls.broker import Broker
 from nodetrust.autotls.decide import Rules
 from nodetrust.autotls.dialback import DialBack
 from nodetrust.autotls.ours import is_ours
-from nodetrust.autotls.pages import PROXY_BOUNDS, Access, BoundedRequest, BrokerPages
+from nodetrust.autotls.own import OwnOrders
+from nodetrust.autotls.pages import BOUNDS, PROXY_BOUNDS, Access, BoundedRequest, BrokerPages
 from nodetrust.autotls.quota import Quota
 from nodetrust.autotls.settings import SECONDS_A_DAY, AutoTlsSettings
 from nodetrust.autotls.sources import is_in
+from nodetrust.certificates import key_to_pem
 from nodetrust.challenges.servers import DnsServers
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.libp2p.transports import CertificateStore
 from nodetrust.lists.build import ListsInForce
 from nodetrust.lists.lists import Lists
 from nodetrust.names import IPAddress
+from nodetrust.own.files import OwnCertificate
+from nodetrust.own.upkeep import OwnUpkeep, Self
 from nodetrust.peer_auth import ServerRules
 from nodetrust.service import RoleService, dial_options, listen_all, open_host
 from nodetrust.settings import SettingsError
@@ -56,10 +63,14 @@ class AutoTlsService(RoleService):
         self.store: Store | None = None
         self.dns: DnsServers | None = None
         self.http: list[WebListener] = []
+        self.https: list[WebListener] = []
+        self.certificates = CertificateStore()
         self._rules = Rules()
         self._lists: ListsInForce | None = None
         self._dialback: DialBack | None = None
         self._broker: Broker | None = None
+        self._orders: OwnOrders | None = None
+        self._upkeep: Deferred[None] | None = None
 
     async def start(self) -> None:
         """Read the lists, open the store, reach for the DNS servers, and serve."""
@@ -72,6 +83,10 @@ class AutoTlsService(RoleService):
         lists.start()
         self._replace_lists(lists.lists)
         pages = BrokerPages(self.reactor)
+        for place in settings.https_listen:
+            site = site_for(self.reactor, pages, BoundedRequest)
+            guarded = Guarded(self.reactor, site, BOUNDS, self.certificates)
+            self.https.append(WebListener(self.reactor, "https_listen", place, guarded))
         for place in settings.external_tls:
             self.http.append(WebListener(self.reactor, "external_tls", place, self._guarded(pages)))
         self._rules = replace(self._rules, own_places=self._rules.own_places | self._listening())
@@ -94,6 +109,27 @@ class AutoTlsService(RoleService):
         pages.serve(Access(auth, settings.proxy_networks, lambda: self._rules), broker)
         for listener in self.http:
             self.log.info("nodetrust-autotls answers HTTP on {place}", place=str(listener.place))
+        if self.https:
+            await self._begin_own_certificate(store, dns)
+
+    async def _begin_own_certificate(self, store: Store, dns: DnsServers) -> None:
+        """Until there is one no TLS handshake succeeds."""
+        settings = self.settings
+        self._orders = await OwnOrders.open(self.reactor, settings, store, dns)
+        names = tuple(sorted({name.lower() for name in settings.registration_name}))
+        upkeep = OwnUpkeep(self.reactor, Self("the broker's own", names, settings.state), self._orders, self._use)
+        upkeep.use_stored()
+        self._upkeep = Deferred.fromCoroutine(upkeep.run()).addErrback(self._log_bug)
+        for listener in self.https:
+            self.log.info("nodetrust-autotls answers HTTPS on {place}", place=str(listener.place))
+
+    def _use(self, own: OwnCertificate) -> None:
+        """For new connections; open ones keep theirs."""
+        self.certificates.set(own.chain.names, key_to_pem(own.key), own.chain.full_pem)
+
+    def _log_bug(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            self.log.failure("the own certificate is not looked after any more, which is a bug", failure=failure)
 
     async def stop(self) -> None:
         """Give up what is being dialled, let the DNS servers be told, then close listeners, host and store."""
@@ -101,8 +137,13 @@ class AutoTlsService(RoleService):
             self._lists.stop()
         if self._broker is not None:
             self._broker.stop()
-        while self.http:
-            await self.http.pop().stop()
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+        for listener in (*self.http, *self.https):
+            await listener.stop()
+        self.http, self.https = [], []
+        if self._orders is not None:
+            await self._orders.close()
         if self._dialback is not None:
             await self._dialback.when_closed()
         if self.dns is not None:
@@ -126,7 +167,7 @@ class AutoTlsService(RoleService):
         self._rules = replace(self._rules, lists=lists)
 
     def _listening(self) -> frozenset[tuple[IPAddress, int]]:
-        return frozenset((ip_address(one.place.host), one.place.port) for one in self.http)
+        return frozenset((ip_address(one.place.host), one.place.port) for one in (*self.http, *self.https))
 
 
 def rules_of(settings: AutoTlsSettings) -> Rules:

@@ -9,7 +9,10 @@ from typing import Annotated
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.lists.build import DEFAULT_FEED_SECONDS, check_feeds
 from nodetrust.lists.prefixes import read_network
+from nodetrust.names import InvalidName, check_certificate_name
 from nodetrust.settings import HostPort, PeerSettings, SettingsError, ZoneName, described
+
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 
 SECONDS_A_DAY = 86400.0
 
@@ -32,6 +35,21 @@ class AutoTlsSettings(PeerSettings, frozen=True, kw_only=True):
     listen: Annotated[
         tuple[Multiaddr, ...], described("a multiaddr to listen on for libp2p, which no client needs")
     ] = ()
+    https_listen: Annotated[
+        tuple[HostPort, ...],
+        described("an address for HTTPS with the broker's own certificate, such as 0.0.0.0:443"),
+    ] = ()
+    acme_directory: Annotated[
+        str, described("the URL of the ACME directory of the CA for the broker's own certificate, with https_listen")
+    ] = LETS_ENCRYPT
+    acme_ca_file: Annotated[
+        Path | None, described("PEM file with the root of the CA's own HTTPS, where the system does not know it")
+    ] = None
+    acme_profile: Annotated[str, described("the certificate profile to order, where the CA has several")] = ""
+    agree_to_terms: Annotated[
+        bool, described("you agree to the CA's terms of service; needed with https_listen, for nothing else")
+    ] = False
+    contact: Annotated[tuple[str, ...], described("an e-mail address for the CA's account")] = ()
     external_tls: Annotated[
         tuple[HostPort, ...],
         described("an address for plain HTTP, for a proxy in front that speaks TLS, such as 127.0.0.1:8080"),
@@ -98,13 +116,25 @@ class AutoTlsSettings(PeerSettings, frozen=True, kw_only=True):
         for address in self.dns_servers:
             if address.peer_id is None:
                 raise SettingsError(f"dns_servers: expected a multiaddr that ends in /p2p/PEER-ID, got {address}")
-        if not self.external_tls:
-            raise SettingsError("external_tls: expected an address to listen on")
+        if not self.external_tls and not self.https_listen:
+            raise SettingsError("https_listen: expected an address to listen on, here or in external_tls")
+        self._check_own_certificate()
         if self.proxy_protocol and not self.proxies:
             raise SettingsError("proxy_protocol: proxies must say from where such connections come")
         for key in ("proxies", "allow_networks"):
             _networks(key, getattr(self, key))
         check_feeds(self.deny_feeds)
+
+    def _check_own_certificate(self) -> None:
+        if not self.https_listen:
+            return
+        if not self.agree_to_terms:
+            raise SettingsError("agree_to_terms: expected true: read the terms of the CA, and agree to them")
+        for name in self.registration_name:
+            try:
+                check_certificate_name(name)
+            except InvalidName as error:
+                raise SettingsError(f"registration_name: {error}") from None
 
     @property
     def proxy_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:

@@ -166,6 +166,7 @@ class Forge:
             listen=[f"/ip4/{SERVERS}/tcp/8953"],
             listen_dns=[NAME_SERVER],
             admins=[str(broker)],
+            challenge_names=[NAME],
             max_tcp_per_client=1000,
         )
         dns_server = await dns.logged(ADDRESS)
@@ -178,10 +179,14 @@ class Forge:
             "registration_name": [NAME],
             "dns_servers": [dns_server],
             "external_tls": [f"{SERVERS}:{HTTP_PORT}"],
+            "https_listen": [f"{SERVERS}:443"],
+            "acme_directory": self.pebble.directory,
+            "acme_ca_file": str(self.pebble.https_root),
+            "agree_to_terms": True,
             "trust_file": str(self.folder / "root.pem"),
         }
         self.broker = self.twistd("autotls", **{**settings, **broker_settings})
-        await self.broker.logged(r"answers HTTPS? on (\S+)")
+        await self.broker.logged("broker's own certificate is for (.*),")
 
     async def stop(self) -> None:
         """Last first."""

@@ -70,17 +70,23 @@ class AutoTlsTests(InteropTestCase):
     async def test_js(self) -> None:
         """js-libp2p with @ipshipyard/libp2p-auto-tls: a certificate, and then it is dialled over WSS."""
         await self.forge.start(self.tools.pebble)
-        node = await self.start_js_node(endpoint=f"http://{NAME}:{HTTP_PORT}/")
+        node = await self.start_js_node(endpoint=f"https://{NAME}/")
         told = await node.event("certificate:provision")
         certificate = x509.load_pem_x509_certificates(told["certificate"].encode())[0]
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         self.assertEqual(names.get_values_for_type(x509.DNSName), [f"*.{_label(node)}.{ZONE}"])
         await self.assert_dialled(node)
 
+    async def test_js_behind_a_proxy(self) -> None:
+        """The same over plain HTTP with a port in the URL, which js-libp2p signs as part of the name."""
+        await self.forge.start(self.tools.pebble)
+        node = await self.start_js_node(endpoint=f"http://{NAME}:{HTTP_PORT}/")
+        await node.event("certificate:provision")
+
     async def test_go(self) -> None:
         """go-libp2p with p2p-forge's client, which asks for the broker's health and looks for its value in the DNS."""
         await self.forge.start(self.tools.pebble)
-        node = await self.start_go_node(endpoint=f"http://{NAME}:{HTTP_PORT}", checkSeconds=600)
+        node = await self.start_go_node(endpoint=f"https://{NAME}", checkSeconds=600)
         await node.event("loaded")
         await self.assert_dialled(node)
 
