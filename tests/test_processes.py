@@ -187,7 +187,12 @@ class TwistdTests(ProcessTestCase):
             ("client", {**good, "issuer": [issuer], "trust_file": str(file)}, "trust_file", "expected PEM"),
             ("autotls", {**autotls, "external_tls": [], "https_listen": []}, "https_listen", "expected an address"),
             ("autotls", {**autotls, "external_tls": ["localhost:0"]}, "external_tls", "expected an IP address"),
-            ("autotls", {**autotls, "https_listen": ["127.0.0.1:0"]}, "agree_to_terms", "expected true"),
+            (
+                "autotls",
+                {**autotls, "https_listen": ["127.0.0.1:0"], "agree_to_terms": False},
+                "agree_to_terms",
+                "expected true",
+            ),
             ("autotls", {**autotls, "dns_servers": ["/ip4/127.0.0.1/tcp/1"]}, "dns_servers", "ends in /p2p"),
             ("autotls", {**autotls, "allow_networks": ["10.0.0.1/8"]}, "allow_networks", ""),
             ("autotls", {**autotls, "proxy_protocol": True}, "proxy_protocol", "proxies"),
