@@ -41,6 +41,64 @@ ns A {SERVERS}
 registration A {SERVERS}
 """
 
+BROKER_PORTS = (8081, 8082)
+"""Of two brokers, with a proxy on HTTP_PORT in front of them."""
+
+_DIAL = """
+import sys
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from nodetrust.libp2p.host import Host
+from nodetrust.libp2p.keys import PrivateKey
+from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.service import dial_options
+from nodetrust.settings import HostPort
+from pathlib import Path
+
+async def main():
+    options = dial_options(reactor, HostPort.parse(sys.argv[2]), Path(sys.argv[3]))
+    host = Host(reactor, PrivateKey.generate(), **options)
+    connection = await host.connect([Multiaddr.parse(sys.argv[1])])
+    print(connection.remote_peer, end="")
+    await host.stop()
+
+def ended(_):
+    reactor.stop()
+
+dialling = Deferred.fromCoroutine(main())
+dialling.addErrback(lambda failure: failure.printTraceback())
+dialling.addBoth(ended)
+reactor.run()
+"""
+
+_ROUND_ROBIN = """
+import itertools, socketserver, http.client, http.server, sys
+ports = itertools.cycle(map(int, sys.argv[3:]))
+class Proxy(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def answer(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        there = http.client.HTTPConnection(sys.argv[1], next(ports), timeout=60)
+        headers = dict(self.headers.items()) | {"X-Forwarded-For": self.client_address[0]}
+        there.request(self.command, self.path, body or None, headers)
+        answer = there.getresponse()
+        content = answer.read()
+        self.send_response_only(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("connection", "content-length", "transfer-encoding"):
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+        there.close()
+    do_GET = do_POST = do_OPTIONS = do_DELETE = answer
+class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+Server((sys.argv[1], int(sys.argv[2])), Proxy).serve_forever()
+"""
+"""Each request goes to the next broker, whoever sends it."""
+
 _FETCH = """
 import sys, ssl, time, urllib.request
 context = ssl.create_default_context(cafile=sys.argv[2])
@@ -153,19 +211,20 @@ class Forge:
         self.pebble = PebbleThere(self.internet)
         self.broker: Twistd
         self._started: list[Any] = []
+        self._settings: dict[str, Any] = {}
 
     async def start(self, pebble: Path, *, life_seconds: int = 90 * 86400, **broker_settings: Any) -> None:
         """The DNS server, Pebble and the broker, in this order."""
         self.internet.start()
         (self.folder / "zone").write_text(_ZONE_FILE)
-        broker = load_or_create(self.state("autotls") / KEY_FILE).peer_id
+        brokers = [load_or_create(self.state(name) / KEY_FILE).peer_id for name in ("autotls", "replica")]
         dns = self.twistd(
             "dns",
             zone=ZONE,
             zone_file=str(self.folder / "zone"),
             listen=[f"/ip4/{SERVERS}/tcp/8953"],
             listen_dns=[NAME_SERVER],
-            admins=[str(broker)],
+            admins=[str(broker) for broker in brokers],
             challenge_names=[NAME],
             max_tcp_per_client=1000,
         )
@@ -174,7 +233,7 @@ class Forge:
         await self.pebble.begin(pebble, self.folder, life_seconds)
         (self.folder / "root.pem").write_bytes(self.pebble.root_pem)
         (self.folder / "roots.pem").write_bytes(self.pebble.root_pem + self.pebble.https_root.read_bytes())
-        settings = {
+        self._settings = {
             "zone": ZONE,
             "registration_name": [NAME],
             "dns_servers": [dns_server],
@@ -185,8 +244,34 @@ class Forge:
             "agree_to_terms": True,
             "trust_file": str(self.folder / "root.pem"),
         }
-        self.broker = self.twistd("autotls", **{**settings, **broker_settings})
+        self.broker = self.twistd("autotls", **{**self._settings, **broker_settings})
         await self.broker.logged("broker's own certificate is for (.*),")
+
+    async def start_replicas(self, store: str) -> None:
+        """In place of the one broker, two on one database, behind a proxy that takes turns with requests."""
+        await self.broker.stop()
+        for name, port in zip(("autotls", "replica"), BROKER_PORTS, strict=True):
+            changes = {
+                "state": str(self.state(name)),
+                "store": store,
+                "external_tls": [f"{SERVERS}:{port}"],
+                "https_listen": [],
+                "proxies": [f"{SERVERS}/32"],
+                "registrations_per_peer": 0,
+            }
+            broker = self.twistd("autotls", **{**self._settings, **changes})
+            await broker.logged(r"answers HTTP on (\S+)")
+        first, second = BROKER_PORTS
+        # The two requests of a handshake never come to the same one, and either has half of the second ones.
+        proxy = [sys.executable, "-c", _ROUND_ROBIN, SERVERS, str(HTTP_PORT), *map(str, (first, second, second, first))]
+        self.run(Program("proxy"), "servers", proxy, {})
+
+    async def dial(self, address: str) -> str:
+        """Dial with a host of ours, at the visitor's; the peer that it has met."""
+        dial: list[str | Path] = [sys.executable, "-c", _DIAL, address, NAME_SERVER, self.folder / "root.pem"]
+        program, *arguments = map(str, self.internet.at("visitor", *dial))
+        out, err, _ = await getProcessOutputAndValue(program, arguments, ENVIRONMENT)
+        return str((out + err).decode())
 
     async def stop(self) -> None:
         """Last first."""

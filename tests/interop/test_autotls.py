@@ -8,12 +8,15 @@ from twisted.internet import reactor as default_reactor
 from twisted.internet.defer import Deferred
 
 from nodetrust.libp2p.peer_id import PeerId
+from tests.interop import postgresql
 from tests.interop.forge import HTTP_PORT, NAME, NAME_SERVER, NODE, ZONE, Forge
 from tests.interop.harness import InteropTestCase, Peer
+from tests.interop.test_postgresql import require as require_postgresql
 from tests.interop.toolchain import require_router
 
 reactor: Any = default_reactor
 PORT = 4443
+REGISTRATIONS = 100
 
 RENEWED_LIFE_SECONDS = 45
 """Of a certificate that a test sees renewed: go's client looks when fifteen are left, and the harness waits for 45."""
@@ -83,6 +86,19 @@ class AutoTlsTests(InteropTestCase):
         node = await self.start_js_node(endpoint=f"http://{NAME}:{HTTP_PORT}/")
         await node.event("certificate:provision")
 
+    async def test_two_replicas(self) -> None:
+        """Two brokers on one PostgreSQL, requests in turns to each: a hundred registrations of a hundred succeed."""
+        require_postgresql()
+        await self.forge.start(self.tools.pebble)
+        await self.forge.start_replicas(postgresql.shared().new_database())
+        node = await self.start_js_node(endpoint=f"http://{NAME}:{HTTP_PORT}/")
+        await node.event("certificate:provision")
+        told = await node.command("register", count=REGISTRATIONS, address=f"/ip4/{NODE}/tcp/4001")
+        self.assertEqual(told, {"registered": REGISTRATIONS, "errors": []})
+        await node.stop()
+        node = await self.start_go_node(endpoint=f"http://{NAME}:{HTTP_PORT}", checkSeconds=600)
+        await node.event("loaded")
+
     async def test_go(self) -> None:
         """go-libp2p with p2p-forge's client, which asks for the broker's health and looks for its value in the DNS."""
         await self.forge.start(self.tools.pebble)
@@ -99,11 +115,12 @@ class AutoTlsTests(InteropTestCase):
         await self.assert_dialled(node)
 
     async def assert_dialled(self, node: Peer) -> None:
-        """js-libp2p at another host dials the node over WSS, by the name that our DNS server answers."""
+        """js-libp2p and ours, at another host, dial the node over WSS, by the name that our DNS server answers."""
         address = f"/dns4/{NODE.replace('.', '-')}.{_label(node)}.{ZONE}/tcp/{PORT}/tls/ws/p2p/{node.peer_id}"
         visitor = await self.visitor()
         dialled = await visitor.command("dial", addr=address)
         self.assertEqual((dialled["peer"], dialled["address"]), (node.peer_id, address))
+        self.assertEqual(await self.forge.dial(address), node.peer_id)
 
 
 def _label(node: Peer) -> str:

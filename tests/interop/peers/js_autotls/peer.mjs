@@ -1,5 +1,6 @@
 // A js-libp2p node with @ipshipyard/libp2p-auto-tls, as that comes, that does what it is told (js/lines.mjs).
 
+import { createHash } from 'node:crypto'
 import { autoTLS } from '@ipshipyard/libp2p-auto-tls'
 import { http } from '@libp2p/http'
 import { identify } from '@libp2p/identify'
@@ -25,6 +26,8 @@ const commands = {
       transports: [tcp(), webSockets()],
       connectionEncrypters: [noise()],
       streamMuxers: [yamux()],
+      // else five a second from one address, and the broker's dial-backs are more
+      connectionManager: { inboundConnectionThreshold: 1000 },
       connectionGater: { denyDialMultiaddr: () => false },
       services: {
         autoTLS: autoTLS({
@@ -47,6 +50,23 @@ const commands = {
     }
     await node.start()
     return { peer: node.peerId.toString(), listening: node.getMultiaddrs().map(String) }
+  },
+
+  // So many registrations, one after the other, as the client makes them; how many the broker has taken.
+  async register ({ count, address }) {
+    let registered = 0
+    const errors = []
+    for (let number = 0; number < count; number++) {
+      const value = createHash('sha256').update(String(number)).digest('base64url')
+      try {
+        const signal = AbortSignal.timeout(30_000)
+        await node.services.autoTLS.configureAcmeChallengeResponse([multiaddr(address)], value, { signal })
+        registered++
+      } catch (error) {
+        errors.push(String(error))
+      }
+    }
+    return { registered, errors }
   },
 
   addresses () {
