@@ -10,8 +10,9 @@ from typing import Any, Protocol
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
-from nodetrust.autotls.decide import Rules, Visit, check_lists
+from nodetrust.autotls.decide import MAX_DIALS, Rules, Visit, check_lists
 from nodetrust.autotls.dialback import TOO_MANY_REQUESTS, DialBack, Report
 from nodetrust.autotls.errors import Refusal
 from nodetrust.autotls.quota import PREFIX, Quota, draws
@@ -30,7 +31,8 @@ PUBLISH_SECONDS = 20.0
 
 CLEAN_SECONDS = 60.0
 CLEAN_AT_ONCE = 100
-DIALBACK_LIFE = timedelta(days=30)
+DIALBACK_LIFE = timedelta(days=1)
+"""Whoever makes up peers leaves one each."""
 
 SERVER_ERROR = 500
 
@@ -75,7 +77,7 @@ class Broker:
 
     def start(self) -> None:
         """Take back what is over, from time to time."""
-        self._cleaning.start(CLEAN_SECONDS, now=False)
+        self._cleaning.start(CLEAN_SECONDS, now=False).addErrback(self._log_bug)
 
     def stop(self) -> None:
         """Clean no more."""
@@ -131,7 +133,7 @@ class Broker:
             raise self._out_of_order("error storing value", error) from error
 
     async def _keep_report(self, peer: PeerId, report: Report) -> None:
-        outcome = json.dumps({"reached": report.reached, "addresses": tried_json(report.tried)})
+        outcome = json.dumps({"reached": report.reached, "addresses": tried_json(report.tried[:MAX_DIALS])})
         try:
             await self._store.save_dialback(StoredDialback(peer.multihash, self._now(), outcome))
         except StoreError as error:
@@ -146,12 +148,18 @@ class Broker:
             publishing = Deferred.fromCoroutine(self._dns.publish([self._challenge(mine)]))
             await publishing.addTimeout(PUBLISH_SECONDS, self._reactor)
         except CancelledError:
-            await self._take_back([mine])
+            await self._undo(mine)
             raise
         except (StoreError, DnsServerError, TimeoutError) as error:
-            if not isinstance(error, StoreError):
-                await self._take_back([mine])
+            await self._undo(mine)
             raise self._out_of_order("error storing value", error) from error
+
+    async def _undo(self, mine: StoredRegistration) -> None:
+        """Now or, where the store is away, when its time is up."""
+        try:
+            await self._take_back([mine])
+        except StoreError as error:
+            self.log.error("a challenge is taken back later: {reason}", reason=str(error))
 
     async def _take_back(self, gone: list[StoredRegistration]) -> None:
         if gone:
@@ -165,6 +173,9 @@ class Broker:
             await self._store.clear_dialbacks(now - DIALBACK_LIFE, PREFIX, now)
         except StoreError as error:
             self.log.error("what is over could not be taken back: {reason}", reason=str(error))
+
+    def _log_bug(self, failure: Failure) -> None:
+        self.log.failure("what is over is not taken back any more, which is a bug", failure=failure)
 
     def _challenge(self, registration: StoredRegistration) -> Challenge:
         return self._name(PeerId(registration.peer_id)), registration.value

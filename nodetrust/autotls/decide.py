@@ -48,7 +48,9 @@ class Rules:
     allow_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     """Dialled although they are not public."""
     own_places: frozenset[tuple[IPAddress, int]] = frozenset()
-    """Where our own services listen; their IP addresses are not dialled at all, but in `allow_networks`."""
+    """Where services of ours listen elsewhere; their IP addresses are not dialled at all, but in `allow_networks`."""
+    own_ports: frozenset[int] = frozenset()
+    """At which this machine's do; it is not dialled at all, but in `allow_networks`."""
     is_own: Callable[[IPAddress], bool] = lambda _: False
     """Whether an address is this machine's."""
     same_address: bool = False
@@ -172,14 +174,19 @@ def _why_not(ip: IPAddress, port: int, visit: Visit, rules: Rules) -> str | None
     block = special_block(ip)
     if block is not None and not is_open:
         return f"{ip} is not public: {block.purpose} ({block.source})"
-    own_ips = {own for own, _ in rules.own_places}
-    if (ip, port) in rules.own_places or (not is_open and (ip in own_ips or rules.is_own(ip))):
+    if _is_ours(ip, port, rules, any_port=not is_open):
         return f"{ip} port {port} is where this broker's own services are"
     if rules.lists.deny_peer(visit.peer, [ip]):
         return f"{ip} is on the denylist of this broker"
     if rules.same_address and ip != visit.ip:
         return f"you come from {visit.ip}, and no other address is dialled for you"
     return None
+
+
+def _is_ours(ip: IPAddress, port: int, rules: Rules, *, any_port: bool) -> bool:
+    if any(ip == own and (any_port or port == at) for own, at in rules.own_places):
+        return True
+    return (any_port or port in rules.own_ports) and rules.is_own(ip)
 
 
 def _refused(text: str, reason: str) -> Tried:

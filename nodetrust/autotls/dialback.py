@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.internet.interfaces import IResolver
 
 from nodetrust.autotls.decide import MAX_DIALS, Chosen, Named, Rules, Visit, choose, choose_of_name, shown
@@ -84,7 +84,12 @@ class DialBack:
         """Names looked up, once, all at the same time."""
         decisions = list(decisions)
         named = [one for one in decisions if isinstance(one, Named)][:MAX_DIALS]
-        found = await gatherResults([Deferred.fromCoroutine(self._look_up(one, visit, rules)) for one in named])
+        looking = [Deferred.fromCoroutine(self._look_up(one, visit, rules)) for one in named]
+        try:
+            found = await gatherResults(looking, consumeErrors=True)
+        except FirstError as first:  # cancelled, or a bug
+            first.subFailure.raiseException()
+            raise
         of_name = dict(zip(named, found, strict=True))
         known: list[Chosen | Tried] = []
         for one in decisions:

@@ -10,7 +10,7 @@ from io import BytesIO
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource
@@ -106,6 +106,7 @@ class BrokerPages:
         self._reactor = reactor
         self._access: Access
         self._broker: Broker | None = None
+        self._running: set[Deferred[None]] = set()
 
     def serve(self, access: Access, broker: Broker) -> None:
         """Answer from now on."""
@@ -138,8 +139,14 @@ class BrokerPages:
         if peer is None:
             return _empty(request, UNAUTHORIZED)
         running = Deferred.fromCoroutine(self._do(request, self._deed(request, peer, self._broker)))
+        self._running.add(running)
+        running.addBoth(lambda _: self._running.discard(running))
         request.notifyFinish().addErrback(lambda _: running.cancel())
         return NOT_DONE_YET
+
+    async def idle(self) -> None:
+        """After the listeners have stopped, which gives up what is being done; returns when that is taken back."""
+        await DeferredList(list(self._running))
 
     def _authenticated(self, request: Request) -> PeerId | None:
         """Who it is, and the header that tells him; None where the header has a challenge instead."""

@@ -69,6 +69,7 @@ class AutoTlsService(RoleService):
         self._lists: ListsInForce | None = None
         self._dialback: DialBack | None = None
         self._broker: Broker | None = None
+        self._pages: BrokerPages | None = None
         self._orders: OwnOrders | None = None
         self._upkeep: Deferred[None] | None = None
 
@@ -82,14 +83,16 @@ class AutoTlsService(RoleService):
         self._lists = lists = ListsInForce(self.reactor, settings, self._replace_lists)
         lists.start()
         self._replace_lists(lists.lists)
-        pages = BrokerPages(self.reactor)
+        self._pages = pages = BrokerPages(self.reactor)
         for place in settings.https_listen:
             site = site_for(self.reactor, pages, BoundedRequest)
             guarded = Guarded(self.reactor, site, BOUNDS, self.certificates)
             self.https.append(WebListener(self.reactor, "https_listen", place, guarded))
         for place in settings.external_tls:
             self.http.append(WebListener(self.reactor, "external_tls", place, self._guarded(pages)))
-        self._rules = replace(self._rules, own_places=self._rules.own_places | self._listening())
+        own_ports = {one.place.port for one in (*self.http, *self.https)}
+        own_ports |= {int(address.get("tcp") or 0) for address in host.addresses()}
+        self._rules = replace(self._rules, own_ports=frozenset(own_ports))
         self.store = store = await Store.open(self.reactor, store_url(settings))
         auth = await server_rules(store, settings)
         self.dns = dns = DnsServers(self.reactor, host, settings.dns_servers, settings.dns_confirmations)
@@ -142,6 +145,8 @@ class AutoTlsService(RoleService):
         for listener in (*self.http, *self.https):
             await listener.stop()
         self.http, self.https = [], []
+        if self._pages is not None:
+            await self._pages.idle()
         if self._orders is not None:
             await self._orders.close()
         if self._dialback is not None:
@@ -166,13 +171,10 @@ class AutoTlsService(RoleService):
     def _replace_lists(self, lists: Lists) -> None:
         self._rules = replace(self._rules, lists=lists)
 
-    def _listening(self) -> frozenset[tuple[IPAddress, int]]:
-        return frozenset((ip_address(one.place.host), one.place.port) for one in (*self.http, *self.https))
-
 
 def rules_of(settings: AutoTlsSettings) -> Rules:
     """What is dialled, by the settings. Raises `SettingsError` for a file that cannot be read."""
-    places = (_place(address) for address in (*settings.dns_servers, *settings.announce, *settings.listen))
+    places = (_place(address) for address in (*settings.dns_servers, *settings.announce))
     return Rules(
         access_token="" if settings.access_token_file is None else _read_token(settings.access_token_file),
         allow_networks=settings.open_networks,

@@ -70,22 +70,33 @@ class _Reader(Protocol):
         self.ended.callback(self.received)
 
 
+async def open_connection(place: HostPort, request: bytes) -> Any:
+    """A connection on which these bytes were sent."""
+    reader: Any = await HostnameEndpoint(reactor, place.host, place.port).connect(Factory.forProtocol(_Reader))
+    reader.transport.write(request)
+    return reader
+
+
 async def send_raw(place: HostPort, request: bytes) -> bytes:
     """All that is answered to these bytes."""
-    factory = Factory.forProtocol(_Reader)
-    reader: Any = await HostnameEndpoint(reactor, place.host, place.port).connect(factory)
-    reader.transport.write(request)
-    return await reader.ended.addTimeout(SECONDS, reactor)
+    reader = await open_connection(place, request)
+    received: bytes = await reader.ended.addTimeout(SECONDS, reactor)
+    return received
 
 
 async def send(
-    place: HostPort, method: str, path: str, headers: list[tuple[str, str]], body: bytes | None = None
+    place: HostPort,
+    method: str,
+    path: str,
+    headers: list[tuple[str, str]],
+    body: bytes | None = None,
+    before: bytes = b"",
 ) -> Answer:
     """One request on a connection of its own."""
     length = [] if body is None else [("Content-Length", str(len(body)))]
     lines = [f"{name}: {value}" for name, value in [*headers, *length, ("Connection", "close")]]
     head = "\r\n".join([f"{method} {path} HTTP/1.1", *lines, "", ""])
-    received = await send_raw(place, head.encode("latin-1") + (body or b""))
+    received = await send_raw(place, before + head.encode("latin-1") + (body or b""))
     first, _, content = received.partition(b"\r\n\r\n")
     if not first:
         raise AssertionError("the connection ended without an answer")
@@ -112,6 +123,7 @@ class Asker:
     token: Token | None = None
     headers: list[tuple[str, str]] = field(default_factory=list)
     requests: int = 0
+    before: bytes = b""
 
     async def ask(self, method: str, path: str = "/v1/_acme-challenge", body: bytes | None = None) -> Answer:
         """The answer to the real request."""
@@ -120,7 +132,9 @@ class Asker:
             self.requests += 1
             headers = [("Host", self.host), ("Authorization", handshake.authorization), *self.headers]
             real = handshake.sends_body
-            answer = await send(self.place, method if real else "OPTIONS", path, headers, body if real else None)
+            answer = await send(
+                self.place, method if real else "OPTIONS", path, headers, body if real else None, self.before
+            )
             if handshake.receive(
                 answer.status, answer.header("WWW-Authenticate"), answer.header("Authentication-Info")
             ):

@@ -1,9 +1,14 @@
 """The broker as nodes see it, with a real DNS server, real sockets and a node that is dialled."""
 
 import json
+from dataclasses import replace
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import capturedLogs
 
 from nodetrust.libp2p.keys import PrivateKey
-from tests.autotls.site import NAME, TCP, WS, Asker, SiteTestCase, send, value_of
+from tests.autotls.site import NAME, TCP, WS, Asker, SiteTestCase, open_connection, reactor, send, send_raw, value_of
 
 FIRST, SECOND, THIRD = (value_of(text) for text in ("first", "second", "third"))
 
@@ -139,6 +144,91 @@ class RegistrationTests(SiteTestCase):
         self.assertEqual(answer.status, 500)
         self.assertTrue(answer.text.startswith("error storing value: "), answer.text)
         self.assertEqual((await asker.ask("GET", "/v1/status")).json["values"], [])
+
+    async def test_client_goes_away(self) -> None:
+        """While a DNS server is waited for: what was begun is taken back, and is in no log as a bug."""
+        dns = await self.start_dns()
+        broker = await self.start_broker()
+        node = await self.start_node()
+        asker = self.asker(broker, node)
+        await asker.ask("GET", "/v1/status")
+        assert asker.token is not None and broker.store is not None
+        await dns.stop()
+        body = json.dumps({"value": FIRST, "addresses": [str(one) for one in node.addresses()]}).encode()
+        head = (
+            f"POST /v1/_acme-challenge HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: {len(body)}\r\n"
+            f'Authorization: libp2p-PeerID bearer="{asker.token.bearer}"\r\n\r\n'
+        )
+        gone = await open_connection(asker.place, head.encode() + body)
+        while not await broker.store.registrations(node.peer_id.multihash):
+            await deferLater(reactor, 0.01)
+        with capturedLogs() as logs:
+            gone.transport.abortConnection()
+            while await broker.store.registrations(node.peer_id.multihash):
+                await deferLater(reactor, 0.01)
+        self.assertEqual([log for log in logs if "bug" in log.get("log_format", "")], [])
+
+    async def test_stopped_meanwhile(self) -> None:
+        """A broker that is stopped in the middle of a registration stops in good time, and leaves nothing of it."""
+        dns = await self.start_dns()
+        broker = await self.start_broker()
+        node = await self.start_node()
+        asker = self.asker(broker, node)
+        await asker.ask("GET", "/v1/status")
+        assert asker.token is not None and broker.store is not None
+        await dns.stop()
+        asking = Deferred.fromCoroutine(asker.register(FIRST, *node.addresses()))
+        asking.addErrback(lambda _: None)
+        while not await broker.store.registrations(node.peer_id.multihash):
+            await deferLater(reactor, 0.01)
+        begun = reactor.seconds()
+        await broker.stop()
+        self.assertLess(reactor.seconds() - begun, 5)
+        again = await self.start_broker()
+        assert again.store is not None
+        self.assertEqual(await again.store.registrations(node.peer_id.multihash), [])
+
+    async def test_values_end(self) -> None:
+        """What is over is taken back from the DNS, by whichever broker comes to it."""
+        await self.start_dns()
+        broker = await self.start_broker()
+        node = await self.start_node()
+        await self.asker(broker, node).register(FIRST, *node.addresses())
+        assert broker.store is not None and broker._broker is not None
+        (one,) = await broker.store.registrations(node.peer_id.multihash)
+        await broker.store.register(replace(one, until=one.set_at), 2)
+        await broker._broker._clean()
+        self.assertEqual(await self.texts(node), ["not set yet"])
+        self.assertEqual(await broker.store.registrations(node.peer_id.multihash), [])
+
+
+class ProxyTests(SiteTestCase):
+    async def test_proxy_header(self) -> None:
+        """A PROXY header of version 1 or 2 says where the client is; without one, or from elsewhere, none is served."""
+        await self.start_dns()
+        broker = await self.start_broker(proxy_protocol=True, proxies=("127.0.0.1/32",))
+        place = broker.http[0].place
+        request = f"GET /v1/health HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n".encode()
+        first = b"PROXY TCP4 45.1.1.1 45.2.2.2 1000 443\r\n"
+        second = b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c" + bytes([45, 1, 1, 1, 45, 2, 2, 2, 3, 232, 1, 187])
+        for header in (first, second):
+            self.assertIn(b" 204 ", await send_raw(place, header + request))
+        for header in (b"", b"PROXY nonsense\r\n"):
+            self.assertNotIn(b" 204 ", await send_raw(place, header + request))
+        other = await self.start_broker("other", proxy_protocol=True, proxies=("10.0.0.0/8",))
+        self.assertEqual(await send_raw(other.http[0].place, first + request), b"")
+
+    async def test_who_the_client_is(self) -> None:
+        """By the PROXY header; with same_address only what is there counts."""
+        await self.start_dns()
+        broker = await self.start_broker(proxy_protocol=True, proxies=("127.0.0.1/32",), same_address=True)
+        node = await self.start_node()
+        asker = self.asker(broker, node)
+        for source, status in (("127.0.0.1", 200), ("45.1.1.1", 400)):
+            asker.before = f"PROXY TCP4 {source} 45.2.2.2 1000 443\r\n".encode()
+            answer = await asker.register(FIRST, *node.addresses())
+            self.assertEqual(answer.status, status, answer)
+        self.assertIn("you come from 45.1.1.1", answer.text)
 
 
 class PageTests(SiteTestCase):

@@ -20,6 +20,7 @@ from nodetrust.autotls.decide import (
     choose_of_name,
 )
 from nodetrust.autotls.errors import Refusal, Tried
+from nodetrust.autotls.ours import is_ours
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.lists.entries import Entries
 from nodetrust.lists.lists import Lists
@@ -109,9 +110,17 @@ class ChooseTests(SynchronousTestCase):
         rules = Rules(own_places=frozenset({(ours, 8953)}))
         self.refused("/ip4/45.2.2.2/tcp/8953", rules)
         self.refused("/ip4/45.2.2.2/tcp/4001", rules)
-        rules = replace(rules, is_own=lambda _: True, allow_networks=(ip_network("45.2.2.0/24"),))
+        is_open = (ip_network("45.2.2.0/24"),)
+        rules = replace(rules, is_own=lambda _: True, own_ports=frozenset({8443}), allow_networks=is_open)
         self.refused("/ip4/45.2.2.2/tcp/8953", rules)
+        self.refused("/ip4/45.2.2.2/tcp/8443/tls/ws", rules)
         self.dialled("/ip4/45.2.2.2/tcp/4001", rules)
+        self.refused("/ip4/45.3.3.3/tcp/4001", rules)
+
+    def test_this_machine(self) -> None:
+        """The kernel knows which addresses are its own."""
+        for text, expected in (("127.0.0.1", True), ("127.9.9.9", True), ("192.0.2.1", False), ("::1", True)):
+            self.assertEqual(is_ours(ip_address(text)), expected, text)
 
     def test_same_address(self) -> None:
         """Where only the asker's own address counts, no other is dialled."""
