@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import socket
 import ssl
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,13 +19,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from twisted.internet import task
 from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore, gatherResults
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import Certificate, trustRootFromCertificates
 from twisted.internet.task import deferLater
 
+from benchmarks.tasks import run_task
 from nodetrust.libp2p.errors import DialError
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
@@ -221,17 +219,5 @@ TASKS = {
 }
 
 
-async def _run(reactor: Any) -> None:
-    figures = await TASKS[sys.argv[1]](reactor, **json.loads(sys.argv[2]))
-    print(json.dumps(figures), flush=True)
-
-
-def main() -> None:
-    """Do the task."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    task.react(lambda reactor: Deferred.fromCoroutine(_run(reactor)))
-
-
 if __name__ == "__main__":
-    main()
+    run_task(TASKS)

@@ -13,12 +13,12 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.logger import LogLevel, capturedLogs
 
-from nodetrust.issue.own.files import NEXT_KEY_FILE, OWN_FILE, load
 from nodetrust.issue.service import IssueService
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.ping import ping
+from nodetrust.own.files import NEXT_KEY_FILE, OWN_FILE, load
 from nodetrust.service import dial_options
 from nodetrust.settings import HostPort, ZoneName
 from nodetrust.testing.ca import CASettings

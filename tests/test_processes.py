@@ -19,7 +19,9 @@ from twisted.internet.utils import getProcessOutputAndValue
 from nodetrust.command.deployment import ZONE, full_addresses
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.service import load_identity
+from nodetrust.settings import HostPort
 from nodetrust.testing.ca import DevelopmentCA
+from tests.autotls.site import send
 from tests.servers import LOOPBACK_NAME, ServersTestCase, reactor
 
 CHECKOUT = Path(__file__).parents[1]
@@ -28,7 +30,7 @@ TWISTD = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()",
 NODETRUST = [sys.executable, "-c", "from nodetrust.command.main import main; main()"]
 LOOPBACK_PORT = "/ip4/127.0.0.1/tcp/0"
 STOP_SECONDS = 2.0
-ROLES = ("dns", "proof", "issue", "client")
+ROLES = ("dns", "proof", "issue", "client", "autotls")
 
 
 class Running(ProcessProtocol):
@@ -118,7 +120,7 @@ class ProcessTestCase(ServersTestCase):
 
 
 class TwistdTests(ProcessTestCase):
-    """Our four commands under twistd."""
+    """Our five commands under twistd."""
 
     def settings_file(self, role: str, **settings: Any) -> Path:
         path = Path(self.mktemp()).absolute()
@@ -164,6 +166,12 @@ class TwistdTests(ProcessTestCase):
         file.write_text("")
         good = {"listen": [LOOPBACK_PORT]}
         issue = {**good, "zone": ZONE, "proof_servers": [issuer], "dns_servers": [issuer], "agree_to_terms": True}
+        autotls = {
+            "zone": ZONE,
+            "registration_name": ["registration.example"],
+            "dns_servers": [issuer],
+            "external_tls": ["127.0.0.1:0"],
+        }
         for role, settings, key, expected in (
             ("proof", {"listen": ["nowhere"]}, "listen[0]", ""),
             ("proof", {**good, "colour": "red"}, "colour", "no such setting"),
@@ -179,6 +187,18 @@ class TwistdTests(ProcessTestCase):
                 "expected a multiaddr that ends in /p2p",
             ),
             ("client", {**good, "issuer": [issuer], "trust_file": str(file)}, "trust_file", "expected PEM"),
+            ("autotls", {**autotls, "external_tls": [], "https_listen": []}, "https_listen", "expected an address"),
+            ("autotls", {**autotls, "external_tls": ["localhost:0"]}, "external_tls", "expected an IP address"),
+            (
+                "autotls",
+                {**autotls, "https_listen": ["127.0.0.1:0"], "agree_to_terms": False},
+                "agree_to_terms",
+                "expected true",
+            ),
+            ("autotls", {**autotls, "dns_servers": ["/ip4/127.0.0.1/tcp/1"]}, "dns_servers", "ends in /p2p"),
+            ("autotls", {**autotls, "allow_networks": ["10.0.0.1/8"]}, "allow_networks", ""),
+            ("autotls", {**autotls, "proxy_protocol": True}, "proxy_protocol", "proxies"),
+            ("autotls", {**autotls, "access_token_file": str(file)}, "access_token_file", "empty"),
         ):
             await self.assert_refused(role, self.settings_file(role, **settings), key, expected)
 
@@ -224,6 +244,42 @@ class TwistdTests(ProcessTestCase):
         client = self.twistd("client", listen=listen, wss_listen=[f"{LOOPBACK_PORT}/tls/ws"], issuer=[issuer])
         self.assertIn(LOOPBACK_NAME, await client.line_with("certificate for"))
         for running in (client, issue, proof, dns):
+            await self.assert_stops(running)
+
+    async def test_broker(self) -> None:
+        """The AutoTLS broker gets a certificate for its own name, answers, and ends with SIGTERM."""
+        folder = Path(self.mktemp()).absolute()
+        state = folder / "autotls"
+        dns = self.twistd(
+            "dns",
+            zone=ZONE,
+            listen=[LOOPBACK_PORT],
+            listen_dns=["127.0.0.1:0"],
+            admins=[str(load_identity(state).peer_id)],
+            challenge_names=[f"registration.{ZONE}"],
+        )
+        place = (await dns.line_with("answers for")).partition(" on ")[2].partition(",")[0]
+        dns_address = (await dns.line_with("listens on")).rpartition(" ")[2]
+        host, _, port = place.rpartition(":")
+        ca = DevelopmentCA(reactor, folder / "ca", (host, int(port)))
+        self.addCleanup(lambda: Deferred.fromCoroutine(ca.stop()))
+        broker = self.twistd(
+            "autotls",
+            zone=ZONE,
+            state=str(state),
+            registration_name=[f"registration.{ZONE}"],
+            dns_servers=[dns_address],
+            https_listen=["127.0.0.1:0"],
+            external_tls=["127.0.0.1:0"],
+            acme_directory=await ca.start(),
+            acme_ca_file=str(ca.root_pem_path),
+            agree_to_terms=True,
+        )
+        await broker.line_with("own certificate is for")
+        http_place = HostPort.parse((await broker.line_with("answers HTTP on")).rpartition(" ")[2])
+        answer = await send(http_place, "GET", "/v1/health", [("Host", "x")])
+        self.assertEqual(answer.status, 204)
+        for running in (broker, dns):
             await self.assert_stops(running)
 
 

@@ -5,8 +5,8 @@ import time
 from twisted.internet.defer import Deferred
 
 from nodetrust.certificates import make_key
+from nodetrust.challenges import servers as challenges
 from nodetrust.command.deployment import full_addresses
-from nodetrust.issue.challenges import servers as challenges
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.messages import (

@@ -1,7 +1,7 @@
 """Shows that the wheel is whole: builds it, installs it into an empty environment away from the checkout, and uses it.
 
 `python tests/wheel.py` needs the package `build`, and nothing of ours. It checks what a checkout can't show: that every
-package is listed in setup.cfg, that `twistd` finds our four commands, that each explains itself, and that
+package is listed in setup.cfg, that `twistd` finds our five commands, that each explains itself, and that
 `nodetrust demo --once` works.
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[1]
-COMMANDS = ("nodetrust-dns", "nodetrust-proof", "nodetrust-issue", "nodetrust-client")
+COMMANDS = ("nodetrust-dns", "nodetrust-proof", "nodetrust-issue", "nodetrust-client", "nodetrust-autotls")
 STEP_SECONDS = 600
 DEMO_SECONDS = 60
 """The demo's own promise."""

@@ -9,12 +9,12 @@ from typing import Protocol, Self
 
 import click
 from rich.console import Console
-from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
 from nodetrust.client.diagnosis.steps import Area, Outcome, Report, Step, counted
 from nodetrust.client.diagnosis.walk import Walked
+from nodetrust.command.spinner import Spinner
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.messages import readable
 
@@ -58,22 +58,19 @@ class _Waiting:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._status: Status | None = console.status("") if console.is_terminal else None
+        self._spinner = Spinner(console)
 
     def __enter__(self) -> Self:
-        if self._status is not None:
-            self._status.start()
+        self._spinner.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._status is not None:
-            self._status.stop()
+        self._spinner.__exit__(kind, error, trace)
 
     def begin(self, what: str) -> None:
-        if self._status is not None:
-            self._status.update(Text(f"{readable(what)} …", "dim"))
+        self._spinner.say(f"{what} …", "dim")
 
     def fail(self, reason: str) -> None:
         Console(stderr=True).print(readable(reason), style="red", markup=False, highlight=False, soft_wrap=True)
@@ -101,8 +98,7 @@ class _Live(_Waiting):
         self._console.print(row)
 
     def end(self, walked: Walked, peer: PeerId, status: int) -> None:
-        if self._status is not None:
-            self._status.stop()
+        self._spinner.stop()
         text, style = _summary(walked)
         self._console.print(Text(f"\n{text}", f"bold {style}"))
 

@@ -132,7 +132,7 @@ def obtain(out: Path, autotls: bool, as_json: bool, verbose: bool, **options: An
 
     async def work(reactor: Any) -> int:
         try:
-            with shown:
+            with shown.spinner:
                 issuer, obtained = await ask(reactor, shown, out, **options)
         except (NodetrustError, Libp2pError) as error:
             shown.fail(error)

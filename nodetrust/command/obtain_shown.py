@@ -3,48 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console
-from rich.status import Status
 from rich.text import Text
 
 from nodetrust.client.errors import NoIssuer
 from nodetrust.client.obtain import Obtained
+from nodetrust.command.spinner import Spinner
 from nodetrust.messages import readable
 
 
 class Shown:
-    """A context for the time of the work; a step counts as done when the next one begins, or the work ends well."""
+    """Entered by `with spinner`; a step counts as done when the next one begins, or the work ends well."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
-        self._status: Status | None = self._console.status("") if self._console.is_terminal else None
+        self.spinner = Spinner(self._console)
         self._step = ""
-
-    def __enter__(self) -> Self:
-        if self._status is not None:
-            self._status.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._status is not None:
-            self._status.stop()
 
     def step(self, text: str) -> None:
         """This is what is done from now on."""
         self._finish_step()
         self._step = readable(text)
-        if self._status is not None:
-            self._status.update(Text(self._step))
+        self.spinner.say(text)
 
     def done(self, folder: Path, obtained: Obtained) -> None:
         """The certificate is in the folder."""
         self._finish_step()
-        if self._status is not None:
+        if self.spinner.is_shown:
             until = obtained.chain.not_after.strftime("%Y-%m-%d %H:%M UTC")
             known = ", which the issue server had already" if obtained.from_cache else ""
             text = f"certificate in {folder}, good until {until}{known}"
@@ -52,10 +38,10 @@ class Shown:
 
     def fail(self, error: Exception) -> None:
         """There is none; of several issue servers, each has its line."""
-        cross = ("✗ ", "bold red") if self._status is not None else ""
+        cross = ("✗ ", "bold red") if self.spinner.is_shown else ""
         for reason in error.reasons if isinstance(error, NoIssuer) else (error,):
             self._console.print(Text.assemble(cross, (readable(str(reason)), "red")), soft_wrap=True)
 
     def _finish_step(self) -> None:
-        if self._status is not None and self._step:
+        if self.spinner.is_shown and self._step:
             self._console.print(Text.assemble(("✓", "green"), f" {self._step}"), soft_wrap=True)

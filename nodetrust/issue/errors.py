@@ -31,7 +31,3 @@ class Unavailable(Refusal):
 
     def __init__(self, message: str, code: int = E_OTHER, retry_after_seconds: float | None = None) -> None:
         super().__init__(code, message, retry_after_seconds)
-
-
-class DnsServerError(Unavailable):
-    """A DNS server did not take a challenge, or could not be reached."""

@@ -8,8 +8,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from nodetrust.challenges.servers import DnsServers
 from nodetrust.discovery import relay, start_pubsub
-from nodetrust.issue.challenges.servers import DnsServers
 from nodetrust.issue.decide import Policy
 from nodetrust.issue.evidence.in_force import TrustInForce
 from nodetrust.issue.evidence.trust import Trust

@@ -46,7 +46,9 @@ RETRY_SECONDS = 15.0
 class Bounds:
     """Counts. Times are seconds on the clock of the reactor."""
 
-    def __init__(self) -> None:
+    def __init__(self, dials_per_peer: int = DIALS_PER_PEER, dials_per_network: int = DIALS_PER_NETWORK) -> None:
+        self._dials_per_peer = dials_per_peer
+        self._dials_per_network = dials_per_network
         self._states: dict[str, float] = {}
         self._dials: Counter[str] = Counter()
         self._all = TokenBucket(BURST, CHECKS_PER_SECOND)
@@ -69,8 +71,8 @@ class Bounds:
         if self._dials.total() + dials > MAX_DIALS:
             raise Refusal(E_RATE_LIMIT, "too many addresses are being checked just now", RETRY_SECONDS)
         draws = [
-            Draw(Limit(f"peer/{peer}", DIALS_PER_PEER, PERIOD_SECONDS), dials),
-            Draw(Limit(f"network/{network}", DIALS_PER_NETWORK, PERIOD_SECONDS), dials),
+            Draw(Limit(f"peer/{peer}", self._dials_per_peer, PERIOD_SECONDS), dials),
+            Draw(Limit(f"network/{network}", self._dials_per_network, PERIOD_SECONDS), dials),
         ]
         try:
             states = spend(self._states, draws, now)

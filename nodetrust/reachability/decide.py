@@ -85,6 +85,15 @@ def decide(addresses: Sequence[bytes], asker: Asker, rules: Rules) -> list[Dial 
     return [_decide_one(address, asker, rules) for address in addresses]
 
 
+def port_refused(port: int) -> str | None:
+    """Why a port is not dialled for anybody; None if it is."""
+    if port < FIRST_FREE_PORT and port not in WEB_PORTS:
+        return f"port {port} is not dialled: below {FIRST_FREE_PORT}, only 80 and 443 are"
+    if port in BROWSERS_PORTS:
+        return f"port {port} is not dialled: no browser dials it"
+    return None
+
+
 def spelled_ip(address: Multiaddr) -> IPAddress | None:
     """The IP address that an address has, or that the first label of its name spells."""
     first = address.components[0]
@@ -126,7 +135,9 @@ def _dial(address: Multiaddr, ip: IPAddress, zone: str | None) -> Dial:
     target = TransportAddress.from_multiaddr(address)
     if not target.tls:
         raise _NotAllowed("only /tls/ws and /wss are checked: browsers dial nothing else")
-    _check_port(target.port)
+    refused = port_refused(target.port)
+    if refused is not None:
+        raise _NotAllowed(refused)
     named = [] if target.host_protocol in {"ip4", "ip6"} else [target.host]
     names = [name.lower() for name in (*named, target.sni) if name]
     for name in names:
@@ -136,13 +147,6 @@ def _dial(address: Multiaddr, ip: IPAddress, zone: str | None) -> Dial:
     server_name = [("sni", names[-1])] if names else []
     layers = [("tcp", target.port), ("tls", None), *server_name, ("ws", None)]
     return Dial(Multiaddr.of((f"ip{ip.version}", str(ip)), *layers), peer)
-
-
-def _check_port(port: int) -> None:
-    if port < FIRST_FREE_PORT and port not in WEB_PORTS:
-        raise _NotAllowed(f"port {port} is not dialled: below {FIRST_FREE_PORT}, only 80 and 443 are")
-    if port in BROWSERS_PORTS:
-        raise _NotAllowed(f"port {port} is not dialled: no browser dials it")
 
 
 def _check_name(name: str, ip: IPAddress, zone: str | None) -> None:

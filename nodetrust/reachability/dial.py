@@ -25,7 +25,7 @@ from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.limits import ConnectionBudget, Limits
 from nodetrust.libp2p.noise import NoiseSecurity
 from nodetrust.libp2p.tls import TlsSecurity
-from nodetrust.libp2p.transports import WebSocketTransport
+from nodetrust.libp2p.transports import TcpTransport, WebSocketTransport
 from nodetrust.libp2p.transports.sockets import HostReactor
 from nodetrust.libp2p.upgrade import MUXERS
 from nodetrust.messages import CheckFault
@@ -52,15 +52,18 @@ _FAULTS: tuple[tuple[type[Exception], CheckFault], ...] = (
 
 
 class BackDialer:
-    """Dials what `decide` allows. `trust_root` judges certificates; without one the platform's roots do."""
+    """Dials what was decided, over TCP, WebSocket or WSS.
+
+    `trust_root` judges certificates; without one the platform's roots do.
+    """
 
     def __init__(self, reactor: HostReactor, trust_root: IOpenSSLTrustRoot | None) -> None:
         key = PrivateKey.generate()
         self._reactor = reactor
         self._budget = ConnectionBudget(Limits())
-        transport = WebSocketTransport(reactor, self._budget, None, trust_root)
+        transports = (TcpTransport(reactor, self._budget), WebSocketTransport(reactor, self._budget, None, trust_root))
         securities = (NoiseSecurity(key, MUXERS), TlsSecurity(key, MUXERS, reactor))
-        self._dialer = Dialer(reactor, key.peer_id, [transport], securities)
+        self._dialer = Dialer(reactor, key.peer_id, transports, securities)
 
     async def reach(self, dial: Dial) -> Outcome:
         """Whether the peer is met at the address, within DIAL_SECONDS. Cancelling leaves nothing open."""

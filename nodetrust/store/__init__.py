@@ -1,12 +1,13 @@
 """What must outlive a restart, in SQLite or a database server that several issue servers share.
 
-Accounts at the CAs, certificates, orders and whose they are, quotas, used proofs, troubles with CAs. SQLAlchemy Core,
-off the reactor's thread. <https://docs.sqlalchemy.org/en/20/core/>
+Accounts at the CAs, certificates, orders and whose they are, quotas, used proofs, troubles with CAs; what AutoTLS
+brokers have set for peers, and their keys. SQLAlchemy Core, off the reactor's thread.
+<https://docs.sqlalchemy.org/en/20/core/>
 
 Read in this order: `values`, `errors`, `schema` (the tables), `rows` (values ⇄ rows, pure), `migrate` and `migrations`
 (how the tables became what they are), `engine` (how a database is opened), `lane` (threads with bounds), `database`
 (questions and changes), `tables` (what the next ones share), a file for each concern: `accounts`, `certificates`,
-`quotas`, `servers`, `orders`, `proofs`, `troubles`; and `store`.
+`quotas`, `servers`, `orders`, `proofs`, `registrations`, `secrets`, `troubles`; and `store`.
 """
 
 from nodetrust.store.errors import OrderIsOpen, OrderTaken, StoreError
@@ -17,7 +18,9 @@ from nodetrust.store.values import (
     OrderRequest,
     StoredAccount,
     StoredCertificate,
+    StoredDialback,
     StoredOrder,
+    StoredRegistration,
     StoredTrouble,
 )
 
@@ -31,6 +34,8 @@ __all__ = [
     "StoreError",
     "StoredAccount",
     "StoredCertificate",
+    "StoredDialback",
     "StoredOrder",
+    "StoredRegistration",
     "StoredTrouble",
 ]

@@ -5,7 +5,15 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from nodetrust.store.values import OrderRequest, StoredAccount, StoredCertificate, StoredOrder, StoredTrouble
+from nodetrust.store.values import (
+    OrderRequest,
+    StoredAccount,
+    StoredCertificate,
+    StoredDialback,
+    StoredOrder,
+    StoredRegistration,
+    StoredTrouble,
+)
 
 Row = Mapping[str, Any]
 
@@ -112,6 +120,36 @@ def trouble_to_row(trouble: StoredTrouble) -> dict[str, object]:
 def trouble_from_row(row: Row) -> StoredTrouble:
     """The opposite of `trouble_to_row`."""
     return StoredTrouble(row["directory_url"], row["failures"], time_of(row["until"]), row["reason"])
+
+
+def registration_to_row(registration: StoredRegistration) -> dict[str, object]:
+    """The columns of `registrations`."""
+    return {
+        "peer_id": registration.peer_id,
+        "value": registration.value,
+        "set_at": registration.set_at.timestamp(),
+        "until": registration.until.timestamp(),
+    }
+
+
+def registration_from_row(row: Row) -> StoredRegistration:
+    """The opposite of `registration_to_row`."""
+    set_at, until = (datetime.fromtimestamp(row[key], UTC) for key in ("set_at", "until"))
+    return StoredRegistration(bytes(row["peer_id"]), row["value"], set_at, until)
+
+
+def dialback_to_row(dialback: StoredDialback) -> dict[str, object]:
+    """The columns of `dialbacks`."""
+    return {
+        "peer_id": dialback.peer_id,
+        "dialled_at": dialback.dialled_at.timestamp(),
+        "outcome": dialback.outcome,
+    }
+
+
+def dialback_from_row(row: Row) -> StoredDialback:
+    """The opposite of `dialback_to_row`."""
+    return StoredDialback(bytes(row["peer_id"]), datetime.fromtimestamp(row["dialled_at"], UTC), row["outcome"])
 
 
 def names_to_column(names: Iterable[str]) -> str:

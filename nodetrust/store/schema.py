@@ -114,3 +114,29 @@ troubles = Table(
     Column("until", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
 )
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("secret", LargeBinary, nullable=False),
+)
+
+registrations = Table(
+    "registrations",
+    metadata,
+    Column("peer_id", LargeBinary, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("set_at", Double, nullable=False),  # seconds since 1970
+    Column("until", Double, nullable=False),
+    Index("registrations_by_end", "until"),
+)
+
+dialbacks = Table(
+    "dialbacks",
+    metadata,
+    Column("peer_id", LargeBinary, primary_key=True),
+    Column("dialled_at", Double, nullable=False),
+    Column("outcome", Text, nullable=False),  # JSON, the AutoTLS broker's own
+    Index("dialbacks_by_time", "dialled_at"),
+)

@@ -12,7 +12,9 @@ from nodetrust.store.engine import parse_url
 from nodetrust.store.orders import Orders
 from nodetrust.store.proofs import Proofs
 from nodetrust.store.quotas import Quotas
+from nodetrust.store.registrations import Registrations
 from nodetrust.store.schema import certificates, orders, proofs, quotas, servers
+from nodetrust.store.secrets import Secrets
 from nodetrust.store.servers import Servers, is_steady
 from nodetrust.store.troubles import Troubles
 from nodetrust.store.values import Cleared
@@ -21,7 +23,7 @@ KEPT_SECONDS = 30 * 86400
 """Orders and servers of which nothing was heard for so long are of no use: a CA's orders end after a week."""
 
 
-class Store(Accounts, Certificates, Orders, Proofs, Quotas, Servers, Troubles):
+class Store(Accounts, Certificates, Orders, Proofs, Quotas, Registrations, Secrets, Servers, Troubles):
     """Made with `open`; whoever opened it closes it.
 
     Everything raises `StoreError`, and nothing else but what a method names. It answers within

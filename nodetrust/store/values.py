@@ -95,6 +95,25 @@ class StoredTrouble:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredRegistration:
+    """The TXT value that an AutoTLS broker has set for the peer with this multihash, at its CID's name."""
+
+    peer_id: bytes
+    value: str
+    set_at: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDialback:
+    """How an AutoTLS broker fared that dialled this peer. `outcome`: JSON, the broker's own."""
+
+    peer_id: bytes
+    dialled_at: datetime
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
 class Cleared:
     """How many rows of each kind were deleted because nobody needs them any more."""
 

@@ -13,7 +13,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from nodetrust.issue.challenges.servers import WITHDRAW_SECONDS, DnsServers
+from nodetrust.challenges.servers import WITHDRAW_SECONDS, DnsServers
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr

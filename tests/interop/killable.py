@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import globalLogBeginner, textFileLogObserver
 
 from nodetrust.acme.transport import HttpTransport
-from nodetrust.issue.challenges.servers import DnsServers
+from nodetrust.challenges.servers import DnsServers
 from nodetrust.issue.service import IssueService
 from nodetrust.issue.settings import IssueSettings
 from nodetrust.settings import settings_from_bytes

@@ -8,13 +8,13 @@ from twisted.internet import reactor as default_reactor
 from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 
-from nodetrust.issue.own.https import HttpsListener
-from nodetrust.issue.own.pages import Pages
+from nodetrust.issue.own.pages import BOUNDS, BodilessRequest, Pages
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.transports import CertificateStore
 from nodetrust.settings import HostPort
+from nodetrust.web.listener import Guarded, WebListener, site_for
 from tests.interop.harness import InteropTestCase, Program
 from tests.libp2p.throwaway_ca import ThrowawayCa
 
@@ -37,7 +37,9 @@ class SslyzeTests(InteropTestCase):
         host = Host(reactor, PrivateKey.generate())
         self.addCleanup(host.stop)
         secure = await host.listen(Multiaddr.parse("/ip4/127.0.0.1/tcp/0/tls/ws"), store)
-        https = HttpsListener(reactor, HostPort("127.0.0.1", 0), Pages(Resource(), _nothing), store)
+        site = site_for(reactor, Pages(Resource(), _nothing), BodilessRequest)
+        guarded = Guarded(reactor, site, BOUNDS, store)
+        https = WebListener(reactor, "https_listen", HostPort("127.0.0.1", 0), guarded)
         self.addCleanup(lambda: Deferred.fromCoroutine(https.stop()))
         root = Path(self.mktemp())
         root.write_bytes(ca.root_pem)

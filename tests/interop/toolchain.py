@@ -59,11 +59,13 @@ class ToolchainError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Toolchain:
-    """Where the programs are. `js` is the folder that holds our `.mjs` programs beside their `node_modules`."""
+    """Where the programs are. `js` and `js_autotls` hold our `.mjs` programs beside their `node_modules`."""
 
     node: Path
     js: Path
+    js_autotls: Path
     go_peer: Path
+    go_autotls: Path
     pebble: Path
     kosoku: Path
     sslyze: Path
@@ -258,7 +260,9 @@ def prepare() -> Toolchain:
         return Toolchain(
             node=node_program,
             js=_js_peer(node_program, PEERS / "js"),
+            js_autotls=_js_peer(node_program, PEERS / "js_autotls"),
             go_peer=_go_program(go_program, "go", "."),
+            go_autotls=_go_program(go_program, "go_autotls", "."),
             pebble=_go_program(go_program, "pebble", "github.com/letsencrypt/pebble/v2/cmd/pebble"),
             kosoku=_from_environment(KOSOKU),
             sslyze=_from_environment(SSLYZE),

@@ -40,12 +40,11 @@ class OutageTests(SynchronousTestCase):
         """Across the time of renewal, with nobody else to ask: nothing is lost, and the next comes within the hour."""
         for life, last_level in ((SHORT, LogLevel.error), (LONG, LogLevel.warn)):
             home = self.home(life)
-            due = life.total_seconds() / DAY * 2 / 3
+            due = self.days(home, home.planned)
             self.run_to(home, due - 0.5)
             home.set_away(0, True)
             self.run_to(home, due + 1.5)
-            planned = self.days(home, home.planned)
-            self.check_said(home, LogLevel.warn, planned)
+            self.check_said(home, LogLevel.warn, due)
             self.assertEqual(home.loud[-1].level, last_level)
             if last_level is LogLevel.error:
                 self.check_said(home, LogLevel.error, 5.4)

@@ -27,7 +27,6 @@ from nodetrust.client.obtain import Obtained
 from nodetrust.client.prove import Proofs, ask_info
 from nodetrust.client.settings import ClientSettings
 from nodetrust.client.upkeep import Upkeep
-from nodetrust.issue.renewal import renewal_time
 from nodetrust.issue.renewal.windows import ASK_AGAIN_SECONDS
 from nodetrust.libp2p.errors import Timeout
 from nodetrust.libp2p.keys import PrivateKey
@@ -35,6 +34,7 @@ from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.messages import ECDSA_P256, ISSUE_INFO_PROTOCOL
 from nodetrust.names import certificate_names
 from nodetrust.proofs import make_proof
+from nodetrust.renewal import renewal_time
 from nodetrust.store import StoredCertificate, rows
 from nodetrust.store.schema import certificates
 from tests.simulation.ca import DIRECTORY, SimulatedCa

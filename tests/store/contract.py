@@ -4,11 +4,12 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from nodetrust.store import StoredAccount, StoreError
 from tests.store.contract_orders import OrdersContract
+from tests.store.contract_registrations import RegistrationsContract
 from tests.store.contract_shared import SharedContract
 from tests.store.examples import CA, NAMES, NOW, PEER, certificate, later, there
 
 
-class StoreContract(OrdersContract, SharedContract):
+class StoreContract(OrdersContract, RegistrationsContract, SharedContract):
     """What every database must do; `url` is a new, empty one."""
 
     async def test_account_round_trip(self) -> None:

@@ -17,7 +17,7 @@ from tests.store.processes import PRELUDE, output_of
 DISK_SCRIPT = (
     PRELUDE
     + """
-import pathlib, subprocess
+import contextlib, pathlib, subprocess
 disk = pathlib.Path(sys.argv[1])
 
 def mount(*arguments):
@@ -33,6 +33,14 @@ async def main():
             saved.append(number)
     except StoreError as error:
         print("full:", error)
+    with (disk / "rest").open("wb", buffering=0) as rest, contextlib.suppress(OSError):
+        while True:
+            rest.write(bytes(512))
+    try:  # small changes may fit into what the journal has of the disk already
+        for number in range(10000):
+            await store.save_account(StoredAccount(f"https://ca.example/{number}", b"key"))
+    except StoreError:
+        pass
     for what in (store.open_order(request(), CA, [draw()], b"e", NOW), store.spend([draw()], NOW)):
         try:
             await what

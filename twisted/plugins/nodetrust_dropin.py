@@ -20,6 +20,12 @@ issue = ServiceMaker(
     "The issue server of nodetrust: checks proofs and gets certificates from an ACME CA",
     "nodetrust-issue",
 )
+autotls = ServiceMaker(
+    "nodetrust-autotls",
+    "nodetrust.autotls.options",
+    "The AutoTLS broker of nodetrust: answers the ACME challenges of js-libp2p, Kubo and others for them",
+    "nodetrust-autotls",
+)
 client = ServiceMaker(
     "nodetrust-client",
     "nodetrust.client.options",

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from nodetrust.certificates import CertificateKey, key_to_pem, make_csr, make_key
+from nodetrust.challenges.errors import DnsServerError
 from nodetrust.errors import NodetrustError
 from nodetrust.issue.authorities import open_authorities
 from nodetrust.issue.decide import Order
@@ -134,6 +135,8 @@ class Orders:
             self.log.error("an order was not possible: {reason}", reason=failure.getErrorMessage())
             text = "the issue server's database is out of order: come back later"
             return Failure(Unavailable(text, retry_after_seconds=STORE_RETRY_SECONDS))
+        if failure.check(DnsServerError):
+            return Failure(Unavailable(failure.getErrorMessage()))
         if failure.check(NodetrustError):
             return failure
         self.log.failure("an order failed in a way that is a bug", failure=failure)

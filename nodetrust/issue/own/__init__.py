@@ -2,10 +2,8 @@
 
 In reading order:
 
-* `files`: key and chain on the disk
-* `plan`: when to ask for the next certificate, and again after a failure (pure)
-* `upkeep`: the certificate: the stored one, and the next one in time
+* `orders`: where its certificate comes from
 * `health`: how the server is, in numbers, for whoever watches it
-* `pages`, `https`: what the HTTPS listener answers, and its limits
+* `pages`: what the HTTPS listener answers, and its limits
 * `service`: all of it together
 """

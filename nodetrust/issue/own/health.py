@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from nodetrust.certificates import Chain
+from nodetrust.challenges.servers import DnsServers, DnsServerState
 from nodetrust.issue.authorities import Authority
-from nodetrust.issue.challenges.servers import DnsServers, DnsServerState
 from nodetrust.store import StoreError
 
 KEEP_SECONDS = 5.0

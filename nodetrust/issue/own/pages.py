@@ -15,7 +15,13 @@ from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
+from nodetrust.libp2p.limits import Limits
 from nodetrust.page import HEADERS, answer
+from nodetrust.web.listener import Bounds
+
+BOUNDS = Bounds(Limits(handshakes=128, connections_per_network=24), connection_seconds=30.0)
+"""A browser opens up to six connections for a page, and another one where one is over; several people may be behind one
+address. The page's script, 156 kB compressed, comes in that time over any line of 50 kbit/s."""
 
 Report = Callable[[], Awaitable[dict[str, Any]]]
 

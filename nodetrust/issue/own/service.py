@@ -9,23 +9,24 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from nodetrust.certificates import key_to_pem
+from nodetrust.challenges.servers import DnsServers
 from nodetrust.discovery import TOPIC
-from nodetrust.issue.challenges.servers import DnsServers
 from nodetrust.issue.orders import Orders
-from nodetrust.issue.own.files import OwnCertificate
 from nodetrust.issue.own.health import Health
-from nodetrust.issue.own.https import HttpsListener
-from nodetrust.issue.own.pages import Pages
-from nodetrust.issue.own.upkeep import OwnUpkeep, Self
+from nodetrust.issue.own.orders import OwnOrders
+from nodetrust.issue.own.pages import BOUNDS, BodilessRequest, Pages
 from nodetrust.issue.settings import IssueSettings
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.transports import CertificateStore
 from nodetrust.names import InvalidName, check_certificate_name
+from nodetrust.own.files import OwnCertificate
+from nodetrust.own.upkeep import OwnUpkeep, Self
 from nodetrust.page import About, PageFiles, PageResource
 from nodetrust.service import listen
 from nodetrust.settings import SettingsError
 from nodetrust.store import Store
+from nodetrust.web.listener import Guarded, WebListener, site_for
 
 
 class OwnService:
@@ -39,7 +40,7 @@ class OwnService:
     def __init__(self, reactor: Any, settings: IssueSettings, host: Host) -> None:
         self.certificates = CertificateStore()
         self.wss_listening: list[Multiaddr] = []
-        self.https: list[HttpsListener] = []
+        self.https: list[WebListener] = []
         self.certified: Deferred[OwnCertificate] = Deferred()
         """Fires once there is a certificate; its failures are in the log alone, for it is tried again."""
         self._reactor = reactor
@@ -60,16 +61,19 @@ class OwnService:
         if settings.https_listen:
             pages = Pages(PageResource(PageFiles.load(), self._about), self._report)
             for place in settings.https_listen:
-                self.https.append(HttpsListener(self._reactor, place, pages, self.certificates))
+                site = site_for(self._reactor, pages, BodilessRequest)
+                guarded = Guarded(self._reactor, site, BOUNDS, self.certificates)
+                self.https.append(WebListener(self._reactor, "https_listen", place, guarded))
         for listener in self.https:
             self.log.info("nodetrust-issue answers HTTPS on {place}", place=str(listener.place))
         self._host.announce(self._plain_addresses)
 
     def begin(self, orders: Orders, store: Store, dns: DnsServers) -> None:
         """Serve with the stored certificate, and look after the next."""
-        who = Self(self._host.peer_id, self._names, self._settings.state)
+        who = Self("the issue server's own", self._names, self._settings.state)
         self._health = Health(self._reactor, store, dns, orders.tools.authorities)
-        self._upkeep = OwnUpkeep(self._reactor, who, store, orders.fulfil, self._use)
+        source = OwnOrders(self._host.peer_id, store, orders.fulfil)
+        self._upkeep = OwnUpkeep(self._reactor, who, source, self._use)
         self._upkeep.use_stored()
         self._running = Deferred.fromCoroutine(self._upkeep.run())
         self._running.addErrback(self._log_bug)

@@ -10,7 +10,7 @@ In reading order:
 * `windows`: asks the CAs for the windows of what is in the store, at their pace
 """
 
-from nodetrust.issue.renewal.plan import Estimate, estimate, is_due, planned, renewal_time
+from nodetrust.issue.renewal.plan import Estimate, estimate, is_due, planned
 from nodetrust.issue.renewal.turns import Turns
 
-__all__ = ["Estimate", "Turns", "estimate", "is_due", "planned", "renewal_time"]
+__all__ = ["Estimate", "Turns", "estimate", "is_due", "planned"]

@@ -1,4 +1,4 @@
-"""When one certificate is to be renewed, and how long it takes to renew many. Pure. RFC 9773 §4.2."""
+"""When a peer is told to renew, and how long it takes to renew many. Pure."""
 
 from __future__ import annotations
 
@@ -7,29 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from nodetrust.acme.wire import RenewalWindow
 from nodetrust.quotas import Limit
-
-SPREAD = 0.1
-"""Of the last third of a life, without a window: what was issued together is not renewed together."""
-
-LAST_SHARE = 0.1
-"""Of a life: later than this before the end is never planned, whatever the CA says. Nine days of ninety for retries."""
+from nodetrust.renewal import HasLife, renewal_time
 
 PEERS_ASK_SECONDS = 4 * 3600.0
 """Within which a running client asks when to renew (it does so every three hours or so)."""
-
-
-class HasLife(Protocol):
-    """A certificate, whatever else it is. Both times are aware."""
-
-    @property
-    def not_before(self) -> datetime:
-        """The start of its life."""
-
-    @property
-    def not_after(self) -> datetime:
-        """The end of its life."""
 
 
 class HasKey(HasLife, Protocol):
@@ -50,28 +32,6 @@ class Estimate:
 
     seconds: float
     limit: Limit | None
-
-
-def renewal_time(
-    certificate: HasLife,
-    window: RenewalWindow | None,
-    now: datetime,
-    chance: float,
-    chosen: datetime | None = None,
-) -> datetime:
-    """When to renew; a time in the past means at once. `chance` is 0 to 1.
-
-    Without a window (a CA without ARI, or not asked yet): when a third of the life is left, and a little later. Else a
-    moment of the window, or of what is left of it. A moment that was `chosen` stays, as long as it is in the window.
-    """
-    life = certificate.not_after - certificate.not_before
-    if window is None:
-        return chosen or certificate.not_after - life / 3 + life / 3 * SPREAD * chance
-    if chosen is not None and window.start <= chosen <= window.end:
-        return chosen
-    start = min(max(window.start, now), window.end)
-    latest = certificate.not_after - life * LAST_SHARE
-    return min(max(start + (window.end - start) * chance, certificate.not_before), latest)
 
 
 def planned(certificate: HasKey) -> datetime:

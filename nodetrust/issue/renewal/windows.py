@@ -16,8 +16,8 @@ from nodetrust.acme.wire import RenewalWindow
 from nodetrust.errors import NodetrustError
 from nodetrust.issue.quota import HOUR, REPLACEMENTS_PER_HOUR
 from nodetrust.issue.renewal.haste import Haste, tell
-from nodetrust.issue.renewal.plan import renewal_time
 from nodetrust.quotas import Limit
+from nodetrust.renewal import renewal_time
 from nodetrust.store import StoredCertificate, StoreError
 
 ASK_AGAIN_SECONDS = 6 * HOUR

@@ -13,7 +13,8 @@ from nodetrust.acme import (
     AcmeValidationFailed,
     ari_id,
 )
-from nodetrust.issue.errors import DnsServerError, Refusal, Unavailable
+from nodetrust.challenges.errors import DnsServerError
+from nodetrust.issue.errors import Refusal, Unavailable
 from nodetrust.issue.orders import Orders
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.messages import E_OTHER, E_RATE_LIMIT

@@ -14,22 +14,14 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
-from nodetrust.issue.challenges.servers import DnsServerState
+from nodetrust.challenges.servers import DnsServerState
 from nodetrust.issue.own.health import Health, summary
-from nodetrust.issue.own.https import (
-    CONNECTION_SECONDS,
-    IDLE_SECONDS,
-    LIMITS,
-    MAX_HEADERS,
-    MAX_REQUEST_BYTES,
-    Guarded,
-    site_for,
-)
-from nodetrust.issue.own.pages import Pages
+from nodetrust.issue.own.pages import BOUNDS, BodilessRequest, Pages
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.transports import CertificateStore
 from nodetrust.page import HEADERS, About, PageFiles, PageResource
 from nodetrust.store import StoreError
+from nodetrust.web.listener import IDLE_SECONDS, MAX_HEADERS, MAX_REQUEST_BYTES, Guarded, site_for
 from tests.libp2p.throwaway_ca import ThrowawayCa
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -69,7 +61,7 @@ class PagesTests(SynchronousTestCase):
     def open(self):
         about = About(zone="nt.test", peer="<peer>", addresses=("/dns/a",), issuer=(), topic="t")
         page = PageResource(PageFiles({"index.html": b"{{zone}} {{peer}} {{addresses}}"}), lambda: about)
-        site = site_for(self.clock, Pages(page, self.reports))
+        site = site_for(self.clock, Pages(page, self.reports), BodilessRequest)
         channel = site.buildProtocol(IPv4Address("TCP", "192.0.2.1", 1))
         self.transport = Socket()
         channel.makeConnection(self.transport)
@@ -166,8 +158,11 @@ class LimitsTests(SynchronousTestCase):
         self.clock = Clock()
         certificates = CertificateStore()
         certificates.set(["x"], *ThrowawayCa().issue(["x"]))
-        self.guarded = Guarded(self.clock, Pages(NoPage(), dict), certificates)
+        self.guarded = self.guard(certificates)
         self.transports = []
+
+    def guard(self, certificates):
+        return Guarded(self.clock, site_for(self.clock, Pages(NoPage(), dict), BodilessRequest), BOUNDS, certificates)
 
     def accept(self, host):
         kind = IPv6Address if ":" in host else IPv4Address
@@ -180,7 +175,7 @@ class LimitsTests(SynchronousTestCase):
     def test_a_life_of_so_long(self):
         """However busy: then the connection is dropped, and its place is free."""
         protocol = self.accept("192.0.2.1")
-        self.clock.advance(CONNECTION_SECONDS)
+        self.clock.advance(BOUNDS.connection_seconds)
         self.assertTrue(self.transports[0].disconnected)
         protocol.connectionLost(GONE)
         self.assertEqual(self.guarded.budget.open, 0)
@@ -188,17 +183,17 @@ class LimitsTests(SynchronousTestCase):
 
     def test_places(self):
         """A network has a few; when all are taken a newcomer gets the place of the oldest."""
-        for _ in range(LIMITS.connections_per_network):
+        for _ in range(BOUNDS.connections.connections_per_network):
             self.assertIsNotNone(self.accept("192.0.2.1"))
         self.assertIsNone(self.accept("192.0.2.1"))
-        for number in range(LIMITS.handshakes):
+        for number in range(BOUNDS.connections.handshakes):
             self.assertIsNotNone(self.accept(f"198.51.100.{number}"))
-        self.assertTrue(all(one.disconnected for one in self.transports[: LIMITS.connections_per_network]))
+        self.assertTrue(all(one.disconnected for one in self.transports[: BOUNDS.connections.connections_per_network]))
         self.assertFalse(self.transports[-1].disconnected)
 
     def test_nonsense(self):
         """What is no handshake is refused, and nothing is logged."""
-        self.guarded = Guarded(self.clock, Pages(NoPage(), dict), CertificateStore())
+        self.guarded = self.guard(CertificateStore())
         with capturedLogs() as logs:
             protocol = self.accept("192.0.2.1")
             protocol.dataReceived(b"\x16\x03\x01\x00\x05hello")

@@ -11,13 +11,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.certificates import Chain, key_from_pem, make_key
 from nodetrust.issue.errors import Refusal
-from nodetrust.issue.own import upkeep
-from nodetrust.issue.own.files import NEXT_KEY_FILE, OWN_FILE, OwnCertificate, load, save
-from nodetrust.issue.own.plan import LOOK_SECONDS
-from nodetrust.issue.own.upkeep import OwnUpkeep, Self
+from nodetrust.issue.own.orders import OwnOrders
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.transports.errors import CertificateError
 from nodetrust.messages import E_OTHER, E_RATE_LIMIT, ECDSA_P256, OK, IssueResponse
+from nodetrust.own import upkeep
+from nodetrust.own.files import NEXT_KEY_FILE, OWN_FILE, OwnCertificate, load, save
+from nodetrust.own.plan import LOOK_SECONDS
+from nodetrust.own.upkeep import OwnUpkeep, Self
 from nodetrust.store import StoredCertificate, StoreError
 from tests.dns.threads import ThreadlessClock
 
@@ -81,7 +82,8 @@ class Case(SynchronousTestCase):
 
     def begin(self):
         """An upkeep that runs, with what is on the disk."""
-        self.upkeep = OwnUpkeep(self.clock, Self(PEER, NAMES, self.state), self, self.fulfil, self.used.append)
+        who = Self("the issue server's own", NAMES, self.state)
+        self.upkeep = OwnUpkeep(self.clock, who, OwnOrders(PEER, self, self.fulfil), self.used.append)
         self.upkeep.use_stored()
         self.running = Deferred.fromCoroutine(self.upkeep.run())
         self.addCleanup(self.end)

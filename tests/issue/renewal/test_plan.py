@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.acme.wire import RenewalWindow
-from nodetrust.issue.renewal import Turns, estimate, is_due, planned, renewal_time
-from nodetrust.issue.renewal.plan import LAST_SHARE, PEERS_ASK_SECONDS, SPREAD
+from nodetrust.issue.renewal import Turns, estimate, is_due, planned
+from nodetrust.issue.renewal.plan import PEERS_ASK_SECONDS
 from nodetrust.issue.renewal.turns import LONGEST_SECONDS
 from nodetrust.quotas import Draw, Exhausted, Limit, spend
+from nodetrust.renewal import LAST_SHARE, SPREAD, renewal_time
 from tests.store.examples import NOW, certificate
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

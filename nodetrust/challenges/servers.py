@@ -12,10 +12,10 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from nodetrust.issue.challenges.enough import enough
-from nodetrust.issue.challenges.outbox import Challenge
-from nodetrust.issue.challenges.server import DnsServer
-from nodetrust.issue.errors import DnsServerError
+from nodetrust.challenges.enough import enough
+from nodetrust.challenges.errors import DnsServerError
+from nodetrust.challenges.outbox import Challenge
+from nodetrust.challenges.server import DnsServer
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId

@@ -16,9 +16,9 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from nodetrust.challenges.errors import DnsServerError
+from nodetrust.challenges.outbox import Challenge, Outbox, Wish
 from nodetrust.errors import NodetrustError
-from nodetrust.issue.challenges.outbox import Challenge, Outbox, Wish
-from nodetrust.issue.errors import DnsServerError
 from nodetrust.libp2p.errors import Libp2pError, Timeout
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.message_stream import MessageStream

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.issue.challenges.outbox import (
+from nodetrust.challenges.outbox import (
     LAST_PAUSE_OF_ORDERS_SECONDS,
     LAST_PAUSE_SECONDS,
     REMOVE_SECONDS,

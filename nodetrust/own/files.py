@@ -21,7 +21,7 @@ NEXT_KEY_FILE = "own-next-key.pem"
 
 @dataclass(frozen=True, slots=True)
 class OwnCertificate:
-    """A certificate of the issue server itself, and its key."""
+    """A certificate of a server itself, and its key."""
 
     key: CertificateKey
     chain: Chain

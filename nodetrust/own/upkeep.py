@@ -1,8 +1,8 @@
-"""The certificate of the issue server's own names: the stored one, and the next one in time."""
+"""The certificate of a server's own names: the stored one, and the next one in time."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -15,36 +15,33 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
-from nodetrust.certificates import Chain, InvalidCertificate, make_csr
+from nodetrust.certificates import CertificateKey, Chain, InvalidCertificate
 from nodetrust.errors import NodetrustError
-from nodetrust.issue.decide import Order
-from nodetrust.issue.errors import Refusal
-from nodetrust.issue.keys import read_csr
-from nodetrust.issue.own.files import OWN_FILE, OwnCertificate, load, next_key, save
-from nodetrust.issue.own.plan import LOOK_SECONDS, seconds_to_renewal, seconds_to_retry
 from nodetrust.libp2p.errors import Libp2pError
-from nodetrust.libp2p.peer_id import PeerId
-from nodetrust.messages import ECDSA_P256, IssueResponse
-from nodetrust.store import StoredCertificate, StoreError
+from nodetrust.messages import ECDSA_P256
+from nodetrust.own.files import OWN_FILE, OwnCertificate, load, next_key, save
+from nodetrust.own.plan import LOOK_SECONDS, seconds_to_renewal, seconds_to_retry
 
 CRYPTO = ECDSA_P256
 """The algorithm of its keys; every browser takes it, and it is the fastest."""
 
-Fulfil = Callable[[Order], Awaitable[IssueResponse]]
 
+class Source(Protocol):
+    """Where certificates come from."""
 
-class KeepsCertificates(Protocol):
-    """The store, as far as it matters here."""
+    async def order(self, names: Sequence[str], key: CertificateKey) -> Chain:
+        """A certificate; raises `NodetrustError`, whose `retry_after_seconds` counts where it has that."""
 
-    async def newest_for_names(self, peer_id: bytes, names: Sequence[str]) -> StoredCertificate | None:
-        """The newest certificate for exactly these names; raises `StoreError`."""
+    async def renew_at(self, names: Sequence[str], chain: Chain) -> datetime | None:
+        """When the CA wants this one renewed, if it has said so."""
 
 
 @dataclass(frozen=True, slots=True)
 class Self:
-    """Who the issue server is."""
+    """Who the server is."""
 
-    peer: PeerId
+    whose: str
+    """For the log: "the issue server's own"."""
     names: tuple[str, ...]
     """Sorted, in lower case."""
     state: Path
@@ -61,15 +58,13 @@ class OwnUpkeep:
         self,
         reactor: Any,
         who: Self,
-        store: KeepsCertificates,
-        fulfil: Fulfil,
+        source: Source,
         use: Callable[[OwnCertificate], None],
     ) -> None:
         self.current: OwnCertificate | None = None
         self._reactor = reactor
         self._who = who
-        self._store = store
-        self._fulfil = fulfil
+        self._source = source
         self._use = use
         self._random = SystemRandom().random
         self._chance = 0.0
@@ -102,25 +97,16 @@ class OwnUpkeep:
         if current is None or current.chain.names != frozenset(self._who.names):
             return
         while True:
-            wait = seconds_to_renewal(current.chain, await self._renew_at(current.chain), self._now(), self._chance)
+            renew_at = await self._source.renew_at(self._who.names, current.chain)
+            wait = seconds_to_renewal(current.chain, renew_at, self._now(), self._chance)
             if wait <= 0:
                 return
             await deferLater(self._reactor, min(wait, LOOK_SECONDS))
 
-    async def _renew_at(self, chain: Chain) -> datetime | None:
-        """What the CA has said about this certificate, if it has."""
-        try:
-            stored = await self._store.newest_for_names(self._who.peer.multihash, self._who.names)
-        except StoreError:  # who needs the store says so
-            return None
-        return stored.renew_at if stored is not None and stored.certificate_pem == chain.leaf_pem else None
-
     async def _order(self) -> None:
         who = self._who
         key = await self._in_thread(next_key, who.state, CRYPTO)
-        csr = read_csr(make_csr(key, who.names), [CRYPTO])
-        response = await self._fulfil(Order(who.peer, who.names, (), CRYPTO, csr, who.names[0], own=True))
-        own = OwnCertificate(key, Chain.from_pem(response.chain))
+        own = OwnCertificate(key, await self._source.order(who.names, key))
         if not own.chain.is_for(key):
             raise InvalidCertificate("the certificate is for another key")
         self._take(own)
@@ -130,7 +116,8 @@ class OwnUpkeep:
         self._use(own)
         self.current, self._chance = own, self._random()
         self.log.info(
-            "the issue server's own certificate is for {names}, good until {until}",
+            "{whose} certificate is for {names}, good until {until}",
+            whose=self._who.whose,
             names=", ".join(sorted(own.chain.names)),
             until=own.chain.not_after.isoformat(),
         )
@@ -139,10 +126,11 @@ class OwnUpkeep:
         left = 0.0
         if self.current is not None:
             left = max(0.0, (self.current.chain.not_after - self._now()).total_seconds())
-        asked = error.retry_after_seconds if isinstance(error, Refusal) else None
+        asked = getattr(error, "retry_after_seconds", None)
         wait = seconds_to_retry(failures, left, asked, self._random())
         self.log.error(
-            "no certificate for the issue server's own {names}: {reason}; {left}, and it is tried again in {wait} s",
+            "no certificate for {whose} {names}: {reason}; {left}, and it is tried again in {wait} s",
+            whose=self._who.whose,
             names=", ".join(self._who.names),
             reason=str(error),
             left=f"the one in use is good for {left / 3600:.1f} hours" if left else "there is no good one",

@@ -3,7 +3,7 @@
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.issue.challenges.enough import enough
+from nodetrust.challenges.enough import enough
 
 
 class EnoughTests(SynchronousTestCase):

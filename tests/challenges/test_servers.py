@@ -4,9 +4,9 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.issue.challenges.server import REACH_SECONDS
-from nodetrust.issue.challenges.servers import LOOK_SECONDS, PUBLISH_SECONDS, STOP_SECONDS, WITHDRAW_SECONDS, DnsServers
-from nodetrust.issue.errors import DnsServerError
+from nodetrust.challenges.errors import DnsServerError
+from nodetrust.challenges.server import REACH_SECONDS
+from nodetrust.challenges.servers import LOOK_SECONDS, PUBLISH_SECONDS, STOP_SECONDS, WITHDRAW_SECONDS, DnsServers
 from nodetrust.libp2p.errors import DialError, StreamReset, Timeout
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr

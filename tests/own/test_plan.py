@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.issue.own.plan import (
+from nodetrust.own.plan import (
     FIRST_RETRY_SECONDS,
     LAST_RETRY_SECONDS,
     MIN_WAIT_SECONDS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from nodetrust.certificates import Chain
-from nodetrust.issue.renewal import renewal_time
+from nodetrust.renewal import renewal_time
 
 LOOK_SECONDS = 3600.0
 """How often it is looked whether the CA has moved the time of renewal."""

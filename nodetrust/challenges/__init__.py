@@ -2,8 +2,9 @@
 
 In reading order:
 
+* `errors`
 * `outbox`: what one server still has to be told (pure)
 * `enough`: wait until so many of several have succeeded
 * `server`: one server on the wire: in bounded time, with an error that names it, and again until it has heard all
-* `servers`: all of them: `publish` and `withdraw`, which are what an order calls
+* `servers`: all of them: `publish` and `withdraw`, which are what a role calls
 """

@@ -1,0 +1,4 @@
+"""HTTP that strangers reach: few connections, short lives, small requests.
+
+* `listener`: one address, with TLS, or without for a proxy in front that has it
+"""

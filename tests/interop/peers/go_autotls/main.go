@@ -1,0 +1,127 @@
+// A go-libp2p node with p2p-forge's AutoTLS client, as that comes, that does what it is told, one JSON object a line: the
+// first is "start", whose answer is its peer ID; then it tells when it has a certificate. It ends with its input.
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+	"github.com/ipshipyard/p2p-forge/client"
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	"github.com/libp2p/go-libp2p/p2p/transport/websocket"
+)
+
+type arguments struct {
+	ID           int      `json:"id"`
+	Command      string   `json:"command"`
+	Listen       []string `json:"listen"`
+	Port         int      `json:"port"`
+	NameServer   string   `json:"nameServer"`
+	Domain       string   `json:"domain"`
+	Endpoint     string   `json:"endpoint"`
+	Directory    string   `json:"directory"`
+	Roots        string   `json:"roots"`
+	Storage      string   `json:"storage"`
+	Token        string   `json:"token"`
+	CheckSeconds int      `json:"checkSeconds"`
+}
+
+type values map[string]any
+
+var outputLock sync.Mutex
+
+func emit(v values) {
+	line, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	outputLock.Lock()
+	defer outputLock.Unlock()
+	fmt.Println(string(line))
+}
+
+func start(args arguments) (host.Host, error) {
+	pem, err := os.ReadFile(args.Roots)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, args.NameServer)
+	}}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DialContext = (&net.Dialer{Resolver: resolver}).DialContext
+	transport.TLSClientConfig.RootCAs = roots
+	manager, err := client.NewP2PForgeCertMgr(
+		client.WithForgeDomain(args.Domain),
+		client.WithForgeRegistrationEndpoint(args.Endpoint),
+		client.WithForgeAuth(args.Token),
+		client.WithCAEndpoint(args.Directory),
+		client.WithTrustedRoots(roots),
+		client.WithHTTPClient(&http.Client{Transport: transport}),
+		client.WithResolver(resolver),
+		client.WithUserEmail("node@"+args.Domain),
+		client.WithCertificateStorage(&certmagic.FileStorage{Path: args.Storage}),
+		client.WithRenewCheckInterval(time.Duration(args.CheckSeconds)*time.Second),
+		client.WithOnCertLoaded(func() { emit(values{"event": "loaded"}) }),
+		client.WithOnCertRenewed(func() { emit(values{"event": "renewed"}) }),
+	)
+	if err != nil {
+		return nil, err
+	}
+	listen := args.Listen
+	for _, address := range manager.AddrStrings() {
+		if strings.HasPrefix(address, "/ip4/") {
+			listen = append(listen, strings.Replace(address, "/tcp/0/", fmt.Sprintf("/tcp/%d/", args.Port), 1))
+		}
+	}
+	node, err := libp2p.New(
+		libp2p.ListenAddrStrings(listen...),
+		libp2p.Transport(tcp.NewTCPTransport),
+		libp2p.Transport(websocket.New, websocket.WithTLSConfig(manager.TLSConfig())),
+		libp2p.AddrsFactory(manager.AddressFactory()),
+		libp2p.ForceReachabilityPublic(),
+	)
+	if err != nil {
+		return nil, err
+	}
+	manager.ProvideHost(node)
+	return node, manager.Start()
+}
+
+func main() {
+	var node host.Host
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		var args arguments
+		if err := json.Unmarshal(lines.Bytes(), &args); err != nil {
+			panic(err)
+		}
+		var err error
+		if args.Command == "start" {
+			node, err = start(args)
+		}
+		if err != nil {
+			emit(values{"id": args.ID, "error": err.Error()})
+			continue
+		}
+		addresses := []string{}
+		for _, address := range node.Addrs() {
+			addresses = append(addresses, address.String())
+		}
+		emit(values{"id": args.ID, "result": values{"peer": node.ID().String(), "listening": addresses}})
+	}
+}
