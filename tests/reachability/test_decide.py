@@ -69,6 +69,15 @@ class DecideTests(SynchronousTestCase):
             name = f"ip48-8-8-8.{between}.{ZONE}"
             self.assertIn(f"/sni/{name}/ws", decided(wss(f"dns4/{name}")))
 
+    def test_autotls(self) -> None:
+        """Its names spell an address in front of a peer's CID, and nowhere else."""
+        cid = ASKER.to_cid_base36()
+        name = f"8-8-8-8.{cid}.{ZONE}"
+        for form in (f"dns4/{name}/tcp/4443/tls/ws", f"ip4/8.8.8.8/tcp/4443/tls/sni/{name}/ws"):
+            self.assertEqual(decided(f"/{form}/p2p/{ASKER}"), f"/ip4/8.8.8.8/tcp/4443/tls/sni/{name}/ws")
+        for wrong in (f"8-8-8-8.{ZONE}", f"8-8-8-8.a.{ZONE}", f"8-8-8-9.{cid}.{ZONE}", f"a.{cid}.{ZONE}"):
+            self.assertIn("spells", decided(wss(f"dns4/{wrong}")))
+
     def test_another_peer(self) -> None:
         """A peer behind the asker is met under its own ID, at the asker's address."""
         [one] = decide([bytes(Multiaddr.parse(wss("ip4/8.8.8.8", peer=OTHER)))], Asker(ASKER, V4, HERE), RULES)
