@@ -23,7 +23,7 @@ import os
 import pstats
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -64,18 +64,19 @@ Row = tuple[str, str, str]
 
 
 class Task(Program):
-    """A child process whose output is JSON, a line each."""
+    """A child process whose output is JSON, a line each: a module of ours, unless it is `program`."""
 
-    def __init__(self, *command: Any) -> None:
+    def __init__(self, *command: Any, program: Sequence[Any] = (sys.executable, "-m")) -> None:
         super().__init__(str(command[0]))
-        self._told: list[Any] = []
+        self.told: list[Any] = []
+        """Lines that nobody has asked for yet."""
         self._waiting: list[Deferred[Any]] = []
-        self.spawn([sys.executable, "-m", *map(str, command)], ENVIRONMENT)
+        self.spawn([*map(str, program), *map(str, command)], ENVIRONMENT)
 
     async def figures(self) -> Any:
         """The next line; raises `ProgramError` if there is none."""
-        if self._told:
-            return self._told.pop(0)
+        if self.told:
+            return self.told.pop(0)
         if self.ended:
             raise ProgramError(self.printed())
         waiting: Deferred[Any] = Deferred()
@@ -88,7 +89,7 @@ class Task(Program):
         if self._waiting:
             self._waiting.pop(0).callback(told)
         else:
-            self._told.append(told)
+            self.told.append(told)
 
     def program_ended(self) -> None:
         for waiting in self._waiting:
@@ -264,7 +265,7 @@ class Comparison:
             cpu = site.cpu_seconds() - cpu
             memory = site.resident_bytes()
             *among, _ = await self._ask_again(site, keys_file, asked, 1, 1)
-            lost = [line for holder in holders for line in holder._told]
+            lost = [line for holder in holders for line in holder.told]
         finally:
             for holder in holders:
                 await holder.stop()

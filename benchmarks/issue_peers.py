@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
-import sys
 import time
 from collections.abc import Awaitable, Coroutine, Sequence
 from hashlib import sha256
@@ -20,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from twisted.internet import task
 from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
 from twisted.internet.task import deferLater
 
+from benchmarks.tasks import run_task
 from nodetrust.certificates import make_csr, make_key
 from nodetrust.client.obtain import obtain, obtain_with
 from nodetrust.client.prove import Proofs
@@ -214,17 +212,5 @@ async def idle(reactor: Any, server: str, connections: int) -> None:
 TASKS = {"one": one, "many": many, "again": again, "proofs": proofs, "idle": idle}
 
 
-async def _run(reactor: Any) -> None:
-    figures = await TASKS[sys.argv[1]](reactor, **json.loads(sys.argv[2]))
-    print(json.dumps(figures), flush=True)
-
-
-def main() -> None:
-    """Do the task."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    task.react(lambda reactor: Deferred.fromCoroutine(_run(reactor)))
-
-
 if __name__ == "__main__":
-    main()
+    run_task(TASKS)

@@ -123,6 +123,14 @@ def peer_from_autotls_label(label: str) -> PeerId | None:
         return None
 
 
+def autotls_wildcard(peer_id: PeerId, domain: str) -> str:
+    """``*.<CID of the peer>.<domain>``, the one name of a certificate by AutoTLS.
+
+    :raise InvalidName: it would be longer than a name may be.
+    """
+    return _below(domain, f"*.{peer_id.to_cid_base36()}")
+
+
 def label_for_peer(peer_id: PeerId) -> str:
     """The label of a peer: 60 characters for Ed25519, at most 63 for every key."""
     return PEER_PREFIX + BASE36_LETTERS_FIRST.encode(peer_id.multihash)

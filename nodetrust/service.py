@@ -198,17 +198,18 @@ def dial_options(reactor: Any, nameserver: HostPort | None, trust_file: Path | N
     if nameserver is not None:
         options["resolver"] = Resolver(servers=[(nameserver.host, nameserver.port)], reactor=reactor)
     if trust_file is not None:
-        options["trust_root"] = _read_roots(trust_file)
+        options["trust_root"] = read_roots("trust_file", trust_file)
     return options
 
 
-def _read_roots(path: Path) -> Any:
+def read_roots(key: str, path: Path) -> Any:
+    """The roots in the file of the setting `key`, beside the platform's own. Raises `SettingsError`."""
     try:
         certificates = x509.load_pem_x509_certificates(path.read_bytes())
     except OSError as error:
-        raise SettingsError(f"trust_file: {path}: cannot be read: {error.strerror}") from error
+        raise SettingsError(f"{key}: {path}: cannot be read: {error.strerror}") from error
     except ValueError:
-        raise SettingsError(f"trust_file: {path}: expected PEM certificates") from None
+        raise SettingsError(f"{key}: {path}: expected PEM certificates") from None
     return _BesideThePlatform(
         trustRootFromCertificates([Certificate.loadPEM(one.public_bytes(Encoding.PEM)) for one in certificates])
     )

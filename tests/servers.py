@@ -54,8 +54,8 @@ class Servers(Deployment):
     def issue_settings(self) -> IssueSettings:
         return replace(super().issue_settings(), **self.changes["issue"])
 
-    def client_settings(self) -> ClientSettings:
-        return replace(super().client_settings(), **self.changes["client"])
+    def client_settings(self, number: int = 1) -> ClientSettings:
+        return replace(super().client_settings(number), **self.changes["client"])
 
     @property
     def orders(self) -> int:

@@ -5,6 +5,7 @@ import os
 import signal
 import stat
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,7 @@ class Running(ProcessProtocol):
         return waiting
 
     def signal(self, number: int) -> None:
+        assert self.transport is not None
         try:
             self.transport.signalProcess(number)
         except ProcessExitedAlready:
@@ -274,8 +276,8 @@ class TwistdTests(ProcessTestCase):
             agree_to_terms=True,
         )
         await broker.line_with("own certificate is for")
-        place = HostPort.parse((await broker.line_with("answers HTTP on")).rpartition(" ")[2])
-        answer = await send(place, "GET", "/v1/health", [("Host", "x")])
+        http_place = HostPort.parse((await broker.line_with("answers HTTP on")).rpartition(" ")[2])
+        answer = await send(http_place, "GET", "/v1/health", [("Host", "x")])
         self.assertEqual(answer.status, 204)
         for running in (broker, dns):
             await self.assert_stops(running)
@@ -284,12 +286,18 @@ class TwistdTests(ProcessTestCase):
 class ObtainTests(ProcessTestCase):
     """`nodetrust obtain`."""
 
-    async def obtain(self, out: Path, issuer: Any, *more: str) -> tuple[str, int]:
-        """stderr and the exit status."""
+    async def obtain(self, out: Path, issuer: Any, *more: Any) -> tuple[str, int]:
+        """stderr and the exit status; on stdout is nothing, and on stderr nothing if it went well."""
         printed, err, status = await self.run_to_end(*NODETRUST, "obtain", "--issuer", issuer, "--out", out, *more)
-        self.assertEqual(printed, "")
+        self.assertEqual((printed, err == ""), ("", status == 0), err)
         self.assertNotIn("Traceback", err)
         return err, status
+
+    async def described(self, out: Path, *more: Any) -> dict[str, Any]:
+        """What --json prints, which is one line; nothing is on stderr."""
+        printed, err, status = await self.run_to_end(*NODETRUST, "obtain", "--json", "--out", out, *more)
+        self.assertEqual((err, status, printed.count("\n")), ("", 0, 1))
+        return json.loads(printed)  # type: ignore[no-any-return]
 
     async def test_files(self) -> None:
         """Four files that fit together, the keys readable by their owner alone; asked again, from the store."""
@@ -304,13 +312,39 @@ class ObtainTests(ProcessTestCase):
         self.assertEqual(leaf.public_key(), key.public_key())
         for name in ("key.pem", "peer.key"):
             self.assertEqual(stat.S_IMODE((out / name).stat().st_mode), 0o600)
-        err, status = await self.obtain(out, issuer)
-        self.assertEqual((status, "had already" in err), (0, True), err)
+        told = await self.described(out, "--issuer", issuer)
+        self.assertEqual((told["from_cache"], told["folder"]), (True, str(out)))
         self.assertEqual((out / "cert.pem").read_bytes(), contents["cert.pem"])
         self.assertEqual(servers.orders, 1)
         err, status = await self.obtain(out, issuer, "--new-key", "--crypto", "rsa")
         self.assertEqual((status, servers.orders), (0, 2), err)
         self.assertNotEqual((out / "key.pem").read_bytes(), contents["key.pem"])
+
+    async def test_several_issue_servers(self) -> None:
+        """The next one does what the first does not; JSON says who did; what the one that came furthest met counts."""
+        servers = await self.start(issue={"cryptos": ("ecdsa-p256",)})
+        good = full_addresses(servers.issue.host)[0]
+        nowhere = f"/ip4/127.0.0.1/tcp/1/p2p/{PrivateKey.generate().peer_id}"
+        told = await self.described(servers.folder / "a", "--issuer", nowhere, "--issuer", good)
+        leaf = x509.load_pem_x509_certificate((servers.folder / "a" / "cert.pem").read_bytes())
+        self.assertIn(LOOPBACK_NAME, told.pop("names"))
+        self.assertIsNotNone(datetime.fromisoformat(told.pop("renew_at")).tzinfo)
+        self.assertEqual(
+            told,
+            {
+                "folder": str(servers.folder / "a"),
+                "addresses": ["127.0.0.1"],
+                "not_after": leaf.not_valid_after_utc.isoformat(),
+                "from_cache": False,
+                "issuer": str(good.peer_id),
+            },
+        )
+        refused = ("--issuer", good, "--crypto", "rsa")
+        err, status = await self.obtain(servers.folder / "b", nowhere, *refused)
+        self.assertEqual((status, len(err.splitlines())), (5, 2), err)
+        elsewhere = f"/ip4/127.0.0.1/tcp/1/p2p/{PrivateKey.generate().peer_id}"
+        err, status = await self.obtain(servers.folder / "c", nowhere, "--issuer", elsewhere)
+        self.assertEqual(status, 3, err)
 
     async def test_failures(self) -> None:
         """Each kind has its exit status and a line that says why, and leaves no certificate."""
@@ -326,6 +360,7 @@ class ObtainTests(ProcessTestCase):
             (issuer, blocked / "d", (), 1, str(blocked / "d")),
             ("/ip4/127.0.0.1/tcp/1", folder / "e", (), 2, "does not end in /p2p/PEER-ID"),
             ("[red]", folder / "f", (), 2, "[red]"),
+            (issuer, folder / "h", ("--trust-file", blocked), 2, "expected PEM certificates"),
         ):
             err, status = await self.obtain(out, to, *more)
             self.assertEqual(status, expected, err)
@@ -340,18 +375,25 @@ class ObtainTests(ProcessTestCase):
 class DemoTests(ProcessTestCase):
     """`nodetrust demo`."""
 
-    def demo(self, *options: str) -> tuple[Running, Path]:
-        """The demo, and the folder in which it makes its own."""
+    def demo(self, *options: str, path: Path | None = None) -> tuple[Running, Path]:
+        """The demo, and the folder in which it makes its own; `path` is where it finds other programs."""
         folder = Path(self.mktemp()).absolute()
         folder.mkdir()
-        return self.spawn("/usr/bin/env", f"TMPDIR={folder}", *NODETRUST, "demo", *options), folder
+        variables = [f"TMPDIR={folder}", *([] if path is None else [f"PATH={path}"])]
+        return self.spawn("/usr/bin/env", *variables, *NODETRUST, "demo", *options), folder
 
     async def test_once(self) -> None:
         """It ends with 0 when all has worked, says nothing on stderr, and leaves nothing."""
         demo, folder = self.demo("--once")
         await demo.ended()
         self.assertEqual((demo.status, demo.printed[2], list(folder.iterdir())), (0, "", []), demo.printed)
-        for text in ("certificate for ip4127-0-0-1", "WSS at /dns4/", "dialled it over verified TLS"):
+        reached = (
+            "certificate for ip4127-0-0-1",
+            "WSS at /dns4/",
+            "dialled it over verified TLS",
+            "https://issue.nodetrust.test:",
+        )
+        for text in reached:
             self.assertIn(text, demo.printed[1])
 
     async def test_json(self) -> None:
@@ -359,13 +401,39 @@ class DemoTests(ProcessTestCase):
         for number in (signal.SIGTERM, signal.SIGINT):
             demo, folder = self.demo("--json")
             told = json.loads(await demo.line_with("{"))
-            expected = {"zone", "dns", "issue", "proof", "client", "ca_root", "acme_directory"}
+            expected = {"zone", "dns", "issue", "proof", "client", "clients", "page", "ca_root", "acme_directory"}
             self.assertEqual(set(told), expected)
             self.assertIn("BEGIN CERTIFICATE", Path(told["ca_root"]).read_text())
             self.assertTrue(all("/p2p/" in one for role in ("issue", "proof", "client") for one in told[role]))
-            self.assertTrue(any("/tls/ws/" in one for one in told["client"]))
+            self.assertEqual(told["clients"][0], told["client"])
+            self.assertEqual(len(told["clients"]), 3)
+            self.assertTrue(all(any("/tls/ws/" in one for one in client) for client in told["clients"]))
             await self.assert_ends(demo, number, 0)
             self.assertEqual((demo.printed[1].count("\n"), list(folder.iterdir())), (1, []))
+
+    async def test_browser(self) -> None:
+        """--browser opens the page, and closing the browser ends the demo; without one it says what is missing."""
+        programs = Path(self.mktemp()).absolute()
+        programs.mkdir()
+        browser, asked = programs / "google-chrome", programs / "asked"
+        browser.write_text(f'#!/bin/sh\necho "$@" > {asked}\n')
+        browser.chmod(0o755)
+        demo, folder = self.demo("--browser", "--clients=1", path=programs)
+        await demo.ended()
+        self.assertEqual((demo.status, demo.printed[2], list(folder.iterdir())), (0, "", []), demo.printed)
+        options = asked.read_text()
+        self.assertIn(f"--host-resolver-rules=MAP *.{ZONE} 127.0.0.1", options)
+        self.assertRegex(options, r"--ignore-certificate-errors-spki-list=[A-Za-z0-9+/]{43}= ")
+        self.assertRegex(options, rf" https://issue\.{ZONE}:\d+/\n$")
+        demo, _ = self.demo("--browser", "--once", path=programs)
+        await demo.ended()
+        self.assertIn("choose one", demo.printed[2])
+        browser.unlink()
+        demo, _ = self.demo("--browser", path=programs)
+        await demo.ended()
+        self.assertEqual(demo.status, 1, demo.printed)
+        self.assertIn("google-chrome", demo.printed[1])
+        self.assertNotIn("Traceback", demo.printed[2])
 
     async def test_failure(self) -> None:
         """A demo that does not get ready in time says so, with status 1."""

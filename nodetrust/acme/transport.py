@@ -87,7 +87,7 @@ class HttpTransport:
         self._pool = None if agent is not None else _connection_pool(reactor)
         if agent is None:
             agent = Agent(reactor, _tls_policy(trust_root_pem), connectTimeout=_CONNECT_SECONDS, pool=self._pool)
-        self._client = treq.client.HTTPClient(_PlainAgent(agent), data_to_body_producer=_Body)
+        self._client = treq.client.HTTPClient(_PlainAgent(agent), data_to_body_producer=WholeBody)
 
     async def request(
         self, method: str, url: str, deadline: Deadline, *, body: bytes | None = None, accept: str = "application/json"
@@ -148,7 +148,7 @@ class HttpTransport:
 
 
 @implementer(IBodyProducer)
-class _Body:
+class WholeBody:
     """A request's body, written at once: treq's own producer waits for turns of the global reactor."""
 
     def __init__(self, body: bytes) -> None:

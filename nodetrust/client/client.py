@@ -9,25 +9,29 @@ from random import SystemRandom
 from typing import Any, TypeAlias
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import LoopingCall
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from nodetrust.addresses import direct_ip, is_public
 from nodetrust.certificates import key_to_pem
+from nodetrust.client.autotls.places import observed_by, seen_at
+from nodetrust.client.by_issuer import by_issuers
 from nodetrust.client.contacts import Contacts
 from nodetrust.client.edge import Edge
 from nodetrust.client.hook import Hook
 from nodetrust.client.issuers import Issuers
 from nodetrust.client.newest import Newest
 from nodetrust.client.obtain import Obtained
-from nodetrust.client.outside import look_from_outside
+from nodetrust.client.outside import AskOutside, ask_outside, look_from_outside
 from nodetrust.client.reaching import Finding, Reaching
 from nodetrust.client.settings import ClientSettings
 from nodetrust.client.upkeep import Upkeep
+from nodetrust.client.ways import Way
 from nodetrust.client.whereabouts import Whereabouts
 from nodetrust.discovery import Announced, Announcer, Discovery, Neighbours, SequenceNumbers, Wanted, start_pubsub
 from nodetrust.discovery.sequence import SEQUENCE_FILE
+from nodetrust.libp2p.autonat import AutoNat
 from nodetrust.libp2p.connection import Connection, Stream
 from nodetrust.libp2p.errors import ConnectionClosed, DialError
 from nodetrust.libp2p.host import Host
@@ -40,7 +44,11 @@ from nodetrust.service import dial_options, listen_all, open_host
 from nodetrust.settings import from_values
 
 LOOK_SECONDS = 60.0
-"""How often it is looked whether the certificate that is served has ended: then its addresses are announced no more."""
+"""How often it is looked whether the certificate that is served has ended, for the clock may be set: then its addresses
+are announced no more."""
+
+SOON_SECONDS = 0.01
+"""A clock that counts since 1970 in a float knows no less."""
 
 Where: TypeAlias = PeerId | Multiaddr | str | Sequence[Multiaddr]
 """Whom to dial: a peer that is announced or connected, or at addresses with /p2p."""
@@ -83,6 +91,7 @@ class Client:
         self._on_peer_gone: list[Callable[[Announced], None]] = []
         self._certificate: Newest[Obtained] = Newest()
         self._announced: Newest[tuple[Multiaddr, ...]] = Newest()
+        self._listening: list[Multiaddr] = []
         self._plain_addresses: list[Multiaddr] = []
         self._edge: Edge | None = None
         self._parts: list[Any] = []
@@ -91,6 +100,7 @@ class Client:
         self._announcer: Announcer | None = None
         self._hook = Hook(reactor, self.settings.hook)
         self._certifying: Deferred[None] | None = None
+        self._considering: IDelayedCall | None = None
 
     # For programs: its life.
 
@@ -190,7 +200,8 @@ class Client:
             host.handle(protocol_id, factory)
         listening = await listen_all(host, settings, self.log, "nodetrust-client")
         self._edge = edge = Edge(self.reactor, settings, host, self.certificates, self._edge_changed)
-        await edge.listen()
+        await edge.listen(listening if settings.brokers else ())
+        self._listening = listening
         self._plain_addresses = list(settings.announce) or listening
         host.announce(self._plain_addresses)
         self._join(host)
@@ -213,22 +224,54 @@ class Client:
             part.start()
 
     def _look_after_certificate(self, host: Host, edge: Edge) -> None:
-        issuers = Issuers(self.settings.issuer, time.monotonic)
-        look = look_from_outside(self.reactor, host, issuers, lambda: edge.router) if self.settings.self_check else None
+        # `SteadyTime` brings it; a reactor of a program's own may go by the time of day.
+        steady = getattr(self.reactor, "monotonic", time.monotonic)
+        issuers = Issuers(self.settings.issuer, steady)
+        ask = ask_outside(self.reactor, host, issuers) if self.settings.self_check and self.settings.issuer else None
+        look = None if ask is None else look_from_outside(ask, lambda: edge.router)
         self._reaching = Reaching(self.reactor, SystemRandom(), look, self._announce)
-        self._upkeep = upkeep = Upkeep(self.reactor, self.settings, host, self._use, self._failed)
+        ways = self._ways(host, edge, ask)
+        self._upkeep = upkeep = Upkeep(self.reactor, self.settings, ways, self._use, self._failed, steady=steady)
         host.on_identified(self._identified)
         whereabouts = Whereabouts(self.reactor, self._stirred)
         self._parts += [self._reaching, whereabouts, self._hook]
         whereabouts.start()
-        self._every(LOOK_SECONDS, self._consider)
+        self._keep_considering()
         self._certifying = Deferred.fromCoroutine(upkeep.run())
         self._certifying.addErrback(self._log_bug)
+
+    def _ways(self, host: Host, edge: Edge, ask: AskOutside | None) -> list[Way]:
+        """The ways to a certificate, the preferred ones first."""
+        settings = self.settings
+        servers: list[Way] = [*by_issuers(self.reactor, host, settings.issuer, settings.names)]
+        if not settings.brokers:
+            return servers
+        # Who has no broker does not wait for the import of all that speaks HTTP.
+        from nodetrust.client.autotls.build import by_brokers  # noqa: PLC0415
+        from nodetrust.client.autotls.reachable import check_by_peers, check_from_outside  # noqa: PLC0415
+
+        if ask is not None:
+            check = check_from_outside(ask, edge.doors)
+        else:
+            autonat = AutoNat(host, self.reactor, SystemRandom())
+            autonat.start()
+            check = check_by_peers(self.reactor, autonat, wait=bool(settings.bootstrap))
+        brokers: list[Way] = [*by_brokers(self.reactor, settings, host, partial(self._places, host, edge), check)]
+        return [*servers, *brokers] if settings.prefer == "issuer" else [*brokers, *servers]
+
+    def _places(self, host: Host, edge: Edge) -> list[Multiaddr]:
+        """Where a broker may find us."""
+        contacts = (*self.settings.issuer, *self.settings.bootstrap)
+        named = {one.peer_id for one in contacts if one.peer_id is not None}
+        return edge.places(self._listening, seen_at(observed_by(host.connections()), named))
 
     async def _stop(self) -> None:
         if self._upkeep is not None and self._certifying is not None:
             self._upkeep.stop()
             self._certifying.cancel()
+        if self._considering is not None:
+            self._considering.cancel()
+            self._considering = None
         while self._parts:
             self._parts.pop().stop()
         self._certificate.cancel()
@@ -239,12 +282,6 @@ class Client:
             self.pubsub.stop()
         if self.host is not None:
             await self.host.stop()
-
-    def _every(self, seconds: float, action: Callable[[], None]) -> None:
-        loop = LoopingCall(action)
-        loop.clock = self.reactor
-        loop.start(seconds, now=False).addErrback(self._log_bug)
-        self._parts.append(loop)
 
     def _log_bug(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
@@ -265,9 +302,10 @@ class Client:
 
     def _stirred(self) -> None:
         """This machine's own addresses have changed."""
-        if self._edge is not None and self._upkeep is not None:
+        if self._edge is not None and self._upkeep is not None and self._reaching is not None:
             self._edge.look_at_router()
             self._upkeep.stirred()
+            self._reaching.look_again()
 
     def _edge_changed(self) -> None:
         """The router or the node behind us: others dial another port or meet another peer, or the same again."""
@@ -315,8 +353,18 @@ class Client:
         """Have the addresses looked at that we have now; none, once the certificate has ended."""
         if self._reaching is None or self._edge is None or self.current is None:
             return
-        ended = self.current.chain.not_after.timestamp() <= self.reactor.seconds()
+        ended = self._seconds_left(self.current) <= 0
         self._reaching.consider([] if ended else self._edge.candidates(self.current))
+
+    def _keep_considering(self) -> None:
+        """Every minute, and at the moment at which the certificate ends."""
+        self._consider()
+        left = LOOK_SECONDS if self.current is None else self._seconds_left(self.current)
+        wait = min(LOOK_SECONDS, max(SOON_SECONDS, left)) if left > 0 else LOOK_SECONDS
+        self._considering = self.reactor.callLater(wait, self._keep_considering)
+
+    def _seconds_left(self, obtained: Obtained) -> float:
+        return obtained.chain.not_after.timestamp() - float(self.reactor.seconds())
 
     def _announce(self, addresses: tuple[Multiaddr, ...]) -> None:
         """On the topic, and to those who ask us by identify where we are ourselves."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
 from nodetrust.client.announced import reaches, wss_addresses
+from nodetrust.client.autotls.places import places
 from nodetrust.client.forward import Forwarder, NodeBehind
 from nodetrust.client.obtain import Obtained
 from nodetrust.client.outside import Router
 from nodetrust.client.settings import ClientSettings
+from nodetrust.client.whereabouts import own_addresses
 from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.multiaddr import Multiaddr
@@ -65,17 +67,22 @@ class Edge:
         external = next((mapping.external_address for mapping in self._mapped.values()), None)
         return Router(bool(self._mapped), external)
 
-    async def listen(self) -> None:
-        """Bind the ports, and have them mapped. Raises `SettingsError`."""
+    async def listen(self, plain: Sequence[Multiaddr] = ()) -> None:
+        """Bind the ports, and have them mapped; those of `plain`, too, at which others dial the host without TLS.
+
+        Raises `SettingsError`.
+        """
         for address in self._settings.wss_listen:
             self.listening.append(await self._listen(address))
         if self._behind is not None:
             self._behind.start()
         if self._mapper is None:
             return
-        for port in sorted({int(one.get("tcp") or 0) for one in self.listening if reaches_ipv4(one)}):
+        for port in sorted(_ports(self.listening)):
             wanted = self._settings.wss_port or port
             self._mapper.map(port, partial(self._map, port), external_port=wanted)
+        for port in sorted(_ports(plain) - _ports(self.listening)):
+            self._mapper.map(port, partial(self._map, port), external_port=port)
 
     async def _listen(self, address: Multiaddr) -> Multiaddr:
         opener = self._host if self._forwarder is None else self._forwarder
@@ -112,12 +119,38 @@ class Edge:
             obtained.addresses, names, self._host.peer_id, self.listening, self._port_outside, peer=peer
         )
 
+    def doors(self, ips: Sequence[IPAddress]) -> list[Multiaddr]:
+        """Where the listeners are dialled at these addresses, whether or not there is a certificate."""
+        return [
+            Multiaddr.parse(f"/ip{ip.version}/{ip}/tcp/{self._port_outside(ip, port)}/tls/ws").with_peer_id(peer)
+            for ip in ips
+            for port in sorted({int(one.get("tcp") or 0) for one in self.listening if reaches(one, ip)})
+            if (peer := self.peer) is not None
+        ]
+
+    def places(self, plain: Sequence[Multiaddr], seen_at: Iterable[IPAddress] = ()) -> list[Multiaddr]:
+        """Where the host, which listens at `plain`, is dialled without TLS.
+
+        At this machine's own public addresses, at the router's, where others see us, and what the user announces.
+        """
+        router = self.router.ip
+        ips = {*own_addresses(), *seen_at, *([] if router is None else [router])}
+        return places(
+            (*self._settings.announce, *plain),
+            sorted(ips, key=str),
+            lambda ip, port: self.mapped_port(ip, port) or port,
+            allow_private=self._settings.allow_private,
+        )
+
     def _port_outside(self, ip: IPAddress, port: int) -> int:
-        """A router's mapping is for the address that it has itself, and for IPv4."""
+        return self.mapped_port(ip, port) or self._settings.wss_port or port
+
+    def mapped_port(self, ip: IPAddress, port: int) -> int | None:
+        """Under which a port is dialled by the router's word, which is for the address that it has itself, and IPv4."""
         mapping = self._mapped.get(port)
         if ip.version == 4 and mapping is not None and mapping.external_address in (None, ip):
             return mapping.external_port
-        return self._settings.wss_port or port
+        return None
 
     async def stop(self) -> None:
         """Take the mappings back, and close what is not the host's."""
@@ -127,6 +160,11 @@ class Edge:
             await self._mapper.stop()
         if self._forwarder is not None:
             await self._forwarder.stop()
+
+
+def _ports(listening: Sequence[Multiaddr]) -> set[int]:
+    """Those that a router can forward to us."""
+    return {int(one.get("tcp") or 0) for one in listening if reaches_ipv4(one)}
 
 
 def reaches_ipv4(listening: Multiaddr) -> bool:

@@ -32,9 +32,13 @@ class OtherZone(ObtainError):
     """The issue server gives names in another zone than the certificate has."""
 
 
+class OtherCertificate(ObtainError):
+    """What the issue server would say is about another certificate than the one that is served."""
+
+
 class NoIssuer(ObtainError):
-    """None of several issue servers did it; `reasons` has what went wrong with each, in their order."""
+    """None of several issue servers and brokers did it; `reasons` has what went wrong with each, in their order."""
 
     def __init__(self, reasons: Sequence[Exception]) -> None:
-        super().__init__("no issue server did it: " + "; ".join(map(str, reasons)))
+        super().__init__("no server did it: " + "; ".join(map(str, reasons)))
         self.reasons = tuple(reasons)

@@ -18,6 +18,8 @@ from nodetrust.certificates import CertificateKey, Chain, InvalidCertificate, ke
 from nodetrust.client.errors import ObtainError
 from nodetrust.client.obtain import Obtained
 from nodetrust.files import replace_file
+from nodetrust.libp2p.errors import Libp2pError
+from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.names import IPAddress
 
 COMBINED_FILE = "combined.pem"
@@ -25,6 +27,7 @@ KEY_FILE = "key.pem"
 FULL_CHAIN_FILE = "fullchain.pem"
 ADDRESSES_FILE = "addresses.txt"
 RENEW_AT_FILE = "renew-at.txt"
+ISSUER_FILE = "issuer.txt"
 
 
 def save(folder: Path, obtained: Obtained) -> None:
@@ -39,6 +42,7 @@ def save(folder: Path, obtained: Obtained) -> None:
         FULL_CHAIN_FILE: (chain.full_pem, 0o644),
         ADDRESSES_FILE: ("".join(f"{address}\n" for address in obtained.addresses).encode(), 0o644),
         RENEW_AT_FILE: (b"" if obtained.renew_at is None else f"{obtained.renew_at.isoformat()}\n".encode(), 0o644),
+        ISSUER_FILE: (b"" if obtained.issuer is None else f"{obtained.issuer}\n".encode(), 0o644),
     }
     make_folder(folder)
     for name, (content, mode) in contents.items():
@@ -68,20 +72,23 @@ def load_key(folder: Path) -> CertificateKey | None:
         raise ObtainError(f"{folder / name}: {error}") from error
 
 
-def load(folder: Path) -> Obtained | None:
-    """The certificate and key of an earlier run, if they are there and belong together; raises as `load_key`."""
-    key = load_key(folder)
+def load_chain(folder: Path) -> Chain | None:
+    """The certificate of an earlier run, if there is one, whatever key it is for; raises as `load_key`."""
     name = COMBINED_FILE if (folder / COMBINED_FILE).exists() else FULL_CHAIN_FILE
     pem = _read(folder / name)
-    if key is None or pem is None:
-        return None
     try:
-        chain = Chain.from_pem(pem)
+        return None if pem is None else Chain.from_pem(pem)
     except InvalidCertificate as error:
         raise ObtainError(f"{folder / name}: {error}") from error
-    if not chain.is_for(key):
+
+
+def load(folder: Path) -> Obtained | None:
+    """The certificate and key of an earlier run, if they are there and belong together; raises as `load_key`."""
+    key, chain = load_key(folder), load_chain(folder)
+    if key is None or chain is None or not chain.is_for(key):
         return None
-    return Obtained(chain, key, _load_addresses(folder), from_cache=True, renew_at=_load_renew_at(folder))
+    addresses, renew_at, issuer = _load_addresses(folder), _load_renew_at(folder), _load_issuer(folder)
+    return Obtained(chain, key, addresses, from_cache=True, renew_at=renew_at, issuer=issuer)
 
 
 def _load_addresses(folder: Path) -> tuple[IPAddress, ...]:
@@ -99,6 +106,14 @@ def _load_renew_at(folder: Path) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo is not None else None
+
+
+def _load_issuer(folder: Path) -> PeerId | None:
+    """Who has given it, if that can be read: without it, the certificate is as good."""
+    try:
+        return PeerId.parse((_read(folder / ISSUER_FILE) or b"").decode("ascii", "replace").strip())
+    except Libp2pError:
+        return None
 
 
 def _read(path: Path) -> bytes | None:

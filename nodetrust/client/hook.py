@@ -9,13 +9,16 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessDone, ProcessExitedAlready
-from twisted.internet.interfaces import IProcessTransport
+from twisted.internet.interfaces import IDelayedCall, IProcessTransport, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 HOOK_SECONDS = 300.0
 """Then the command is killed: a server that takes longer to load a certificate has hung."""
+
+DRAIN_SECONDS = 1.0
+"""For what it has printed, once it has ended: what it started in the background may hold its output open for good."""
 
 KEPT_BYTES = 2000
 """Of what it prints, the last: for the log."""
@@ -26,14 +29,22 @@ SHELL = "/bin/sh"
 class _Running(ProcessProtocol):
     """One run; `ended` fires with its status and the end of what it printed."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: IReactorTime) -> None:
         self.ended: Deferred[tuple[Failure, str]] = Deferred()
+        self._clock = clock
         self._printed = b""
+        self._draining: IDelayedCall | None = None
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         self._printed = (self._printed + data)[-KEPT_BYTES:]
 
+    def processExited(self, reason: Failure) -> None:
+        assert self.transport is not None  # noqa: S101  # Twisted has set it before it calls anything
+        self._draining = self._clock.callLater(DRAIN_SECONDS, self.transport.loseConnection)
+
     def processEnded(self, reason: Failure) -> None:
+        if self._draining is not None and self._draining.active():
+            self._draining.cancel()
         self.ended.callback((reason, self._printed.decode("utf-8", "replace").strip()))
 
 
@@ -60,6 +71,8 @@ class Hook:
         """Begin nothing more, and end what runs."""
         self._next = None
         self._kill("TERM")
+        if self._process is not None:
+            self._process.loseConnection()
 
     async def _run_all(self) -> None:
         while self._next is not None:
@@ -67,7 +80,7 @@ class Hook:
             await self._run_once(environment)
 
     async def _run_once(self, environment: Mapping[str, str]) -> None:
-        running = _Running()
+        running = _Running(self._reactor)
         arguments = [SHELL, "-c", self._command]
         self._process = self._reactor.spawnProcess(running, SHELL, arguments, env={**os.environ, **environment})
         too_long = self._reactor.callLater(HOOK_SECONDS, self._kill, "KILL")

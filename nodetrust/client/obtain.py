@@ -39,6 +39,7 @@ class Obtained:
     """A certificate with the key it is for, and the addresses that were proven for it.
 
     `renew_at`: when to ask for the next one, if the issue server has said it; always within the certificate's life.
+    `issuer`: which issue server has given it, if that is known.
     """
 
     chain: Chain
@@ -46,6 +47,7 @@ class Obtained:
     addresses: tuple[IPAddress, ...]
     from_cache: bool
     renew_at: datetime | None = None
+    issuer: PeerId | None = None
 
 
 async def obtain(
@@ -86,12 +88,13 @@ async def obtain_with(
         csr=make_csr(key, wanted),
     )
     progress(f"asking for a certificate for {', '.join(wanted)}")
-    response = await _ask_certificate(host, issuer, peer_of(issuer), request)
+    issuer_id = peer_of(issuer)
+    response = await _ask_certificate(host, issuer, issuer_id, request)
     chain = _checked(response, key, wanted)
     renew_at = None
     if response.HasField("renewAt"):
         renew_at = server_plan(response.renewAt, chain.not_before, chain.not_after)
-    return Obtained(chain, key, proofs.addresses, response.fromCache, renew_at)
+    return Obtained(chain, key, proofs.addresses, response.fromCache, renew_at, issuer_id)
 
 
 async def _ask_certificate(

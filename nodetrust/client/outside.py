@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from nodetrust.client.issuers import Issuer, Issuers
 from nodetrust.client.prove import ask_info, places_of
-from nodetrust.client.reaching import Finding
+from nodetrust.client.reaching import Finding, Look
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.messages import CheckFault
@@ -25,18 +25,29 @@ class Router:
     ip: IPAddress | None = None
 
 
-def look_from_outside(
-    clock: Any, host: Host, issuers: Issuers, router: Callable[[], Router]
-) -> Callable[[Sequence[Multiaddr]], Awaitable[list[Finding]]]:
-    """What `Reaching` looks with: the issue server is asked first, then the proof servers that it names."""
+AskOutside: TypeAlias = Callable[[Sequence[Multiaddr]], Awaitable[list[Checked]]]
+"""What servers say of addresses that they have dialled; raises an error of ours where none says anything."""
 
-    async def look(addresses: Sequence[Multiaddr]) -> list[Finding]:
+
+def ask_outside(clock: Any, host: Host, issuers: Issuers) -> AskOutside:
+    """The issue server is asked first, then the proof servers that it names."""
+
+    async def ask_all(addresses: Sequence[Multiaddr]) -> list[Checked]:
         async def ask(issuer: Issuer) -> list[Checked]:
             info = await ask_info(host, issuer)
             servers = [*issuer, *(place for server in info.proofs for place in places_of(server))]
             return await ask_check(host, servers, addresses, clock)
 
-        return [_finding(checked, router()) for checked in await issuers.first(ask)]
+        return await issuers.first(ask)
+
+    return ask_all
+
+
+def look_from_outside(ask: AskOutside, router: Callable[[], Router]) -> Look:
+    """What `Reaching` looks with."""
+
+    async def look(addresses: Sequence[Multiaddr]) -> list[Finding]:
+        return [_finding(checked, router()) for checked in await ask(addresses)]
 
     return look
 

@@ -80,13 +80,14 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class _Purpose:
+class Purpose:
     """Whom a proof is for: the issue server, and the nonce that it gave (empty, if it is of 2018)."""
 
     issuer: PeerId
     nonce: bytes
 
     def to_request(self) -> ProofRequest:
+        """What a proof server is asked."""
         return ProofRequest(issuer=self.issuer.multihash, nonce=self.nonce or None)
 
 
@@ -109,7 +110,7 @@ async def prove(
     issuer_id = peer_of(issuer)
     info = await ask_info(host, issuer)
     progress(f"the issue server gives names in {info.domain} and trusts {len(info.proofs)} proof server(s)")
-    found = in_time(await _gather(host, clock, info, _Purpose(issuer_id, info.nonce)))
+    found = in_time(await _gather(host, clock, info, Purpose(issuer_id, info.nonce)))
     addresses = agreed(found, info.quorum)
     progress(f"{len(found)} proof(s) for {', '.join(map(str, addresses))}")
     return Proofs(info.domain, frozenset(info.cryptos), tuple(one.wrapper for one in found), addresses)
@@ -128,18 +129,24 @@ def in_time(found: Sequence[Found]) -> list[Found]:
 
 def agreed(found: Sequence[Found], quorum: int) -> tuple[IPAddress, ...]:
     """The addresses for which as many servers vouch as the issue server asks for. Raises `NoProofs`: there is none."""
-    votes: dict[IPAddress, set[PeerId]] = {}
-    for one in found:
-        for address in one.proven.addresses:
-            votes.setdefault(address, set()).add(one.server)
-    too_few = {address: len(servers) for address, servers in votes.items() if len(servers) < quorum}
+    vouching = votes(found)
+    too_few = {address: len(servers) for address, servers in vouching.items() if len(servers) < quorum}
     if not too_few:
-        return tuple(sorted(votes, key=str))
+        return tuple(sorted(vouching, key=str))
     counts = ", ".join(f"{count} of {quorum} for {address}" for address, count in too_few.items())
-    if len(too_few) == len(votes):
+    if len(too_few) == len(vouching):
         raise NoProofs(f"too few proof servers vouch for an address: {counts}")
     log.warn("no name for an address that too few proof servers vouch for: {counts}", counts=counts)
-    return tuple(sorted(votes.keys() - too_few.keys(), key=str))
+    return tuple(sorted(vouching.keys() - too_few.keys(), key=str))
+
+
+def votes(found: Sequence[Found]) -> dict[IPAddress, set[PeerId]]:
+    """Which proof servers vouch for each address."""
+    vouching: dict[IPAddress, set[PeerId]] = {}
+    for one in found:
+        for address in one.proven.addresses:
+            vouching.setdefault(address, set()).add(one.server)
+    return vouching
 
 
 async def ask_info(host: Host, issuer: Sequence[Multiaddr]) -> IssueInfo:
@@ -158,12 +165,12 @@ async def ask_info(host: Host, issuer: Sequence[Multiaddr]) -> IssueInfo:
         raise IssuerUnreachable(f"the issue server {issuer_id} gave no information: {error}") from error
 
 
-async def _gather(host: Host, clock: IReactorTime, info: IssueInfo, purpose: _Purpose) -> list[Found]:
+async def _gather(host: Host, clock: IReactorTime, info: IssueInfo, purpose: Purpose) -> list[Found]:
     """Every proof that can be had; a proof server that fails is ignored, none at all is an error."""
     tries = [
         Deferred.fromCoroutine(_try_proof(host, clock, server, addresses, purpose))
         for server in list(info.proofs)[:MAX_PROOF_SERVERS]
-        for addresses in by_family(_readable_addresses(server)).values() or [[]]
+        for addresses in by_family(readable_addresses(server)).values() or [[]]
     ]
     try:
         found = await gatherResults(tries, consumeErrors=True)
@@ -176,8 +183,8 @@ async def _gather(host: Host, clock: IReactorTime, info: IssueInfo, purpose: _Pu
     return proofs
 
 
-def _readable_addresses(server: ProofServer) -> list[Multiaddr]:
-    """Those of a kind that we know: a newer server may list others beside them."""
+def readable_addresses(server: ProofServer) -> list[Multiaddr]:
+    """A proof server's addresses of a kind that we know: a newer server may list others beside them."""
     addresses = []
     for address in server.addrs:
         with suppress(Libp2pError):
@@ -188,15 +195,15 @@ def _readable_addresses(server: ProofServer) -> list[Multiaddr]:
 def places_of(server: ProofServer) -> list[Multiaddr]:
     """Where to dial it, with its /p2p; nothing where the server's ID is none."""
     with suppress(Libp2pError):
-        return [place.without_peer_id().with_peer_id(PeerId(server.id)) for place in _readable_addresses(server)]
+        return [place.without_peer_id().with_peer_id(PeerId(server.id)) for place in readable_addresses(server)]
     return []
 
 
 async def _try_proof(
-    host: Host, clock: IReactorTime, server: ProofServer, addresses: list[Multiaddr], purpose: _Purpose
+    host: Host, clock: IReactorTime, server: ProofServer, addresses: list[Multiaddr], purpose: Purpose
 ) -> Found | str:
     """The proof, or why there is none."""
-    asking = Deferred.fromCoroutine(_ask_proof(host, clock, server, addresses, purpose))
+    asking = Deferred.fromCoroutine(ask_proof(host, clock, server, addresses, purpose))
     try:
         return await asking.addTimeout(PROOF_SECONDS, clock)
     except TimeoutError:
@@ -208,10 +215,13 @@ async def _try_proof(
     return reason
 
 
-async def _ask_proof(
-    host: Host, clock: IReactorTime, server: ProofServer, addresses: list[Multiaddr], purpose: _Purpose
+async def ask_proof(
+    host: Host, clock: IReactorTime, server: ProofServer, addresses: list[Multiaddr], purpose: Purpose
 ) -> Found:
-    """A proof server's word, checked as the issue server will check it: there, one bad proof spoils the request."""
+    """A proof server's word, checked as the issue server will check it: there, one bad proof spoils the request.
+
+    Raises a `NodetrustError` or a `Libp2pError`.
+    """
     server_id = PeerId(server.id)
     connection = await host.connect(addresses, server_id, anew=True)
     try:
@@ -236,7 +246,7 @@ class _Facts:
 
     trusted: dict[PeerId, PublicKey]
     peer_id: PeerId
-    purpose: _Purpose
+    purpose: Purpose
 
     def check(self, wrapper: ProofWrapper, now_ms: int) -> Proven:
         return check_proof(
@@ -257,7 +267,7 @@ def _keys_of(server: ProofServer, connection: Connection) -> dict[PeerId, Public
     return {key_id: key for key_id in ids if (key := PublicKey.from_peer_id(key_id)) is not None}
 
 
-async def _read_proof(connection: Connection, clock: IReactorTime, purpose: _Purpose) -> ProofResponse:
+async def _read_proof(connection: Connection, clock: IReactorTime, purpose: Purpose) -> ProofResponse:
     below = await connection.open_stream([PROOF_PROTOCOL_NONCE, PROOF_PROTOCOL])
     stream = MessageStream(MAX_PROOF_RESPONSE_BYTES, clock, PROOF_SECONDS)
     below.attach(stream)

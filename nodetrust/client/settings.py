@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from nodetrust.certificates import CryptoName
 from nodetrust.client.forward.target import Target
@@ -12,6 +13,13 @@ from nodetrust.client.renewal import CHECK_SECONDS, Intervals
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.names import NameChoice
 from nodetrust.settings import HostPort, PeerSettings, SettingsError, ZoneName, described
+
+LIBP2P_DIRECT = ZoneName("libp2p.direct")
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+
+Preference: TypeAlias = Literal["issuer", "autotls"]
+STATE_FOLDER = Path("~/.nodetrust/client").expanduser()
+"""Where a client keeps what must outlive a restart, if nothing else is said."""
 
 
 class ClientSettings(PeerSettings, frozen=True, kw_only=True):
@@ -23,10 +31,33 @@ class ClientSettings(PeerSettings, frozen=True, kw_only=True):
             "an address of an issue server, with its /p2p peer ID; of several servers, the one that is named first is "
             "asked first, and the next where it fails"
         ),
-    ]
-    state: Annotated[Path, described("the folder for the peer's key, the certificate and its key")] = Path(
-        "~/.nodetrust/client"
-    ).expanduser()
+    ] = ()
+    autotls: Annotated[
+        bool,
+        described(
+            "obtain a certificate by AutoTLS, for *.PEER.DOMAIN: this peer orders it from the CA, whose terms of "
+            "service it agrees to, and a broker answers the CA's challenge"
+        ),
+    ] = False
+    broker: Annotated[
+        tuple[str, ...],
+        described(
+            "the URL of an AutoTLS broker, which turns autotls on; without one it is https://registration.DOMAIN"
+        ),
+    ] = ()
+    domain: Annotated[ZoneName, described("the domain in which the AutoTLS broker gives names")] = LIBP2P_DIRECT
+    acme_directory: Annotated[str, described("the URL of the ACME directory of the CA, for AutoTLS")] = LETS_ENCRYPT
+    acme_root_file: Annotated[
+        Path | None,
+        described("PEM file with the root of the CA's own HTTPS, where neither the system nor trust_file has it"),
+    ] = None
+    forge_token: Annotated[
+        str, described("the access token of an AutoTLS broker that wants one; rather in a file than in an option")
+    ] = ""
+    prefer: Annotated[
+        Preference, described("which way to a certificate is tried first, where issue servers and AutoTLS are both set")
+    ] = "issuer"
+    state: Annotated[Path, described("the folder for the peer's key, the certificate and its key")] = STATE_FOLDER
     listen: Annotated[tuple[Multiaddr, ...], described("a multiaddr to listen on for libp2p")] = (
         Multiaddr.parse("/ip4/0.0.0.0/tcp/0"),
     )
@@ -103,8 +134,11 @@ class ClientSettings(PeerSettings, frozen=True, kw_only=True):
 
     def check(self) -> None:
         """What must hold between settings."""
-        if not self.issuer:
-            raise SettingsError("issuer: expected an address of an issue server")
+        if not self.issuer and not self.brokers:
+            raise SettingsError("issuer: expected an address of an issue server, or autotls")
+        for key, urls in (("broker", self.broker), ("acme_directory", (self.acme_directory,))):
+            for url in urls:
+                check_url(key, url)
         for key, addresses in (("issuer", self.issuer), ("bootstrap", self.bootstrap)):
             for address in addresses:
                 if address.peer_id is None:
@@ -114,6 +148,22 @@ class ClientSettings(PeerSettings, frozen=True, kw_only=True):
                 raise SettingsError(f"wss_listen: expected a multiaddr that ends in /tls/ws, got {address}")
 
     @property
+    def brokers(self) -> tuple[str, ...]:
+        """The URLs of the AutoTLS brokers, best first; none where it is not wanted."""
+        return self.broker or ((f"https://registration.{self.domain}",) if self.autotls else ())
+
+    @property
     def intervals(self) -> Intervals:
         """The times of renewal."""
         return Intervals(self.check_seconds, timedelta(days=self.reissue_days), timedelta(days=self.panic_days))
+
+
+def check_url(key: str, url: str) -> None:
+    """Whether the setting `key` is the URL of an HTTPS server. Raises `SettingsError`."""
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0 and not parts.username
+    except ValueError:
+        whole = False
+    if not whole or not url.isascii() or not url.isprintable() or parts.query or parts.fragment:
+        raise SettingsError(f"{key}: expected an https URL, got {url}")

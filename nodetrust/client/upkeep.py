@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import SystemRandom
@@ -16,12 +16,11 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger, LogLevel
 
 from nodetrust.certificates import CRYPTO_NAMES, make_key
-from nodetrust.client.errors import ObtainError, OtherZone
+from nodetrust.client.errors import ObtainError
 from nodetrust.client.files import load, save
-from nodetrust.client.issuers import Issuer, Issuers
-from nodetrust.client.obtain import Obtained, obtain_with
+from nodetrust.client.issuers import BestFirst
+from nodetrust.client.obtain import Obtained
 from nodetrust.client.plan import Plan
-from nodetrust.client.prove import Proofs, ask_info, prove
 from nodetrust.client.renewal import (
     MOVES_SECONDS,
     RECHECK_SECONDS,
@@ -31,18 +30,21 @@ from nodetrust.client.renewal import (
     seconds_to_retry,
 )
 from nodetrust.client.settings import ClientSettings
+from nodetrust.client.ways import Claim, Way, Ways
 from nodetrust.errors import NodetrustError
 from nodetrust.libp2p.errors import Libp2pError
-from nodetrust.libp2p.host import Host
-from nodetrust.messages import IssueInfo
-from nodetrust.names import IPAddress, certificate_names
+from nodetrust.names import IPAddress
 
 SHORTEST_SLEEP_SECONDS = 0.01
 """Less than that is nothing on a clock that counts since 1970 in a float."""
 
+MOST_EARLIER = 4
+"""Certificates for where we were that are kept in memory: who comes back there (two uplinks, home and office) needs no
+order. A CA gives five for the same names a week. Ours."""
+
 
 class Upkeep:
-    """Keeps a certificate for where the host is.
+    """Keeps a certificate for where this peer is, by the best of the `ways` that there is one by.
 
     `use` is called with each certificate, first the one of an earlier run; `failed` with what went wrong, after which
     it goes on trying. `steady` is a clock that is never set, in seconds.
@@ -54,7 +56,7 @@ class Upkeep:
         self,
         reactor: Any,
         settings: ClientSettings,
-        host: Host,
+        ways: Ways,
         use: Callable[[Obtained], None],
         failed: Callable[[Exception], None],
         *,
@@ -63,11 +65,10 @@ class Upkeep:
         self.current: Obtained | None = None
         self._reactor = reactor
         self._settings = settings
-        self._host = host
         self._use = use
         self._failed = failed
         self._steady = steady
-        self._issuers = Issuers(settings.issuer, steady)
+        self._ways = BestFirst(ways, steady)
         self._intervals = settings.intervals
         self._chance = SystemRandom().random
         self._plan: Plan | None = None
@@ -76,6 +77,9 @@ class Upkeep:
         self._unsaved = False
         self._seen_at: IPAddress | None = None
         self._stirred = False
+        self._elsewhere = False
+        self._tried_for: tuple[IPAddress, ...] = ()
+        self._earlier: list[tuple[Obtained, Plan]] = []
         self._followed_at: float | None = None
         self._moves: list[float] = []
         self._sleeping: Deferred[None] | None = None
@@ -90,7 +94,7 @@ class Upkeep:
             if self._plan is not None and failures == 0:
                 moved = await self._until_due(self._plan)
             try:
-                await self._issuers.first(self._follow if moved else self._renew)
+                await self._ways.first(self._follow if moved else self._renew)
                 failures = 0
             except (NodetrustError, Libp2pError) as error:
                 failures += 1
@@ -98,7 +102,7 @@ class Upkeep:
                 self._log_failure(error, wait, moved=moved)
                 self._failed(error)
                 if not self._stopped:
-                    await deferLater(self._reactor, wait)
+                    moved = await self._rest(wait) or moved
 
     def stop(self) -> None:
         """Begin nothing any more: cancelling does not reach a `run` that is itself calling `use` or `failed`."""
@@ -111,7 +115,7 @@ class Upkeep:
 
     def stirred(self) -> None:
         """This machine's own addresses are others than before: it may be somewhere else for the world, too."""
-        self._stirred = True
+        self._stirred = self._elsewhere = True
         self._wake()
 
     def reconnected(self) -> None:
@@ -137,12 +141,7 @@ class Upkeep:
         self._check_at = min(self._check_at, self._steady() + self._seconds_to_check())
         while True:
             steady = self._steady()
-            since_last = None if self._followed_at is None else steady - self._followed_at
-            proven = () if self.current is None else self.current.addresses
-            self._moves = [at for at in self._moves if steady - at < MOVES_SECONDS]
-            reproof = seconds_to_reproof(
-                self._seen_at, proven, since_last, stirred=self._stirred, moves=len(self._moves)
-            )
+            reproof = self._seconds_to_reproof(() if self.current is None else self.current.addresses)
             if reproof is not None and reproof <= 0:
                 self._stirred, self._followed_at = False, steady
                 return True
@@ -155,35 +154,59 @@ class Upkeep:
             wait = min(left, self._check_at - steady, math.inf if reproof is None else reproof)
             await self._sleep(max(wait, SHORTEST_SLEEP_SECONDS))
 
+    async def _rest(self, seconds: float) -> bool:
+        """After a failure wait so long, or until it is news where we are: then return True."""
+        end = self._steady() + seconds
+        known = {*self._tried_for, *(() if self.current is None else self.current.addresses)}
+        if self._seen_at is not None:
+            known.add(self._seen_at)
+        while (left := end - self._steady()) > 0:
+            reproof = self._seconds_to_reproof(known)
+            if reproof is not None and reproof <= 0:
+                self._stirred, self._followed_at = False, self._steady()
+                return True
+            await self._sleep(max(min(left, math.inf if reproof is None else reproof), SHORTEST_SLEEP_SECONDS))
+        return False
+
+    def _seconds_to_reproof(self, proven: Collection[IPAddress]) -> float | None:
+        steady = self._steady()
+        since_last = None if self._followed_at is None else steady - self._followed_at
+        self._moves = [at for at in self._moves if steady - at < MOVES_SECONDS]
+        return seconds_to_reproof(self._seen_at, proven, since_last, stirred=self._stirred, moves=len(self._moves))
+
     def _seconds_to_check(self) -> float:
         return seconds_to_check(self._chance(), self._intervals)
 
     async def _check(self, plan: Plan) -> None:
-        """Ask the issue server when to renew: the CA may have other plans for this certificate than we have."""
+        """Ask when to renew: the CA may have other plans for this certificate than we have."""
         self._checked_at = self._steady()
         self._check_at = self._checked_at + self._seconds_to_check()
-        try:
-            info = await self._issuers.first(self._ask_info)
-        except (NodetrustError, Libp2pError) as error:
-            self.log.info("the issue server does not say when to renew: {reason}", reason=str(error))
-            return
-        moved = info.HasField("renewAt") and plan.move(info.renewAt, self._now())
-        if moved:
-            self.log.info("the next certificate is asked for at {due}", due=plan.at.isoformat(timespec="minutes"))
+        moved = await self._ask_when(plan)
         if self.current is not None and (moved or self._unsaved):
             self.current = replace(self.current, renew_at=plan.at)
             await self._save(self.current)
 
-    async def _ask_info(self, issuer: Issuer) -> IssueInfo:
-        """What the server says that may speak of this certificate: it gives names in the same zone."""
-        info = await ask_info(self._host, issuer)
-        names = () if self.current is None else self.current.chain.names
-        if names and not any(name.endswith(f".{info.domain}") for name in names):
-            raise OtherZone(f"the certificate has no name in {info.domain}")
-        return info
+    async def _ask_when(self, plan: Plan) -> bool:
+        """Whether another time is said than was planned."""
+        try:
+            renew_at = await self._ways.first(self._ask)
+        except (NodetrustError, Libp2pError) as error:
+            self.log.info("nobody says when to renew: {reason}", reason=str(error))
+            return False
+        moved = renew_at is not None and plan.move(renew_at, self._now())
+        if moved:
+            self.log.info("the next certificate is asked for at {due}", due=plan.at.isoformat(timespec="minutes"))
+        return moved
+
+    async def _ask(self, way: Way) -> int | None:
+        current = self.current
+        if current is None:
+            return None
+        newer = any(one.chain.not_after > current.chain.not_after for one, _ in self._earlier)
+        return await way.renew_at(current, is_newest=not newer)
 
     async def _sleep(self, seconds: float) -> None:
-        """Wait so long, or until `seen_at` is called."""
+        """Wait so long, or until `seen_at`, `stirred` or `reconnected` is called."""
         self._sleeping = deferLater(self._reactor, seconds)
         try:
             await self._sleeping
@@ -193,33 +216,46 @@ class Upkeep:
         finally:
             self._sleeping = None
 
-    async def _renew(self, issuer: Issuer) -> None:
-        await self._order(issuer, await self._prove(issuer))
+    async def _renew(self, way: Way) -> None:
+        await self._order(await self._claim(way))
 
-    async def _follow(self, issuer: Issuer) -> None:
+    async def _follow(self, way: Way) -> None:
         """Prove where we are now; take another certificate only if its names would be others."""
-        proofs = await self._prove(issuer)
+        claim = await self._claim(way)
         current, seen_at = self.current, self._seen_at
-        if seen_at is not None and seen_at not in proofs.addresses:
+        if seen_at is not None and seen_at not in claim.addresses:
             self.log.info("the issue server sees this peer at {address}, but nobody proves that", address=str(seen_at))
-        self._seen_at = None
-        names = certificate_names(self._host.peer_id, proofs.addresses, proofs.zone, self._settings.names)
-        if current is None or not current.chain.names >= names:
-            await self._order(issuer, proofs)
+        self._seen_at, self._elsewhere = None, False
+        if current is not None and current.chain.names >= claim.names:
+            if frozenset(current.addresses) != frozenset(claim.addresses):
+                await self._keep(replace(current, addresses=claim.addresses), self._plan or self._plan_for(current))
+        elif earlier := self._earlier_for(claim.names):
+            obtained, plan = earlier
+            await self._keep(replace(obtained, addresses=claim.addresses, from_cache=False), plan)
+        else:
+            await self._order(claim)
             self._moves.append(self._steady())
-        elif frozenset(current.addresses) != frozenset(proofs.addresses):
-            await self._keep(replace(current, addresses=proofs.addresses), self._plan or self._plan_for(current))
 
-    async def _prove(self, issuer: Issuer) -> Proofs:
-        return await prove(self._host, issuer, clock=self._reactor, progress=self._log_step)
-
-    async def _order(self, issuer: Issuer, proofs: Proofs) -> None:
-        settings = self._settings
-        crypto = CRYPTO_NAMES[settings.crypto]
-        key = await self._in_thread(make_key, crypto)
-        obtained = await obtain_with(
-            proofs, self._host, issuer, key, crypto, names=settings.names, progress=self._log_step
+    def _earlier_for(self, names: frozenset[str]) -> tuple[Obtained, Plan] | None:
+        """A certificate of before for these names that is not due yet, with its plan."""
+        now, steady = self._now(), self._steady()
+        fitting = (
+            (obtained, plan)
+            for obtained, plan in self._earlier
+            if obtained.chain.names >= names and plan.seconds_left(now, steady) > 0
         )
+        return next(fitting, None)
+
+    async def _claim(self, way: Way) -> Claim:
+        self._tried_for = ()
+        claim = await way.claim(anew=self._elsewhere)
+        self._tried_for = claim.addresses
+        return claim
+
+    async def _order(self, claim: Claim) -> None:
+        crypto = CRYPTO_NAMES[self._settings.crypto]
+        key = await self._in_thread(make_key, crypto)
+        obtained = await claim.order(key, crypto, self.current)
         plan = self._plan_for(obtained)
         plan.rest_after(self._plan)
         await self._keep(obtained, plan)
@@ -247,6 +283,10 @@ class Upkeep:
             self.log.error("the certificate is used, but a restart will need another: {reason}", reason=str(error))
 
     def _take(self, obtained: Obtained, plan: Plan) -> None:
+        if self.current is not None and self._plan is not None:
+            self._earlier.insert(0, (self.current, self._plan))
+        others = [one for one in self._earlier if not obtained.chain.names >= one[0].chain.names]
+        self._earlier = others[:MOST_EARLIER]
         self.current = obtained
         self._plan = plan
         self._use(obtained)
@@ -268,9 +308,6 @@ class Upkeep:
             over=over,
             again=again,
         )
-
-    def _log_step(self, step: str) -> None:
-        self.log.info("{step}", step=step)
 
     def _in_thread(self, call: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), call, *arguments)

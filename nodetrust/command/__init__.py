@@ -6,5 +6,6 @@ In reading order:
 * `run`: a coroutine on the reactor, with an exit status and a clean end on Ctrl-C and SIGTERM
 * `key`, `name`: keys, and names in both directions
 * `obtain`: a certificate into a folder
-* `demo`: the whole of nodetrust on loopback; `deployment` starts and checks it, `demo` shows it
+* `demo`: the whole of nodetrust on loopback; `deployment` starts and checks it, `hello` is what its clients speak,
+  `browser` opens the page, `demo` shows it
 """

@@ -131,7 +131,7 @@ class Host:
         self._check_running()
         expected = _expected_peer(addresses, peer_id)
         if expected is None or (anew and expected != self.peer_id):
-            return await self._start_dial(addresses, expected, shared=False).result()
+            return await self._start_dial(addresses, expected, shared=False).only_result()
         if expected == self.peer_id:
             raise DialError("won't dial ourselves")
         while True:
@@ -275,6 +275,8 @@ class Host:
             outcome = ConnectionClosed("the host was stopped while it dialed")
         if expected is not None and self._dials.get(expected) is shared:
             del self._dials[expected]
+        if shared.given_up and isinstance(outcome, Connection):
+            outcome.close()
         shared.over(outcome)
 
     async def _dial(self, addresses: Sequence[Multiaddr], expected: PeerId | None) -> Connection:
@@ -351,6 +353,8 @@ class _SharedDial:
 
     def __init__(self, addresses: frozenset[Multiaddr]) -> None:
         self.addresses = addresses
+        self.given_up = False
+        """Its connection was for one caller alone, who wants it no more."""
         self._outcome: Connection | Exception | None = None
         self._waiting: list[Deferred[None]] = []
 
@@ -363,6 +367,14 @@ class _SharedDial:
             return self._outcome
         assert self._outcome is not None  # noqa: S101  # `over` sets it before it wakes us
         raise self._outcome
+
+    async def only_result(self) -> Connection:
+        """The same, for a dial that is not shared."""
+        try:
+            return await self.result()
+        except CancelledError:
+            self.given_up = True
+            raise
 
     def over(self, outcome: Connection | Exception) -> None:
         self._outcome = outcome

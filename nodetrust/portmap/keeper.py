@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet import defer
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger, LogLevel
@@ -14,6 +15,9 @@ from nodetrust.portmap.errors import NoAnswerError, NoGatewayError, PortMapError
 from nodetrust.portmap.mapping import Granted, Mapping, Place, Wanted
 from nodetrust.portmap.plan import seconds_to_check, seconds_to_renew, seconds_to_retry, trusted_lifetime
 from nodetrust.portmap.protocols import PortProtocol, PortProtocols
+
+STOP_SECONDS = 3.0
+"""How long a stop waits for the gateway to end the mapping; but for a permanent one it ends by itself in an hour."""
 
 SHORTEST_SLEEP_SECONDS = 0.01
 """Less than that is nothing on a clock that counts since 1970 in a float."""
@@ -70,7 +74,7 @@ class Keeper:
         )
 
     async def stop(self) -> None:
-        """Give up what is under way, and end the mapping if the gateway is there; whoever calls this bounds it."""
+        """Give up what is under way, and end the mapping if the gateway is there; never raises."""
         self._stopped = True
         if self._running is not None:
             self._running.cancel()
@@ -78,13 +82,13 @@ class Keeper:
         if protocol is None:
             return
         try:
-            await protocol.remove()
-        except PortMapError as error:
+            await Deferred.fromCoroutine(protocol.remove()).addTimeout(STOP_SECONDS, self._reactor)
+        except (PortMapError, defer.TimeoutError) as error:
             self.log.info(
                 "the mapping of port {port} is left to end by itself: {protocol}: {reason}",
                 port=self._wanted.internal_port,
                 protocol=protocol.name,
-                reason=str(error),
+                reason=str(error) if isinstance(error, PortMapError) else "it does not answer in time",
             )
 
     def look(self) -> None:

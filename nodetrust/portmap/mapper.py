@@ -10,18 +10,13 @@ from ipaddress import IPv4Address
 from random import SystemRandom
 from typing import Any
 
-from twisted.internet import defer
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.logger import Logger
 
 from nodetrust.portmap.keeper import Keeper
 from nodetrust.portmap.mapping import WANTED_LIFETIME_SECONDS, Mapping, Wanted
 from nodetrust.portmap.plan import CHECK_SECONDS
 from nodetrust.portmap.protocols import all_protocols
 from nodetrust.portmap.routes import find_place
-
-STOP_SECONDS = 3.0
-"""How long a stop waits for the gateway to end the mappings; they end by themselves within the hour."""
 
 
 class PortMapper:
@@ -31,8 +26,6 @@ class PortMapper:
     one, what a crash left keeps the port for an hour. `gateway` takes the place of the default route's.
     `lifetime_seconds` and `check_seconds` are for tests that cannot wait.
     """
-
-    log = Logger()
 
     def __init__(
         self,
@@ -93,8 +86,4 @@ class PortMapper:
     async def stop(self) -> None:
         """Remove the mappings from the gateway; returns when they are, or after three seconds."""
         keepers, self._keepers = self._keepers, []
-        stopping = gatherResults([Deferred.fromCoroutine(keeper.stop()) for keeper in keepers])
-        try:
-            await stopping.addTimeout(STOP_SECONDS, self._reactor)
-        except defer.TimeoutError:
-            self.log.info("the router does not answer: what it has mapped ends by itself")
+        await gatherResults([Deferred.fromCoroutine(keeper.stop()) for keeper in keepers])

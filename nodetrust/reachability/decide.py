@@ -18,7 +18,13 @@ from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.libp2p.transports import TransportAddress
 from nodetrust.messages import E_OTHER, CheckFault
-from nodetrust.names import IPAddress, address_from_label, check_certificate_name
+from nodetrust.names import (
+    IPAddress,
+    address_from_label,
+    check_certificate_name,
+    packed_address_from_autotls_label,
+    peer_from_autotls_label,
+)
 from nodetrust.reachability.errors import Refusal
 from nodetrust.reachability.outcome import Outcome
 
@@ -93,7 +99,16 @@ def spelled_ip(address: Multiaddr) -> IPAddress | None:
     first = address.components[0]
     if first.name in {"ip4", "ip6"}:
         return ip_address(first.value or "")
-    return address_from_label((first.value or "").partition(".")[0]) if first.name.startswith("dns") else None
+    return _spelled_by(first.value or "") if first.name.startswith("dns") else None
+
+
+def _spelled_by(name: str) -> IPAddress | None:
+    """The address that a name spells with its first label, or with that in front of a peer's, as AutoTLS names do."""
+    label, _, rest = name.partition(".")
+    if peer_from_autotls_label(rest.partition(".")[0]) is not None:
+        packed = packed_address_from_autotls_label(label)
+        return None if packed is None else ip_address(packed)
+    return address_from_label(label)
 
 
 def _decide_one(raw: bytes, asker: Asker, rules: Rules) -> Dial | Outcome:
@@ -139,7 +154,7 @@ def _check_name(name: str, ip: IPAddress, zone: str | None) -> None:
     check_certificate_name(name)
     if zone is not None and not name.endswith(f".{zone}"):
         raise _NotAllowed(f"{name} is not in {zone}")
-    spelled = address_from_label(name.partition(".")[0])
+    spelled = _spelled_by(name)
     if spelled is None:
         raise _NotAllowed(f"{name} spells no address, and names are not looked up")
     if spelled != ip:

@@ -46,7 +46,8 @@ class Bounds:
 class _Channel(HTTPChannel):
     totalHeadersSize = MAX_REQUEST_BYTES
     maxHeaders = MAX_HEADERS
-    abortTimeout = 1
+    # What was written may still be on its way over a slow line: `Bounds.connection_seconds` ends it.
+    abortTimeout = None  # type: ignore[assignment]  # Twisted's own default is an int
 
 
 class _Site(Site):

@@ -174,8 +174,9 @@ class SiteTestCase(TestCase):
             listen_dns=(HostPort("127.0.0.1", 0),),
             admins=admins,
         )
-        self.dns: DnsService = await self.run_role(DnsService(reactor, settings))
-        return self.dns
+        dns: DnsService = await self.run_role(DnsService(reactor, settings))
+        self.dns = dns
+        return dns
 
     def broker_settings(self, name: str = "broker", **changes: Any) -> AutoTlsSettings:
         assert self.dns.host is not None

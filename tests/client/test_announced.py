@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from nodetrust.client.announced import certified_name, wss_addresses
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
-from nodetrust.names import label_for_peer, name_for_address, name_for_peer, wildcard_for_peer
+from nodetrust.names import autotls_wildcard, label_for_peer, name_for_address, name_for_peer, wildcard_for_peer
 
 ZONE = "nt.example.org"
 PEER = PrivateKey.from_seed(bytes(32)).peer_id
@@ -77,6 +77,26 @@ class AddressTests(SynchronousTestCase):
         wildcard = wildcard_for_peer(PEER, ZONE)
         self.assertEqual(certified_name(FOURTH, PEER, {wildcard}), f"ip41-2-3-4.{LABEL}.{ZONE}")
         self.assertEqual(certified_name(FOURTH, PEER, {wildcard, *NAMES}), f"ip41-2-3-4.{ZONE}")
+
+    def test_autotls(self):
+        """Its names have a short form and, for who would not look the name up, a long one."""
+        places = ("/ip6/::/tcp/4443/tls/ws",)
+        found = self.announced([FOURTH, SIXTH], {autotls_wildcard(PEER, "libp2p.direct")}, places)
+        name = f"{PEER.to_cid_base36()}.libp2p.direct"
+        self.assertEqual(
+            found,
+            [
+                f"/dns4/1-2-3-4.{name}/tcp/4443/tls/ws",
+                f"/ip4/1.2.3.4/tcp/4443/tls/sni/1-2-3-4.{name}/ws",
+                f"/dns6/2001-db8--1.{name}/tcp/4443/tls/ws",
+                f"/ip6/2001:db8::1/tcp/4443/tls/sni/2001-db8--1.{name}/ws",
+            ],
+        )
+
+    def test_autotls_of_another_peer(self):
+        """Its wildcard is no help."""
+        other = autotls_wildcard(PrivateKey.generate().peer_id, "libp2p.direct")
+        self.assertEqual(self.announced([FOURTH], {other}, ("/ip4/0.0.0.0/tcp/1/tls/ws",)), [])
 
     def test_names_that_do_not_help(self):
         """Another address's, another peer's wildcard, the peer's own."""

@@ -62,6 +62,31 @@ class HookTests(TestCase):
             await self.finished(hook)
         self.assertEqual(logged[0]["log_level"], LogLevel.error)
 
+    async def test_one_that_leaves_something_behind(self) -> None:
+        """What it has started holds its output open; the next run comes all the same."""
+        self.patch(hook_module, "DRAIN_SECONDS", 0.2)
+        hook = Hook(reactor, f"echo $N; echo $N >> {self.folder}/out; sleep 5 &")
+        with capturedLogs() as logged:
+            hook.run({"N": "1"})
+            hook.run({"N": "2"})
+            begun = reactor.seconds()
+            await self.finished(hook)
+        self.assertLess(reactor.seconds() - begun, 4.0)
+        self.assertEqual((self.folder / "out").read_text().split(), ["1", "2"])
+        self.assertEqual([formatEvent(event) for event in logged], ["the hook has run: 1", "the hook has run: 2"])
+
+    async def test_one_that_hangs_in_a_child(self) -> None:
+        """The shell is killed, and what it had started is not waited for."""
+        self.patch(hook_module, "HOOK_SECONDS", 0.2)
+        self.patch(hook_module, "DRAIN_SECONDS", 0.2)
+        hook = Hook(reactor, "sleep 5; true")
+        with capturedLogs() as logged:
+            hook.run({})
+            begun = reactor.seconds()
+            await self.finished(hook)
+        self.assertLess(reactor.seconds() - begun, 4.0)
+        self.assertEqual(logged[0]["log_level"], LogLevel.error)
+
     async def test_stop(self) -> None:
         """What runs is ended, and nothing begins any more."""
         hook = Hook(reactor, "exec sleep 60")

@@ -70,7 +70,7 @@ class IssuersTests(SynchronousTestCase):
         self.errors = dict.fromkeys(PLACES, IssuerUnreachable("gone"))
         self.errors[PLACES[1]] = Refused("too many", E_RATE_LIMIT, 86400)
         failure = self.failureResultOf(Deferred.fromCoroutine(self.issuers.first(self.work)), NoIssuer)
-        self.assertEqual(str(failure.value), "no issue server did it: gone; too many; gone")
+        self.assertEqual(str(failure.value), "no server did it: gone; too many; gone")
         self.assertEqual(seconds_to_retry(1, 0.0, failure.value), FIRST_REDIAL_SECONDS)
 
     def test_one_alone_fails_as_itself(self) -> None:

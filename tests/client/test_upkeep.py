@@ -12,14 +12,16 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
+import nodetrust.client.by_issuer as by_issuer_module
 import nodetrust.client.upkeep as upkeep_module
+from nodetrust.client.by_issuer import by_issuers
 from nodetrust.client.errors import IssuerUnreachable, NoProofs, ObtainError, Refused
 from nodetrust.client.files import save
 from nodetrust.client.obtain import Obtained
 from nodetrust.client.prove import Proofs
 from nodetrust.client.renewal import FIRST_REDIAL_SECONDS, RECHECK_SECONDS, REPROOF_SECONDS, SPREAD
 from nodetrust.client.settings import ClientSettings
-from nodetrust.client.upkeep import Upkeep
+from nodetrust.client.upkeep import MOST_EARLIER, Upkeep
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.messages import E_OTHER, E_RATE_LIMIT, IssueInfo
@@ -28,7 +30,7 @@ from tests.client.examples import LIFE, certificate
 
 PEER = PrivateKey.generate().peer_id
 HOUR = timedelta(hours=1)
-HOME, AWAY = ip_address("192.0.2.1"), ip_address("192.0.2.2")
+HOME, AWAY, FURTHER = (ip_address(f"192.0.2.{number}") for number in (1, 2, 3))
 
 
 class ImmediatePool:
@@ -48,6 +50,16 @@ class ClockWithPool(Clock):
         call(*args)
 
 
+class Connection:
+    """To the issue server; it is in a list while it is open."""
+
+    def __init__(self, others: list[Any]) -> None:
+        self._others = others
+
+    def close(self) -> None:
+        self._others.remove(self)
+
+
 class UpkeepCase(SynchronousTestCase):
     """With an issue server that gives whatever it is asked for, and proof servers that see the peer at `self.at`."""
 
@@ -57,15 +69,16 @@ class UpkeepCase(SynchronousTestCase):
         self.proofs = self.orders = 0
         self.used: list[Obtained] = []
         self.failures: list[Exception] = []
-        self.patch(upkeep_module, "prove", self.prove)
-        self.patch(upkeep_module, "obtain_with", self.obtain_with)
-        self.patch(upkeep_module, "ask_info", self.ask_info)
+        self.patch(by_issuer_module, "prove", self.prove)
+        self.patch(by_issuer_module, "obtain_with", self.obtain_with)
+        self.patch(by_issuer_module, "ask_info", self.ask_info)
         self.infos = 0
         self.renew_at: datetime | None = None
         self.refusal: Refused | None = None
         self.places: tuple[Multiaddr, ...] = (Multiaddr.parse(f"/ip4/192.0.2.9/tcp/1/p2p/{PEER}"),)
         self.unreachable: set[Any] = set()
         self.asked: list[Multiaddr] = []
+        self.open: list[Any] = []
         self.begin()
 
     def begin(self, names: NameChoice = "addresses", state: Path | None = None) -> None:
@@ -74,12 +87,19 @@ class UpkeepCase(SynchronousTestCase):
             state=Path(self.mktemp()) if state is None else state,
             names=names,
         )
-        host: Any = SimpleNamespace(peer_id=PEER)
+        host: Any = SimpleNamespace(peer_id=PEER, connect=self.connect, connections=self.connections)
         self.state = settings.state
+        ways = by_issuers(self.clock, host, settings.issuer, settings.names)
         self.upkeep = Upkeep(
-            self.clock, settings, host, self.used.append, self.failures.append, steady=self.clock.seconds
+            self.clock, settings, ways, self.used.append, self.failures.append, steady=self.clock.seconds
         )
         self.running = Deferred.fromCoroutine(self.upkeep.run())
+
+    def connections(self, peer_id: Any) -> list[Any]:
+        return list(self.open)
+
+    async def connect(self, addresses: Any, peer_id: Any, *, anew: bool) -> None:
+        self.open.append(Connection(self.open))
 
     def end(self) -> None:
         """Stop the client that runs."""
@@ -92,8 +112,10 @@ class UpkeepCase(SynchronousTestCase):
         for _ in range(round(time.total_seconds() / 3600)):
             self.clock.advance(3600)
 
-    async def ask_info(self, *args: Any) -> IssueInfo:
+    async def ask_info(self, host: Any, issuer: Any) -> IssueInfo:
         self.infos += 1
+        if issuer[0].peer_id in self.unreachable:
+            raise IssuerUnreachable("it is away")
         info = IssueInfo(domain="nt.example")
         if self.renew_at is not None:
             info.renewAt = int(self.renew_at.timestamp() * 1000)
@@ -116,7 +138,8 @@ class UpkeepCase(SynchronousTestCase):
             raise self.refusal
         names = certificate_names(PEER, proofs.addresses, proofs.zone, options["names"])
         now = datetime.fromtimestamp(self.clock.seconds(), UTC)
-        return Obtained(certificate(key, names, now), key, proofs.addresses, from_cache=False)
+        chain = certificate(key, names, now)
+        return Obtained(chain, key, proofs.addresses, from_cache=False, issuer=issuer[0].peer_id)
 
 
 class UpkeepTests(UpkeepCase):
@@ -179,13 +202,69 @@ class UpkeepTests(UpkeepCase):
         self.assertEqual((self.used[-1].addresses, self.orders), ((AWAY,), 2))
 
     def test_two_uplinks_that_take_turns(self) -> None:
+        """Each has its certificate, which is taken up again while it is good."""
+        for minute in range(4 * 60):
+            self.at = HOME if minute % 2 else AWAY
+            self.upkeep.seen_at(self.at)
+            self.assertEqual(self.used[-1].addresses, (self.at,))
+            self.clock.advance(60)
+        self.assertEqual(self.orders, 2)
+
+    def test_an_earlier_certificate_that_is_due(self) -> None:
+        """Is not taken up again: another one is ordered."""
+        self.at = AWAY
+        self.advance(LIFE / 2)
+        self.upkeep.seen_at(AWAY)
+        self.assertEqual(self.orders, 2)
+        self.advance(LIFE / 4)
+        self.at = HOME
+        self.upkeep.seen_at(HOME)
+        self.assertEqual((self.orders, self.used[-1].addresses), (3, (HOME,)))
+        self.assertGreater(self.used[-1].chain.not_after.timestamp(), self.clock.seconds() + LIFE.total_seconds() * 0.9)
+
+    def test_ever_new_addresses(self) -> None:
         """Each certificate for a move doubles the distance to the next: a day costs ten, and the next day again."""
         for minute in range(3 * 24 * 60):
-            self.at = HOME if minute % 2 else AWAY
+            self.at = HOME + minute % 20
             self.upkeep.seen_at(self.at)
             self.clock.advance(60)
         self.assertLess(self.orders, 36)
         self.assertGreater(self.orders, 15)
+        self.assertEqual(len(self.upkeep._earlier), MOST_EARLIER)
+
+    def test_a_move_while_it_waits(self) -> None:
+        """Refused for a day where it was, it asks at once where it is now; for the place that was refused it waits."""
+        self.refusal = Refused("later", E_RATE_LIMIT, 86400)
+        self.at = AWAY
+        self.upkeep.seen_at(AWAY)
+        self.advance(HOUR)
+        self.upkeep.seen_at(AWAY)
+        self.assertEqual((len(self.failures), self.proofs), (1, 2))
+        self.refusal, self.at = None, FURTHER
+        self.upkeep.seen_at(FURTHER)
+        self.assertEqual(self.used[-1].addresses, (FURTHER,))
+
+    def test_the_server_is_back(self) -> None:
+        """A client without a certificate asks it as soon as there is a connection, and if that fails, not again."""
+        self.end()
+        self.unreachable.add(PEER)
+        self.begin()
+        self.advance(HOUR)
+        before = self.proofs
+        self.upkeep.seen_at(HOME)
+        self.upkeep.seen_at(HOME)
+        self.assertEqual(self.proofs, before + 1)
+
+    def test_the_connection_from_where_it_was(self) -> None:
+        """Is not asked over: the issue server is dialled anew, and what was there before is closed."""
+        before = Connection(self.open)
+        self.open.append(before)
+        self.upkeep.seen_at(AWAY)
+        self.assertEqual(self.open, [before])
+        self.clock.advance(REPROOF_SECONDS)
+        self.upkeep.stirred()
+        self.assertEqual(len(self.open), 1)
+        self.assertNotIn(before, self.open)
 
     def test_the_next_issue_server(self) -> None:
         """Where the first is away, the second is asked at once."""
@@ -214,9 +293,10 @@ class ServersWordTests(UpkeepCase):
         """The CA wants a certificate of two days replaced now: within four hours it is."""
         self.advance(timedelta(days=2))
         self.assertGreater(self.infos, 10)
-        self.renew_at = self.now()
-        self.advance(timedelta(hours=4))
-        self.assertEqual(self.orders, 2)
+        self.renew_at, told = self.now(), self.now()
+        while self.orders == 1:
+            self.advance(HOUR)
+        self.assertLessEqual(self.now() - told, timedelta(hours=4))
 
     def test_asks_on_a_new_connection(self) -> None:
         """Once, however often the connection is lost."""
@@ -227,6 +307,32 @@ class ServersWordTests(UpkeepCase):
         self.clock.advance(RECHECK_SECONDS)
         self.upkeep.reconnected()
         self.assertEqual(self.infos, 2)
+
+    def test_another_server_that_says_now(self) -> None:
+        """It means the certificate that it gave before; who has given this one is not there."""
+        self.end()
+        second = PrivateKey.generate().peer_id
+        self.places = (*self.places, Multiaddr.parse(f"/ip4/192.0.2.10/tcp/1/p2p/{second}"))
+        self.unreachable.add(PEER)
+        self.begin()
+        before = self.orders
+        self.unreachable = {second}
+        self.renew_at = self.now()
+        self.advance(timedelta(days=5))
+        self.assertEqual(self.orders, before)
+
+    def test_of_another_place(self) -> None:
+        """Back where it was before, the server's word would be about the newer certificate: it is not asked."""
+        self.at = AWAY
+        self.advance(HOUR)
+        self.upkeep.seen_at(AWAY)
+        self.at = HOME
+        self.advance(HOUR)
+        self.upkeep.seen_at(HOME)
+        before = self.infos
+        self.renew_at = self.now()
+        self.advance(timedelta(days=5))
+        self.assertEqual((self.orders, self.infos), (2, before))
 
     def test_one_that_says_now_to_everything(self) -> None:
         """It costs a dozen orders, each at twice the distance of the one before, and not one an hour."""

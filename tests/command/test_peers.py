@@ -112,8 +112,7 @@ class PeersTests(TestCase):
         """One document, with the author of a peer behind a forwarder; only what is of the zone."""
         server = await self.start_server()
         behind = PrivateKey.generate().peer_id
-        self.announcer._peer = behind
-        self.announcer.set_addresses([OTHER_PLACE, PLACE])
+        self.announcer.set_addresses([OTHER_PLACE, PLACE], behind)
         program = self.run_program("--issuer", server, "--seconds", "4", "--json", "--zone", "NT.example.org.")
         self.assertEqual(await program.ended(), 0, program.err)
         (peer,) = json.loads(program.out)["peers"]

@@ -123,6 +123,7 @@ class Roles:
             "issuer": full_addresses(self.issue.host),
             "announce_seconds": 1.0,
             "allow_private": True,
+            "map_ports": False,
             "nameserver": self.name_server,
             "trust_file": self.root_file,
         }

@@ -135,11 +135,11 @@ class Router:
         """Let the router be deaf and dumb on the home's side."""
         self._must("ip", "-n", self._names["router"], "link", "set", "lan", "down")
 
-    def change_address(self) -> None:
+    def change_address(self, address: str = OTHER_EXTERNAL) -> None:
         """Give the router another external address."""
         device = ["dev", "wan"]
         self._must("ip", "-n", self._names["router"], "address", "delete", f"{EXTERNAL}/24", *device)
-        self._must("ip", "-n", self._names["router"], "address", "add", f"{OTHER_EXTERNAL}/24", *device)
+        self._must("ip", "-n", self._names["router"], "address", "add", f"{address}/24", *device)
 
     def start_client(self, *arguments: str) -> None:
         """Start `tests.interop.mapped`, which listens, and has its port mapped if it gets arguments."""

@@ -61,7 +61,7 @@ class ClientTests(PebbleTestCase):
 
     async def certified_client(self, roles: Roles) -> Client:
         client = await roles.start_client()
-        await client.certificate().addTimeout(CERTIFICATE_SECONDS, reactor)
+        await client.announced().addTimeout(CERTIFICATE_SECONDS, reactor)
         return client
 
     async def test_certificate_from_pebble(self) -> None:

@@ -22,13 +22,12 @@ class RenewalTests(PebbleTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.patch(windows, "IDLE_SECONDS", SOON_SECONDS)
-        self.patch(client_renewal, "CHECK_SECONDS", SOON_SECONDS)
         self.patch(client_renewal, "REST_SECONDS", SOON_SECONDS)
 
     async def test_now(self) -> None:
         """A window in the past: the certificate of ninety days is replaced, and the order says that it is."""
         roles = await self.start_roles()
-        client = await roles.start_client()
+        client = await roles.start_client(check_seconds=SOON_SECONDS)
         first = await client.certificate().addTimeout(CERTIFICATE_SECONDS, reactor)
         now = datetime.now(UTC)
         start, end = ((now - timedelta(hours=hours)).isoformat(timespec="seconds") for hours in (2, 1))

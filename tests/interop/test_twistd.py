@@ -98,7 +98,7 @@ class TwistdTests(InteropTestCase):
         await pebble.start(self.tools.pebble, self.folder / "pebble", name_server)
         root = self.folder / "root.pem"
         root.write_bytes(pebble.root_pem)
-        proof = self.start("proof", listen=[LOOPBACK], allow_private=True)
+        proof = self.start("proof", listen=[LOOPBACK], allow_private=True, trust_file=str(root))
         issue = self.start(
             "issue",
             zone=ZONE,
@@ -110,6 +110,7 @@ class TwistdTests(InteropTestCase):
             acme_profile="default",
             agree_to_terms=True,
             allow_private=True,
+            trust_file=str(root),
         )
         client = self.start(
             "client",

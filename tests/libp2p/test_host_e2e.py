@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.defer import CancelledError, Deferred, gatherResults, succeed
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol
@@ -232,6 +232,17 @@ class DialTests(HostCase):
         again = await dialer.connect(listener.addresses(), listener.peer_id, anew=True)
         self.assertEqual([connection, again], dialer.connections())
         await self.assertPingable(again)
+
+    async def test_anew_and_given_up(self) -> None:
+        """Nobody has a connection whose only caller wants it no more: it is closed as soon as it is there."""
+        dialer, listener, connection = await self.pair()
+        closed: list[Connection] = []
+        dialer.on_disconnected(closed.append)
+        dial = Deferred.fromCoroutine(dialer.connect(listener.addresses(), listener.peer_id, anew=True))
+        dial.cancel()
+        await self.assertFailure(dial, CancelledError)
+        await self.until(lambda: closed)
+        self.assertEqual([connection], dialer.connections())
 
     async def test_closing_connection(self) -> None:
         """A connection that is being closed is not given out any more."""

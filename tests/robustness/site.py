@@ -149,10 +149,15 @@ class SiteCase(TestCase):
 
     async def _until_as_before(self) -> None:
         deadline = reactor.seconds() + SETTLE_SECONDS
-        while (now := self._count()) != self.before:
+        while not self._as_before(now := self._count()):
             if reactor.seconds() > deadline:
                 self.assertEqual(self.before, now)
             await deferLater(reactor, 0.05)
+
+    def _as_before(self, now: dict[str, int]) -> bool:
+        # Fewer descriptors are no harm: idle HTTP connections of the issue server to the CA end by themselves.
+        fewer = now.get("descriptors", 0) < self.before.get("descriptors", 0)
+        return (now | {"descriptors": self.before["descriptors"]} if fewer else now) == self.before
 
 
 def _place(host: Host, layer: str | None = None) -> Place:

@@ -11,6 +11,7 @@ from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.transports import websocket
 from tests.robustness.attacker import NOISE, TLS, Attacker, NoiseAttacker, proposal
 from tests.robustness.site import SiteCase
+from tests.robustness.test_early_close import agreed, first_message, half_a_frame, half_a_request, secured, upgraded
 from tests.robustness.test_websocket import UPGRADE
 
 SHORT_SECONDS = 0.7
@@ -18,6 +19,9 @@ SHORT_SECONDS = 0.7
 
 EACH = 5
 """Connections held in each state: all of them together stay below what a host lets in."""
+
+
+SECURE_STATES = (secured, half_a_request, upgraded, half_a_frame, agreed, first_message)
 
 
 class SlowTests(SiteCase):
@@ -63,6 +67,7 @@ class SlowTests(SiteCase):
                 attacker = Attacker(place)
                 attacker.send(opening)
                 held.append(attacker)
+        held += [state(self.wss) for state in SECURE_STATES for _ in range(EACH)]
         if dribble:
             for _ in range(20):
                 time.sleep(SHORT_SECONDS / 10)

@@ -66,6 +66,10 @@ class Machine:
         """The time of day, as this machine takes it."""
         return self.timeline.seconds() + self.ahead
 
+    def monotonic(self) -> float:
+        """As `SteadyTime` gives it to a reactor: a clock that is never set."""
+        return self.timeline.seconds()
+
     def callLater(self, delay: float, callable: Callable[..., Any], *args: object, **kwargs: object) -> Any:
         return self.timeline.call_later(delay, self.seconds, callable, *args, **kwargs)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
@@ -16,28 +15,19 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection, insert
-from twisted.internet.defer import CancelledError, Deferred, fail, succeed
-from twisted.python.failure import Failure
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+import nodetrust.client.by_issuer as by_issuer_module
 import nodetrust.client.upkeep as client_upkeep
-import nodetrust.issue.authorities.authority as authority_module
-import nodetrust.issue.orders.steps as steps_module
-import nodetrust.issue.orders.upkeep as server_upkeep
-import nodetrust.issue.renewal.windows as windows_module
-import nodetrust.store.database as database_module
 from nodetrust.certificates import CertificateKey, Chain, make_csr, make_key, public_key_der
+from nodetrust.client.by_issuer import by_issuers
 from nodetrust.client.errors import NoProofs
 from nodetrust.client.obtain import Obtained
 from nodetrust.client.prove import Proofs, ask_info
 from nodetrust.client.settings import ClientSettings
 from nodetrust.client.upkeep import Upkeep
-from nodetrust.issue.evidence.trust import own_keys, trust_in
-from nodetrust.issue.orders import Orders
-from nodetrust.issue.protocol import IssueProtocol
-from nodetrust.issue.renewal.windows import ASK_AGAIN_SECONDS, Windows
-from nodetrust.issue.service import policy_of
-from nodetrust.issue.settings import CaSettings, IssueSettings
+from nodetrust.issue.renewal.windows import ASK_AGAIN_SECONDS
 from nodetrust.libp2p.errors import Timeout
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
@@ -45,79 +35,23 @@ from nodetrust.messages import ECDSA_P256, ISSUE_INFO_PROTOCOL
 from nodetrust.names import certificate_names
 from nodetrust.proofs import make_proof
 from nodetrust.renewal import renewal_time
-from nodetrust.settings import ZoneName
-from nodetrust.store import Store, StoredCertificate, rows
-from nodetrust.store.lane import Job
+from nodetrust.store import StoredCertificate, rows
 from nodetrust.store.schema import certificates
-from tests.simulation.ca import DIRECTORY, SimulatedCa, SimulatedClient, complete
+from tests.simulation.ca import DIRECTORY, SimulatedCa
+from tests.simulation.issuing import BEGIN, ZONE, IssueServer
 from tests.simulation.timeline import Machine, Timeline
 
-ZONE = "nt.example.org"
-BEGIN = datetime(2026, 11, 22, tzinfo=UTC).timestamp()
 
-SELDOM_SECONDS = 3000.0
-"""In place of what the server does every few seconds, to itself: nobody else is there to see it."""
-
-
-class SynchronousLane:
-    """A lane of the store without threads."""
-
-    def __init__(self, reactor: Any, name: str, run: Any, *, threads: int = 1, most_together: int = 1) -> None:
-        self._run = run
-
-    def submit(self, work: Any, seconds: float = 0) -> Deferred[Any]:
-        job: Job[Any] = Job(work)
-        try:
-            self._run([job])
-        except Exception:
-            job.outcome = Failure()
-        return fail(job.outcome) if isinstance(job.outcome, Failure) else succeed(job.outcome)
-
-    def close(self) -> Deferred[None]:
-        return succeed(None)
-
-
-class Challenges:
-    """DNS servers that take everything."""
-
-    async def publish(self, challenges: Sequence[tuple[str, str]]) -> None:
-        """At once."""
-
-    async def withdraw(self, challenges: Sequence[tuple[str, str]]) -> None:
-        """At once."""
-
-    def owes(self, challenges: Sequence[tuple[str, str]]) -> bool:
-        return False
-
-    def check(self) -> None:
-        """All are there."""
-
-
-class World:
+class World(IssueServer):
     """After `start`, time passes with `timeline`; `stop` ends it."""
 
     def __init__(self, test: SynchronousTestCase, **ca_settings: Any) -> None:
-        self.timeline = Timeline(BEGIN)
-        self.server = Machine(self.timeline)
-        self.prover_machine = Machine(self.timeline)
-        self.ca = SimulatedCa(self.timeline)
-        self.prover = PrivateKey.generate()
-        self.issuer = PrivateKey.generate()
+        timeline = Timeline(BEGIN)
+        super().__init__(test, timeline, SimulatedCa(timeline), PrivateKey.generate(), Random(4), **ca_settings)
+        self.prover_machine = Machine(timeline)
         self.peers: list[Peer] = []
-        self.random = Random(4)
         self.stored: dict[Path, Obtained] = {}
-        self.protocol: IssueProtocol
-        self.store: Store
-        self.orders: Orders
-        self._windows: Deferred[None]
-        self._ca_settings = ca_settings
-        test.patch(database_module, "Lane", SynchronousLane)
-        test.patch(authority_module, "open_client", lambda reactor, *_: SimulatedClient(reactor, self.ca))
-        test.patch(steps_module, "complete", complete)
-        for name in ("BEAT_SECONDS", "LOOK_SECONDS"):
-            test.patch(server_upkeep, name, SELDOM_SECONDS)
-        test.patch(windows_module, "IDLE_SECONDS", SELDOM_SECONDS)
-        test.patch(client_upkeep, "prove", self._prove)
+        test.patch(by_issuer_module, "prove", self._prove)
         test.patch(client_upkeep, "save", self.stored.__setitem__)
         test.patch(client_upkeep, "load", self.stored.get)
         # What is left is freed at the end: a fifth of the time went into looking for it.
@@ -125,41 +59,11 @@ class World:
         test.addCleanup(gc.enable)
         test.addCleanup(self.stop)
 
-    @property
-    def place(self) -> Multiaddr:
-        """Where the issue server would be."""
-        return Multiaddr.parse("/ip4/192.0.2.9/tcp/1").with_peer_id(self.issuer.peer_id)
-
-    def start(self) -> None:
-        """Start the issue server."""
-        settings = IssueSettings(
-            zone=ZoneName(ZONE),
-            proof_servers=(self.place.without_peer_id().with_peer_id(self.prover.peer_id),),
-            dns_servers=(self.place,),
-            ca=(CaSettings(directory=DIRECTORY, **self._ca_settings),),
-            agree_to_terms=True,
-        )
-        settings.check()
-        done = Deferred.fromCoroutine(self._start(settings))
-        done.addErrback(lambda failure: failure.raiseException())
-
-    async def _start(self, settings: IssueSettings) -> None:
-        self.store = await Store.open(self.server, "sqlite://")
-        self.orders = await Orders.open(self.server, settings, Challenges(), self.store, self.issuer.peer_id)
-        policy = policy_of(settings, self.issuer.peer_id, trust_in(own_keys([self.prover.peer_id])))
-        self.protocol = IssueProtocol(self.server, policy, settings.proof_servers, self.orders, self.store)
-        windows = Windows(self.server, self.store, self.orders.tools.authorities, self.random.random)
-        self._windows = Deferred.fromCoroutine(windows.run())
-
     def stop(self) -> None:
         """End everything."""
         for peer in self.peers:
             peer.stop()
-        self._windows.addErrback(lambda failure: failure.trap(CancelledError) and None)
-        self._windows.cancel()
-        Deferred.fromCoroutine(self.orders.give_up())
-        self.timeline.run_for(10.0)
-        Deferred.fromCoroutine(self.store.close())
+        super().stop()
 
     def add_peers(self, number: int, oldest_seconds: float) -> None:
         """Peers whose certificates were issued at random, up to `oldest_seconds` ago, and are known to the server.
@@ -262,7 +166,8 @@ class Peer:
         """Start the client, with what it has stored."""
         settings = ClientSettings(issuer=(self.world.place,), state=self.folder)
         host: Any = Host(self)
-        self.upkeep = Upkeep(self.machine, settings, host, self._use, self._failed, steady=self.world.timeline.seconds)
+        ways = by_issuers(self.machine, host, settings.issuer, settings.names)
+        self.upkeep = Upkeep(self.machine, settings, ways, self._use, self._failed, steady=self.world.timeline.seconds)
         self._running = Deferred.fromCoroutine(self.upkeep.run())
 
     def stop(self) -> None:

@@ -4,6 +4,6 @@ In reading order:
 
 * `orders`: where its certificate comes from
 * `health`: how the server is, in numbers, for whoever watches it
-* `pages`: the two pages of the HTTPS listener, and its limits
+* `pages`: what the HTTPS listener answers, and its limits
 * `service`: all of it together
 """

@@ -10,10 +10,11 @@ from twisted.python.failure import Failure
 
 from nodetrust.certificates import key_to_pem
 from nodetrust.challenges.servers import DnsServers
+from nodetrust.discovery import TOPIC
 from nodetrust.issue.orders import Orders
 from nodetrust.issue.own.health import Health
 from nodetrust.issue.own.orders import OwnOrders
-from nodetrust.issue.own.pages import BOUNDS, BodilessRequest, Pages, home_page
+from nodetrust.issue.own.pages import BOUNDS, BodilessRequest, Pages
 from nodetrust.issue.settings import IssueSettings
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.multiaddr import Multiaddr
@@ -21,6 +22,7 @@ from nodetrust.libp2p.transports import CertificateStore
 from nodetrust.names import InvalidName, check_certificate_name
 from nodetrust.own.files import OwnCertificate
 from nodetrust.own.upkeep import OwnUpkeep, Self
+from nodetrust.page import About, PageFiles, PageResource
 from nodetrust.service import listen
 from nodetrust.settings import SettingsError
 from nodetrust.store import Store
@@ -39,9 +41,12 @@ class OwnService:
         self.certificates = CertificateStore()
         self.wss_listening: list[Multiaddr] = []
         self.https: list[WebListener] = []
+        self.certified: Deferred[OwnCertificate] = Deferred()
+        """Fires once there is a certificate; its failures are in the log alone, for it is tried again."""
         self._reactor = reactor
         self._settings = settings
         self._host = host
+        self._wss_addresses: list[Multiaddr] = []
         self._health: Health | None = None
         self._upkeep: OwnUpkeep | None = None
         self._running: Deferred[None] | None = None
@@ -53,11 +58,12 @@ class OwnService:
         self._plain_addresses = list(settings.announce) or self._host.addresses()
         for address in settings.wss_listen:
             self.wss_listening.append(await listen(self._host, address, "wss_listen", self.certificates))
-        pages = Pages(self._page, self._report)
-        for place in settings.https_listen:
-            site = site_for(self._reactor, pages, BodilessRequest)
-            guarded = Guarded(self._reactor, site, BOUNDS, self.certificates)
-            self.https.append(WebListener(self._reactor, "https_listen", place, guarded))
+        if settings.https_listen:
+            pages = Pages(PageResource(PageFiles.load(), self._about), self._report)
+            for place in settings.https_listen:
+                site = site_for(self._reactor, pages, BodilessRequest)
+                guarded = Guarded(self._reactor, site, BOUNDS, self.certificates)
+                self.https.append(WebListener(self._reactor, "https_listen", place, guarded))
         for listener in self.https:
             self.log.info("nodetrust-issue answers HTTPS on {place}", place=str(listener.place))
         self._host.announce(self._plain_addresses)
@@ -91,14 +97,24 @@ class OwnService:
     def _use(self, own: OwnCertificate) -> None:
         """For new connections, and tell peers where browsers can dial; open connections keep theirs."""
         self.certificates.set(own.chain.names, key_to_pem(own.key), own.chain.full_pem)
+        self._wss_addresses = self._wss(own)
+        self._host.announce([*self._plain_addresses, *self._wss_addresses])
+        if not self.certified.called:
+            self.certified.callback(own)
+
+    def _wss(self, own: OwnCertificate) -> list[Multiaddr]:
+        """Where browsers can dial: each name, at each port that WSS is served on."""
         ports = sorted({str(address.get("tcp")) for address in self.wss_listening})
         names = sorted(name for name in own.chain.names if not name.startswith("*."))
-        wss = [Multiaddr.parse(f"/dns/{name}/tcp/{port}/tls/ws") for name in names for port in ports]
-        self._host.announce([*self._plain_addresses, *wss])
+        return [Multiaddr.parse(f"/dns/{name}/tcp/{port}/tls/ws") for name in names for port in ports]
 
-    def _page(self) -> str:
-        addresses = [str(address.with_peer_id(self._host.peer_id)) for address in self._host.addresses()]
-        return home_page(self._settings.zone, str(self._host.peer_id), addresses)
+    def _about(self) -> About:
+        peer = self._host.peer_id
+        every, wss = (
+            tuple(str(address.with_peer_id(peer)) for address in addresses)
+            for addresses in (self._host.addresses(), self._wss_addresses)
+        )
+        return About(zone=self._settings.zone, peer=str(peer), addresses=every, issuer=wss, topic=TOPIC)
 
     async def _report(self) -> dict[str, Any]:
         if self._health is None:

@@ -1,7 +1,7 @@
 """WebSocket as a byte stream: `/ws`, and `/tls/ws` with a certificate that browsers trust.
 
 Sources: RFC 6455 by way of Autobahn; libp2p/specs `websockets/README.md`. No subprotocol, no compression, any path, any
-Origin. We send binary messages; text messages are taken for bytes as well, as go and js do.
+Origin. We send binary messages; text messages are taken for bytes as well, as go and js do, but text it must be.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from autobahn.twisted.websocket import (
     WebSocketClientFactory,
@@ -17,6 +17,7 @@ from autobahn.twisted.websocket import (
     WebSocketServerFactory,
     WebSocketServerProtocol,
 )
+from autobahn.websocket.protocol import WebSocketFactory
 from autobahn.websocket.types import ConnectingRequest
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
@@ -74,6 +75,7 @@ class WebSocketTransport:
         self._trust_root = trust_root
         self._settings = WebSocketClientFactory(reactor=reactor)
         self._settings.setProtocolOptions(**_OPTIONS, serverConnectionDropTimeout=0)
+        self._protocol = _with_options(_Dialed, self._settings)
 
     def supports(self, target: TransportAddress) -> bool:
         return target.websocket
@@ -98,15 +100,28 @@ class WebSocketTransport:
             raise DialError(f"{server_name!r} can't be the name in a certificate: {reason}") from reason
 
     def _build(self, target: TransportAddress) -> _Dialed:
-        return _Dialed(self._settings, self._reactor, self._budget.dialed(), target)
+        return self._protocol(self._settings, self._reactor, self._budget.dialed(), target)
 
 
 # Deadlines are ours, on the reactor that we were given; Autobahn would take the global one.
 _OPTIONS = {
     "openHandshakeTimeout": 0,
     "closeHandshakeTimeout": 0,
-    "utf8validateIncoming": False,
 }
+
+
+ProtocolT = TypeVar("ProtocolT", bound=WebSocketBytes)
+
+
+def _with_options(protocol: type[ProtocolT], settings: WebSocketFactory) -> type[ProtocolT]:
+    """A subclass that has Autobahn's options.
+
+    Where it has not, Autobahn copies all thirty to each connection, and formats them for a log that nobody reads: that
+    takes as long as a third of a TLS handshake.
+    """
+    options = {name: getattr(settings, name) for name in protocol.CONFIG_ATTRS}
+    attributes = {name: staticmethod(value) if callable(value) else value for name, value in options.items()}
+    return type(protocol.__name__, (protocol,), {**attributes, "CONFIG_ATTRS": ()})
 
 
 class _Dialed(WebSocketBytes, WebSocketClientProtocol):  # type: ignore[misc]  # Autobahn is not typed
@@ -218,13 +233,14 @@ class _Accepting(Factory):
         self._accept = accept
         self._settings = WebSocketServerFactory(reactor=reactor, server="")
         self._settings.setProtocolOptions(**_OPTIONS, webStatus=False)
+        self._protocol = _with_options(_Accepted, self._settings)
         self._tls = None if tls is None else TLSMemoryBIOFactory(tls, False, self, reactor)
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         ticket = admit(self._budget, addr)
         if ticket is None:
             return None
-        accepted = _Accepted(self._settings, self._reactor, ticket, self._target, self._accept)
+        accepted = self._protocol(self._settings, self._reactor, ticket, self._target, self._accept)
         # Not the TLS factory's buildProtocol: it can't refuse.
         return accepted if self._tls is None else _AcceptedTls(self._tls, accepted)
 

@@ -5,12 +5,12 @@ The boundaries of messages mean nothing, so payload goes up as it arrives and no
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from autobahn.wamp.types import TransportDetails
 from autobahn.websocket.protocol import WebSocketProtocol
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
@@ -31,6 +31,8 @@ PING_BURST = 10
 PINGS_PER_SECOND = 1.0
 CLOSE_SECONDS = 5.0
 """For the closing handshake; then the socket is aborted. Ours."""
+MAX_REASON_BYTES = 123
+"""In a Close frame (RFC 6455 §5.5)."""
 
 BINARY = 2
 NORMAL_CLOSURE = 1000
@@ -136,6 +138,7 @@ class WebSocketBytes(WebSocketProtocol):
     transport: Any  # a TCP or TLS transport: no one interface of Twisted's names all that these can do
     connected: int
     channel: WebSocketChannel
+    CONFIG_ATTRS: Sequence[str]
     _message_bytes = 0
     _fragments = 0
     _pings: TokenBucket | None = None
@@ -150,6 +153,8 @@ class WebSocketBytes(WebSocketProtocol):
         self._connectionMade()
 
     def dataReceived(self, data: bytes) -> None:
+        if self.state == self.STATE_CLOSED:
+            return  # Autobahn would keep it
         self._dataReceived(data)
         if self.state == self.STATE_CONNECTING and len(self.data) > MAX_HANDSHAKE_BYTES:
             self.channel.abortConnection()
@@ -157,15 +162,30 @@ class WebSocketBytes(WebSocketProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         clean = self.wasClean and self.remoteCloseCode in CLEAN_CLOSE_CODES
         self._connectionLost(cast(str, reason))  # Autobahn's annotation is wrong
-        self.channel.lost(Failure(ConnectionDone()) if clean else reason)
+        if clean or reason.check(ConnectionDone):
+            # Of a socket that ended in order, but not of the WebSocket on it.
+            reason = Failure(ConnectionDone() if clean else ConnectionLost())
+        self.channel.lost(reason)
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         self.transport.write(data)
 
     # From Autobahn.
 
+    def _fail_connection(self, code: int = WebSocketProtocol.CLOSE_STATUS_CODE_GOING_AWAY, reason: str = "") -> None:
+        """Heed no more of what comes, and close behind all that was written and a Close that says why (§7.1.7)."""
+        if self.state != self.STATE_OPEN:
+            super()._fail_connection(code, reason)
+            return
+        self.channel.limit(CLOSE_SECONDS)
+        self.sendCloseFrame(code, reason.encode()[:MAX_REASON_BYTES])
+        self.dropConnection()
+
     def _onOpen(self) -> None:
         self.channel.unlimited()
+        # What a browser says is long, and the connection may last for days.
+        self.http_headers: dict[str, str] = {}
+        self.http_request_data = self.http_response_data = b""
         self.onOpen()
 
     def onMessageBegin(self, isBinary: bool) -> None:

@@ -93,6 +93,8 @@ class GatewayRequester(UpnpRequester):
 
 
 def _say(reason: Exception) -> str:
+    if isinstance(reason, ResponseFailed) and reason.reasons:
+        reason = reason.reasons[0].value
     return f"{type(reason).__name__} {str(reason)[:120]}"
 
 

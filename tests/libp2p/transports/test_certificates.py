@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -76,6 +77,16 @@ class CertificateStoreTests(SynchronousTestCase):
         self.add("a.example")
         with self.assertRaises(SSL.Error):
             self.shown_to("a.example", set_max_proto_version=SSL.TLS1_1_VERSION, set_cipher_list=b"ALL:@SECLEVEL=0")
+
+    def test_old_ciphers(self) -> None:
+        """So are the ciphers and groups that Mozilla has struck off."""
+        self.add("a.example")
+        for method, value in (
+            ("set_cipher_list", b"ECDHE-ECDSA-AES128-SHA"),
+            ("set_tmp_ecdh", ec.SECP521R1()),
+        ):
+            with self.assertRaises(SSL.Error):
+                self.shown_to("a.example", set_max_proto_version=SSL.TLS1_2_VERSION, **{method: value})
 
     def test_empty(self) -> None:
         """Without a certificate there is no handshake."""

@@ -88,6 +88,19 @@ class WebSocketListenerTests(SynchronousTestCase):
         self.socket.clear()
         self.raw[0].channel.attach(self.reader)
 
+    def assert_failed(self, code: int) -> None:
+        """The connection is closing, and the last that it says is why; nothing more is heard, nor waited for long."""
+        self.assertTrue(self.socket.disconnecting)
+        said, kept = self.socket.value(), self.websocket.data
+        self.assertEqual((b"\x88", code), (said[:1], int.from_bytes(said[2:4], "big")))
+        self.websocket.dataReceived(frame(BINARY, b"late") + frame(PING, b"late"))
+        self.assertNotIn(b"late", self.reader.received)
+        self.assertEqual((said, kept), (self.socket.value(), self.websocket.data))
+        self.clock.advance(CLOSE_SECONDS)
+        self.assertTrue(self.socket.disconnected)
+        self.lose(ConnectionDone)
+        self.assertIsNotNone(self.reader.reason.check(ConnectionLost))
+
     def lose(self, reason: type[Exception]) -> None:
         self.websocket.connectionLost(Failure(reason()))
 
@@ -101,6 +114,12 @@ class WebSocketListenerTests(SynchronousTestCase):
         self.assertNotIn(b"deflate", answer)
         self.assertEqual("/ip4/192.0.2.1/tcp/5/ws", str(self.raw[0].remote_address))
         self.assertEqual([], self.clock.getDelayedCalls())
+
+    def test_nothing_kept(self) -> None:
+        """The headers of the request are dropped, and no connection has Autobahn's options for itself."""
+        self.open()
+        self.assertNotIn("sec-websocket-version", repr(vars(self.websocket)).lower())
+        self.assertNotIn("failByDrop", vars(self.websocket))
 
     def test_silence(self) -> None:
         """A client that says nothing is cut off soon."""
@@ -136,10 +155,17 @@ class WebSocketListenerTests(SynchronousTestCase):
     def test_bytes(self) -> None:
         """Binary and text, whole and in fragments, are one stream of bytes, delivered as they come."""
         self.open()
-        data = frame(BINARY, b"one ") + frame(BINARY, b"t", False) + frame(0, b"wo ") + frame(TEXT, b"\xffthree")
+        data = frame(BINARY, b"one ") + frame(BINARY, b"t", False) + frame(0, b"wo \xff") + frame(TEXT, b"three")
         for index in range(len(data)):
             self.websocket.dataReceived(data[index : index + 1])
         self.assertEqual(b"one two \xffthree", self.reader.received)
+
+    def test_text_that_is_none(self) -> None:
+        """A text message ends the connection at the first byte that no UTF-8 has there; what was good is delivered."""
+        self.open()
+        self.websocket.dataReceived(frame(TEXT, b"good\xed", False) + frame(0, b"\xa0bad"))
+        self.assertEqual(b"good\xed", self.reader.received)
+        self.assert_failed(1007)
 
     def test_unfinished_message(self) -> None:
         """What has arrived of a message is delivered, whether its end comes or not."""
@@ -162,7 +188,7 @@ class WebSocketListenerTests(SynchronousTestCase):
             self.setUp()
             self.open()
             self.websocket.dataReceived(data)
-            self.assertTrue(self.socket.disconnected)
+            self.assert_failed(1009)
 
     def test_pings(self) -> None:
         """Some pings are answered; a flood of them ends the connection."""
@@ -170,8 +196,9 @@ class WebSocketListenerTests(SynchronousTestCase):
         self.websocket.dataReceived(frame(PING, b"x") * PING_BURST)
         self.assertEqual(b"\x8a\x01x" * PING_BURST, self.socket.value())
         self.assertFalse(self.socket.disconnecting)
+        self.socket.clear()
         self.websocket.dataReceived(frame(PING, b"x"))
-        self.assertTrue(self.socket.disconnected)
+        self.assert_failed(1008)
 
     def test_close_codes(self) -> None:
         """1000 and no code at all are a clean end, any other code is not, and neither is an end without a Close."""
@@ -184,9 +211,13 @@ class WebSocketListenerTests(SynchronousTestCase):
             self.open()
             self.websocket.dataReceived(frame(CLOSE, payload))
             self.assertTrue(self.socket.disconnecting)
-            self.lose(ConnectionLost)
+            self.lose(ConnectionDone)
             self.assertIsNotNone(self.reader.reason.check(kind), payload)
             self.assertEqual(([], 0), (self.clock.getDelayedCalls(), self.budget.open))
+        self.setUp()
+        self.open()
+        self.lose(ConnectionDone)
+        self.assertIsNotNone(self.reader.reason.check(ConnectionLost))
 
     def test_our_close(self) -> None:
         """We say Close, wait for the answer in bounded time, and deliver nothing more."""
@@ -235,4 +266,13 @@ class WebSocketListenerTests(SynchronousTestCase):
             self.setUp()
             self.open()
             self.websocket.dataReceived(data)
-            self.assertTrue(self.socket.disconnected, data)
+            self.assert_failed(1002)
+
+    def test_garbage_after_our_close(self) -> None:
+        """Whoever answers our Close with what breaks the rules is not told why."""
+        self.open()
+        self.raw[0].channel.loseConnection()
+        self.socket.clear()
+        self.websocket.dataReceived(b"\x83\x80" + bytes(4))
+        self.assertTrue(self.socket.disconnected)
+        self.assertEqual(b"", self.socket.value())

@@ -16,6 +16,7 @@ type arguments struct {
 	Security    []string `json:"security"`
 	PubSub      string   `json:"pubsub"`
 	NameServer  string   `json:"nameServer"`
+	AutoNAT     bool     `json:"autoNAT"`
 	Roots       string   `json:"roots"`
 	Certificate string   `json:"certificate"`
 	Key         string   `json:"key"`

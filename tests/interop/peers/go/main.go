@@ -102,6 +102,9 @@ func hostOptions(args arguments) ([]libp2p.Option, error) {
 	for _, name := range names {
 		options = append(options, security[name])
 	}
+	if args.AutoNAT {
+		options = append(options, libp2p.EnableAutoNATv2())
+	}
 	if args.NameServer != "" {
 		r, err := resolver(args.NameServer)
 		if err != nil {
@@ -112,7 +115,8 @@ func hostOptions(args arguments) ([]libp2p.Option, error) {
 	return options, nil
 }
 
-// start opens the host. roots, certificate and key are PEM files for WSS; nameServer is "host:port".
+// start opens the host. roots, certificate and key are PEM files for WSS; nameServer is "host:port"; with autoNAT it
+// dials back whoever asks it to.
 func (n *node) start(args arguments) (values, error) {
 	options, err := hostOptions(args)
 	if err != nil {

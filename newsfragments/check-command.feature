@@ -1,0 +1,1 @@
+`nodetrust check` walks the path that a peer's certificate depends on (issue and proof servers, DNS, CAA, the certificate itself, WSS as seen from outside), and says for each step whether it is well, or what is wrong and what to do.

@@ -1,0 +1,1 @@
+The client gets certificates by AutoTLS, too (`--autotls`, `nodetrust obtain --autotls`): for `*.<peer>.libp2p.direct` from Let's Encrypt with the help of libp2p.direct's broker or one of your own (`broker`, `domain`, `acme_directory`), beside issue servers or without any; `prefer` says which is tried first.

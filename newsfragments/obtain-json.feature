@@ -1,0 +1,1 @@
+`nodetrust obtain` takes several issue servers, best first, and `--trust-file`, and prints with `--json` what it has got. It shows what goes on with a spinner on a terminal, and is quiet elsewhere: there, what is on stderr is an error.

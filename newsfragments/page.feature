@@ -1,0 +1,1 @@
+The issue server's HTTPS shows a page on which the visitor's browser finds the peers that announce themselves, dials each over its own certificate, pings it and exchanges a message, and says in words what fails. `nodetrust demo` runs three clients (`--clients`) and shows that page with `--browser`.

@@ -1,0 +1,1 @@
+A client behind a home router has its port opened there, by PCP, NAT-PMP or UPnP, whichever the router speaks; the mapping is renewed, made again when the router restarts or gets another address, and removed at the stop.

@@ -1,0 +1,1 @@
+WSS and HTTPS listeners keep to Mozilla's intermediate TLS configuration (no CBC ciphers, P-521, X448 or session tickets), idle WSS connections take a third less memory, and a WebSocket that breaks the rules is closed with a code that says why.

@@ -1,0 +1,115 @@
+"""One broker: is it well, and the registration of a challenge's value, in this peer's name."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from twisted.web.iweb import IAgent
+
+from nodetrust.acme.retries import parse_retry_after
+from nodetrust.client.autotls.errors import BrokerRefused
+from nodetrust.client.autotls.https import Answer, Https
+from nodetrust.client.autotls.wire import (
+    HEALTH_PATH,
+    REGISTRATION_PATH,
+    TOKEN_HEADER,
+    refusal,
+    registration_body,
+    unhealthy,
+)
+from nodetrust.libp2p.keys import PrivateKey
+from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.messages import E_NOT_AUTHORIZED
+from nodetrust.peer_auth import CHALLENGE_BYTES, ClientHandshake, PeerAuthError, Token, challenge_of, hostname_of
+
+HEALTH_SECONDS = 15.0
+"""As p2p-forge's own client."""
+
+CHALLENGE_SECONDS = 15.0
+"""For a server's challenge: it needs no work."""
+
+REGISTER_SECONDS = 90.0
+"""For the real request: the broker dials every address, each for 15 seconds at most, and tells its DNS servers."""
+
+NO_CONTENT = 204
+OK = 200
+
+
+class Broker:
+    """Keeps the bearer from one registration to the next: it spares the broker a handshake."""
+
+    def __init__(self, reactor: Any, agent: IAgent, url: str, key: PrivateKey, forge_token: str = "") -> None:
+        """`url`: https, as in the setting; the API's paths are added."""
+        self._reactor = reactor
+        self._agent = agent
+        self._url = url.rstrip("/")
+        self._key = key
+        self._forge_token = forge_token
+        self._token: Token | None = None
+
+    def __str__(self) -> str:
+        return self._url
+
+    async def check_health(self) -> None:
+        """Raises `BrokerUnreachable` or `BrokerRefused` where it is not well: the CA need not be bothered then."""
+        https = Https(self._reactor, self._agent)
+        answer = await https.request("GET", self._url + HEALTH_PATH, {}, None, HEALTH_SECONDS)
+        if answer.status != NO_CONTENT:
+            raise unhealthy(self._url, answer.status, self._retry_after(answer))
+
+    async def register(self, value: str, addresses: Sequence[Multiaddr]) -> None:
+        """Have the broker answer `_acme-challenge` of this peer with `value`; returns when it says that it does.
+
+        It connects to one of `addresses` first. Raises `BrokerUnreachable` or `BrokerRefused`.
+        """
+        answer = await self._authenticated(registration_body(value, addresses))
+        if answer.status != OK:
+            raise refusal(self._url, answer.status, answer.body, self._retry_after(answer))
+
+    async def _authenticated(self, body: bytes) -> Answer:
+        url = self._url + REGISTRATION_PATH
+        challenge = challenge_of(secrets.token_bytes(CHALLENGE_BYTES))
+        handshake = ClientHandshake(self._key, hostname_of(url), challenge, self._token)
+        https = Https(self._reactor, self._agent)
+        while True:
+            answer = await self._send(https, url, handshake, body)
+            try:
+                done = handshake.receive(
+                    answer.status, _all(answer, "WWW-Authenticate"), _all(answer, "Authentication-Info")
+                )
+            except PeerAuthError as error:
+                self._token = None
+                raise self._unauthenticated(answer, error) from error
+            if done:
+                self._token = handshake.token
+                return answer
+
+    async def _send(self, https: Https, url: str, handshake: ClientHandshake, body: bytes) -> Answer:
+        headers = {"Authorization": handshake.authorization}
+        if not handshake.sends_body:
+            return await https.request("GET", url, headers, None, CHALLENGE_SECONDS)
+        headers["Content-Type"] = "application/json"
+        if self._forge_token:
+            headers[TOKEN_HEADER] = self._forge_token
+        return await https.request("POST", url, headers, body, REGISTER_SECONDS)
+
+    def _unauthenticated(self, answer: Answer, error: PeerAuthError) -> Exception:
+        """A server that is no broker, or in trouble, says so by its status; one that authenticates wrongly does not."""
+        if answer.status not in (OK, 401):
+            return refusal(self._url, answer.status, answer.body, self._retry_after(answer))
+        return BrokerRefused(f"no authentication with the broker {self._url}: {error}", E_NOT_AUTHORIZED, answer.status)
+
+    def _retry_after(self, answer: Answer) -> int | None:
+        now = datetime.fromtimestamp(self._reactor.seconds(), UTC)
+        header, date = (next(iter(_all(answer, name)), None) for name in ("Retry-After", "Date"))
+        seconds = parse_retry_after(header, now, date)
+        return None if seconds is None else math.ceil(seconds)
+
+
+def _all(answer: Answer, name: str) -> list[str]:
+    values: Any = answer.headers.getRawHeaders(name, [])
+    return list(values)

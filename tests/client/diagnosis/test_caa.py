@@ -1,0 +1,87 @@
+"""CAA records as a CA reads them, and what is said of them."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from nodetrust.client.diagnosis.caa import Climbed, judge_caa, parents, read_permission
+from nodetrust.client.diagnosis.steps import Outcome
+from nodetrust.client.lookup.wire import Record, Type
+
+ZONE = "nt.example.org"
+
+
+def record(value: str, tag: str = "issue", flags: int = 0) -> Record:
+    """One at the zone's apex."""
+    return Record(ZONE, Type.CAA, 3600, bytes([flags, len(tag)]) + tag.encode() + value.encode())
+
+
+class PermissionTests(SynchronousTestCase):
+    """The value of `issue` and `issuewild`."""
+
+    def test_conditions(self) -> None:
+        """Account and methods, with or without spaces around them; others are passed over."""
+        for value, expected in (
+            ("ca.example", "ca.example"),
+            ("CA.example ; ", "ca.example"),
+            ("ca.example; accounturi=https://ca.example/a/1", "ca.example (account https://ca.example/a/1)"),
+            ("ca.example;validationmethods=DNS-01,http-01;x=y", "ca.example (by dns-01, http-01)"),
+            ("ca.example; validationmethods = dns-01", "ca.example (by dns-01)"),
+            ("ca.example; validationmethods=", "ca.example (by no method at all)"),
+        ):
+            self.assertEqual(str(read_permission(value)), expected)
+
+    def test_nobody(self) -> None:
+        """An empty issuer forbids all, and so does a value with a fault (RFC 8659 §4.2)."""
+        for value in ("", ";", " ; ", "%%%", "ca_x.example", "ca.example; account", "ca.example; a=b; ;"):
+            self.assertIsNone(read_permission(value), value)
+
+    def test_methods_of_ours(self) -> None:
+        """Those of DNS."""
+        for methods, fits in (("dns-01", True), ("http-01,dns-persist-01", True), ("http-01", False), ("", False)):
+            permission = read_permission(f"ca.example; validationmethods={methods}")
+            assert permission is not None
+            self.assertEqual(permission.fits, fits)
+
+
+class JudgementTests(SynchronousTestCase):
+    """The steps."""
+
+    def judge(self, *records: Record, wildcards: bool = False) -> list[tuple[Outcome, str]]:
+        steps = judge_caa(Climbed("a", ZONE if records else None, records), ["a"], wildcards=wildcards)
+        self.assertTrue(all(bool(step.advice) == (step.outcome is not Outcome.OK) for step in steps))
+        return [(step.outcome, step.found) for step in steps]
+
+    def test_what_records_mean(self) -> None:
+        """Who may sign, and a failure exactly where nobody may in the way that issue servers do it."""
+        ca, other = "ca.example; validationmethods=dns-01", "other.example; validationmethods=http-01"
+        for records, outcome, words in (
+            ((), Outcome.OK, "any CA may sign"),
+            ((record("mailto:a@example.org", "iodef"),), Outcome.OK, "any CA may sign"),
+            ((record(ca),), Outcome.OK, "only ca.example (by dns-01) may sign"),
+            ((record(";"), record(ca)), Outcome.OK, "only ca.example"),
+            ((record(";"),), Outcome.FAIL, "nobody may sign"),
+            ((record(other),), Outcome.FAIL, "only other.example (by http-01)"),
+            ((record(other), record(ca)), Outcome.WARN, "other.example (by http-01), ca.example (by dns-01)"),
+            ((record(ca), record("x", "tbs", 128)), Outcome.FAIL, "the tag tbs"),
+            ((record(ca), record("x", "tbs")), Outcome.OK, "only ca.example"),
+            ((record(ca), Record(ZONE, Type.CAA, 1, b"\x00")), Outcome.FAIL, "cannot be read"),
+            ((record(ca), record(";", "issuewild")), Outcome.OK, "only ca.example"),
+        ):
+            ((actual, found),) = self.judge(*records)
+            self.assertEqual(actual, outcome, found)
+            self.assertIn(words, found)
+
+    def test_wildcards(self) -> None:
+        """`issuewild` stands for them in the place of `issue`; where they are not wanted it is no matter."""
+        plain, wild = self.judge(record("ca.example"), record(";", "issuewild"), wildcards=True)
+        self.assertEqual((plain[0], wild[0]), (Outcome.OK, Outcome.FAIL))
+        self.assertEqual(len(self.judge(record("ca.example"), wildcards=True)), 1)
+
+    def test_no_answer(self) -> None:
+        """What nobody knows is a warning: other resolvers may know it."""
+        (step,) = judge_caa(Climbed("a", failure="SERVFAIL at example"), ["a"], wildcards=True)
+        self.assertEqual(step.outcome, Outcome.WARN)
+        self.assertIn("SERVFAIL at example", step.found)
+
+    def test_climbing(self) -> None:
+        """From the name up to the top-level domain."""
+        self.assertEqual(parents("a.b.c"), ["a.b.c", "b.c", "c"])
