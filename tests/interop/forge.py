@@ -274,7 +274,7 @@ class Forge:
     async def obtain(self, out: Path, *options: str) -> tuple[int, str, str]:
         """`nodetrust obtain --autotls` at the node's host: its status, and what it printed."""
         where = ["--broker", f"https://{NAME}", "--domain", ZONE, "--acme-directory", self.pebble.directory]
-        how = ["--nameserver", NAME_SERVER, "--trust-file", self.roots, "--out", out, "--json"]
+        how: list[str | Path] = ["--nameserver", NAME_SERVER, "--trust-file", self.roots, "--out", out, "--json"]
         command: list[str | Path] = [sys.executable, *NODETRUST, "obtain", "--autotls", *where, *how, *options]
         program, *arguments = map(str, self.internet.at("node", *command))
         printed, err, status = await getProcessOutputAndValue(program, arguments, ENVIRONMENT)
