@@ -10,7 +10,7 @@ In reading order:
 * `sources`, `decide`, `quota`: where a request comes from, what is dialled for it, what it costs (pure)
 * `ours`, `dialback`: dialling the node
 * `broker`: what is done for a peer that has proven who it is
-* `pages`: HTTP
+* `metrics`, `pages`: what is counted, and HTTP
 * `own`: the certificate for HTTPS
 * `settings`, `service`, `options`: the role
 """

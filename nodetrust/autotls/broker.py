@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from nodetrust.autotls.decide import MAX_DIALS, Rules, Visit, check_lists
 from nodetrust.autotls.dialback import TOO_MANY_REQUESTS, DialBack, Report
 from nodetrust.autotls.errors import Refusal
+from nodetrust.autotls.metrics import BrokerCounters
 from nodetrust.autotls.quota import PREFIX, Quota, draws
 from nodetrust.autotls.wire import BAD_REQUEST, read_registration, to_time, tried_json
 from nodetrust.challenges.errors import DnsServerError
@@ -63,6 +64,7 @@ class Broker:
         store: Store,
         dns: Challenges,
         dialback: DialBack,
+        counters: BrokerCounters,
     ) -> None:
         self._reactor = reactor
         self._zone = zone
@@ -72,6 +74,7 @@ class Broker:
         self._store = store
         self._dns = dns
         self._dialback = dialback
+        self._counters = counters
         self._cleaning = LoopingCall(self._clean)
         self._cleaning.clock = reactor
 
@@ -91,6 +94,7 @@ class Broker:
         check_lists(rules, visit, registration.addresses)
         await self._spend(visit)
         report = await self._dialback.test(registration.addresses, visit, rules)
+        self._counters.probed(visit.user_agent, reached=report.reached)
         await self._keep_report(visit.peer, report)
         if not report.reached:
             raise Refusal(BAD_REQUEST, f"error testing addresses: {report}", tried=report.tried)

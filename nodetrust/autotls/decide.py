@@ -64,6 +64,7 @@ class Visit:
 
     peer: PeerId
     ips: tuple[IPAddress, ...]
+    user_agent: str = ""
 
     @property
     def ip(self) -> IPAddress:

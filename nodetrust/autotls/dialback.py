@@ -17,7 +17,7 @@ from nodetrust.libp2p.staggered import AllFailed, first_success
 from nodetrust.libp2p.transports.resolve import resolve
 from nodetrust.libp2p.transports.sockets import HostReactor
 from nodetrust.messages import CheckFault
-from nodetrust.reachability.bounds import Bounds
+from nodetrust.reachability.bounds import Bounds, Rates
 from nodetrust.reachability.decide import Asker, Dial
 from nodetrust.reachability.dial import BackDialer
 from nodetrust.reachability.errors import Refusal as TooMuch
@@ -29,10 +29,9 @@ if TYPE_CHECKING:
 LOOKUP_SECONDS = 8.0
 """For all names of a request together; a node that is there is dialled by its addresses, too."""
 
-DIALS_PER_PEER = 64
-DIALS_PER_NETWORK = 256
-"""In ten minutes: js-libp2p tries again every few seconds for as long as the CA, or the broker, is not content. Beside
-these are the quotas of registrations, which outlive a restart."""
+RATES = Rates(dials_per_peer=64, dials_per_network=256, burst=500, checks_per_second=50.0)
+"""Dials in ten minutes: js-libp2p tries again every few seconds for as long as the CA, or the broker, is not content;
+and what a broker does is to dial. Beside these are the quotas of registrations, which outlive a restart."""
 
 TOO_MANY_REQUESTS = 429
 NOT_TRIED = "NOT_TRIED"
@@ -58,7 +57,7 @@ class DialBack:
         self._reactor = reactor
         self._resolver = resolver
         self._dialer = BackDialer(reactor, trust_root)
-        self._bounds = Bounds(DIALS_PER_PEER, DIALS_PER_NETWORK)
+        self._bounds = Bounds(RATES)
 
     async def test(self, addresses: Sequence[str], visit: Visit, rules: Rules) -> Report:
         """Whether the peer is met anywhere. Raises `Refusal` where nothing is tried. Cancelling leaves nothing open."""

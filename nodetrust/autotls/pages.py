@@ -21,6 +21,7 @@ from nodetrust.addresses import normalise
 from nodetrust.autotls.broker import SERVER_ERROR, Broker
 from nodetrust.autotls.decide import Rules, Visit, check_token
 from nodetrust.autotls.errors import Refusal
+from nodetrust.autotls.metrics import BrokerCounters
 from nodetrust.autotls.sources import client_first
 from nodetrust.autotls.wire import BAD_REQUEST, MAX_BODY_BYTES, refusal_json, refusal_text
 from nodetrust.libp2p.limits import Limits
@@ -102,8 +103,9 @@ class BrokerPages:
     isLeaf = True
     server = None
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, counters: BrokerCounters) -> None:
         self._reactor = reactor
+        self._counters = counters
         self._access: Access
         self._broker: Broker | None = None
         self._running: set[Deferred[None]] = set()
@@ -115,6 +117,7 @@ class BrokerPages:
 
     def render(self, request: Request) -> bytes | int:
         """Answer a request."""
+        request.notifyFinish().addCallbacks(lambda _: self._counters.answered(request.code), lambda _: None)
         for name, value in HEADERS.items():
             request.setHeader(name, value)
         if request.isSecure():
@@ -184,7 +187,7 @@ class BrokerPages:
         body: bytes = content.getvalue()
         if len(body) > MAX_BODY_BYTES:
             raise Refusal(TOO_LARGE, f"413 Request Entity Too Large: at most {MAX_BODY_BYTES} bytes.")
-        visit = Visit(peer, self._sources(request))
+        visit = Visit(peer, self._sources(request), request.getHeader("User-Agent") or "")
         return lambda: broker.register(visit, body)
 
     def _sources(self, request: Request) -> tuple[Any, ...]:

@@ -8,8 +8,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IAddress
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.logger import Logger
 from twisted.protocols.haproxy._wrapper import HAProxyWrappingFactory
 from twisted.python.failure import Failure
@@ -18,6 +19,7 @@ from nodetrust.addresses import direct_ip, normalise
 from nodetrust.autotls.broker import Broker
 from nodetrust.autotls.decide import Rules
 from nodetrust.autotls.dialback import DialBack
+from nodetrust.autotls.metrics import BrokerCounters
 from nodetrust.autotls.ours import is_ours
 from nodetrust.autotls.own import OwnOrders
 from nodetrust.autotls.pages import BOUNDS, PROXY_BOUNDS, Access, BoundedRequest, BrokerPages
@@ -37,9 +39,10 @@ from nodetrust.own.files import OwnCertificate
 from nodetrust.own.upkeep import OwnUpkeep, Self
 from nodetrust.peer_auth import ServerRules
 from nodetrust.service import RoleService, dial_options, listen_all, open_host
-from nodetrust.settings import SettingsError
+from nodetrust.settings import HostPort, SettingsError
 from nodetrust.store import Store
 from nodetrust.web.listener import Guarded, WebListener, site_for
+from nodetrust.web.metrics import serve_metrics
 
 STORE_FILE = "store.sqlite"
 """In the state folder, where no other database is configured."""
@@ -64,6 +67,7 @@ class AutoTlsService(RoleService):
         self.dns: DnsServers | None = None
         self.http: list[WebListener] = []
         self.https: list[WebListener] = []
+        self.metrics: IListeningPort | None = None
         self.certificates = CertificateStore()
         self._rules = Rules()
         self._lists: ListsInForce | None = None
@@ -83,7 +87,10 @@ class AutoTlsService(RoleService):
         self._lists = lists = ListsInForce(self.reactor, settings, self._replace_lists)
         lists.start()
         self._replace_lists(lists.lists)
-        self._pages = pages = BrokerPages(self.reactor)
+        counters = BrokerCounters()
+        if settings.metrics_listen is not None:
+            self.metrics = self._serve_metrics(settings.metrics_listen, counters)
+        self._pages = pages = BrokerPages(self.reactor, counters)
         for place in settings.https_listen:
             site = site_for(self.reactor, pages, BoundedRequest)
             guarded = Guarded(self.reactor, site, BOUNDS, self.certificates)
@@ -107,6 +114,7 @@ class AutoTlsService(RoleService):
             store=store,
             dns=dns,
             dialback=self._dialback,
+            counters=counters,
         )
         broker.start()
         pages.serve(Access(auth, settings.proxy_networks, lambda: self._rules), broker)
@@ -142,6 +150,8 @@ class AutoTlsService(RoleService):
             self._broker.stop()
         if self._upkeep is not None:
             self._upkeep.cancel()
+        if self.metrics is not None:
+            await maybeDeferred(self.metrics.stopListening)
         for listener in (*self.http, *self.https):
             await listener.stop()
         self.http, self.https = [], []
@@ -157,6 +167,12 @@ class AutoTlsService(RoleService):
             await self.host.stop()
         if self.store is not None:
             await self.store.close()
+
+    def _serve_metrics(self, place: HostPort, counters: BrokerCounters) -> IListeningPort:
+        try:
+            return serve_metrics(self.reactor, place, counters)
+        except CannotListenError as error:
+            raise SettingsError(f"metrics_listen: cannot listen on {place}: {error.socketError}") from error
 
     def _guarded(self, pages: BrokerPages) -> Guarded:
         site = site_for(self.reactor, pages, BoundedRequest)

@@ -100,6 +100,9 @@ class AutoTlsSettings(PeerSettings, frozen=True, kw_only=True):
     store: Annotated[
         str, described("the URL of the database, which replicas share; SQLite in the state folder when empty")
     ] = ""
+    metrics_listen: Annotated[
+        HostPort | None, described("an address to answer Prometheus on, over HTTP, such as 127.0.0.1:9154")
+    ] = None
     nameserver: Annotated[
         HostPort | None, described("the DNS server to look up names in clients' addresses at; the system's if none")
     ] = None

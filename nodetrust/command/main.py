@@ -21,7 +21,7 @@ def main() -> None:
     """Names and browser-trusted certificates for libp2p nodes that prove their address.
 
     The servers, and the client that keeps its certificate fresh, are run by twistd: see `twistd nodetrust-dns --help`,
-    and likewise nodetrust-proof, nodetrust-issue and nodetrust-client.
+    and likewise nodetrust-proof, nodetrust-issue, nodetrust-autotls and nodetrust-client.
     """
 
 

@@ -10,6 +10,7 @@ import heapq
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from operator import itemgetter
 
 from nodetrust.libp2p.limits import network_of
@@ -43,15 +44,24 @@ RETRY_SECONDS = 15.0
 """When there is room again where too much is dialled at the moment: as long as a check takes at most."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """How often is dialled."""
+
+    dials_per_peer: int = DIALS_PER_PEER
+    dials_per_network: int = DIALS_PER_NETWORK
+    burst: int = BURST
+    checks_per_second: float = CHECKS_PER_SECOND
+
+
 class Bounds:
     """Counts. Times are seconds on the clock of the reactor."""
 
-    def __init__(self, dials_per_peer: int = DIALS_PER_PEER, dials_per_network: int = DIALS_PER_NETWORK) -> None:
-        self._dials_per_peer = dials_per_peer
-        self._dials_per_network = dials_per_network
+    def __init__(self, rates: Rates = Rates()) -> None:
+        self._rates = rates
         self._states: dict[str, float] = {}
         self._dials: Counter[str] = Counter()
-        self._all = TokenBucket(BURST, CHECKS_PER_SECOND)
+        self._all = TokenBucket(rates.burst, rates.checks_per_second)
 
     @contextmanager
     def room(self, asker: Asker, dials: int, now: float) -> Iterator[None]:
@@ -71,8 +81,8 @@ class Bounds:
         if self._dials.total() + dials > MAX_DIALS:
             raise Refusal(E_RATE_LIMIT, "too many addresses are being checked just now", RETRY_SECONDS)
         draws = [
-            Draw(Limit(f"peer/{peer}", self._dials_per_peer, PERIOD_SECONDS), dials),
-            Draw(Limit(f"network/{network}", self._dials_per_network, PERIOD_SECONDS), dials),
+            Draw(Limit(f"peer/{peer}", self._rates.dials_per_peer, PERIOD_SECONDS), dials),
+            Draw(Limit(f"network/{network}", self._rates.dials_per_network, PERIOD_SECONDS), dials),
         ]
         try:
             states = spend(self._states, draws, now)

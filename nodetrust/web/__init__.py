@@ -1,4 +1,5 @@
 """HTTP that strangers reach: few connections, short lives, small requests.
 
 * `listener`: one address, with TLS, or without for a proxy in front that has it
+* `metrics`: those of a role, for Prometheus
 """

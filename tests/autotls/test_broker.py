@@ -8,6 +8,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import capturedLogs
 
 from nodetrust.libp2p.keys import PrivateKey
+from nodetrust.settings import HostPort
 from tests.autotls.site import NAME, TCP, WS, Asker, SiteTestCase, open_connection, reactor, send, send_raw, value_of
 
 FIRST, SECOND, THIRD = (value_of(text) for text in ("first", "second", "third"))
@@ -232,6 +233,28 @@ class ProxyTests(SiteTestCase):
 
 
 class PageTests(SiteTestCase):
+    async def test_metrics(self) -> None:
+        """Dial-backs by their result under p2p-forge's name, whatever a client calls itself; answers by status."""
+        await self.start_dns()
+        broker = await self.start_broker(metrics_listen=HostPort("127.0.0.1", 0))
+        node = await self.start_node()
+        asker = self.asker(broker, node)
+        for agent in ("kubo/0.40", "me" * 500):
+            asker.headers = [("User-Agent", agent)]
+            await asker.register(FIRST, *node.addresses())
+        await asker.register(SECOND, "/ip4/127.0.0.1/tcp/1024")
+        assert broker.metrics is not None
+        place = HostPort("127.0.0.1", broker.metrics.getHost().port)  # type: ignore[attr-defined]
+        told = (await send(place, "GET", "/metrics", [("Host", "x")])).text.splitlines()
+        for line in (
+            'coredns_forge_acme_libp2p_probe_total{agent="kubo",result="ok"} 1.0',
+            'coredns_forge_acme_libp2p_probe_total{agent="other",result="ok"} 1.0',
+            'coredns_forge_acme_libp2p_probe_total{agent="other",result="error"} 1.0',
+            'nodetrust_autotls_answers_total{code="200"} 2.0',
+            'nodetrust_autotls_answers_total{code="401"} 1.0',
+        ):
+            self.assertIn(line, told)
+
     async def test_health(self) -> None:
         """204 for whoever asks, however."""
         await self.start_dns()

@@ -22,11 +22,14 @@ from tests.debian import PATH
 from tests.interop.certificates import make_certificate
 from tests.interop.harness import Program
 from tests.interop.pebble import Pebble
-from tests.interop.test_twistd import ADDRESS, ENVIRONMENT, TWISTD, Twistd
+from tests.interop.test_twistd import ADDRESS, ENVIRONMENT, NODETRUST, TWISTD, Twistd
 
 ZONE = "auto.test"
 NAME = "registration.auto.test"
 SERVERS, NODE, VISITOR = "45.30.1.1", "45.30.2.2", "45.30.3.2"
+PRIVATE_NODE, PRIVATE_NETWORK = "10.30.2.2", "10.0.0.0/8"
+"""Where the node is as well, for a LAN's broker."""
+
 PEBBLE_PORT, MANAGEMENT_PORT, HTTP_PORT = 14000, 15000, 8080
 NAME_SERVER = f"{SERVERS}:53"
 COMMAND_SECONDS = 30
@@ -135,6 +138,8 @@ class Internet:
                 self._must("ip", "-n", name, "address", "add", f"{own}/24", "dev", device)
                 self._must("ip", "-n", name, "link", "set", device, "up")
             self._must("ip", "-n", there, "route", "add", "default", "via", gateway)
+        for which, device, address in (("servers", "node", "10.30.2.1"), ("node", "eth0", PRIVATE_NODE)):
+            self._must("ip", "-n", self.names[which], "address", "add", f"{address}/24", "dev", device)
         self._must("ip", "netns", "exec", servers, "sysctl", "--quiet", "--write", "net.ipv4.ip_forward=1")
 
     def stop(self) -> None:
@@ -265,6 +270,15 @@ class Forge:
         # The two requests of a handshake never come to the same one, and either has half of the second ones.
         proxy = [sys.executable, "-c", _ROUND_ROBIN, SERVERS, str(HTTP_PORT), *map(str, (first, second, second, first))]
         self.run(Program("proxy"), "servers", proxy, {})
+
+    async def obtain(self, out: Path, *options: str) -> tuple[int, str, str]:
+        """`nodetrust obtain --autotls` at the node's host: its status, and what it printed."""
+        where = ["--broker", f"https://{NAME}", "--domain", ZONE, "--acme-directory", self.pebble.directory]
+        how: list[str | Path] = ["--nameserver", NAME_SERVER, "--trust-file", self.roots, "--out", out, "--json"]
+        command: list[str | Path] = [sys.executable, *NODETRUST, "obtain", "--autotls", *where, *how, *options]
+        program, *arguments = map(str, self.internet.at("node", *command))
+        printed, err, status = await getProcessOutputAndValue(program, arguments, ENVIRONMENT)
+        return int(status), printed.decode(), err.decode()
 
     async def dial(self, address: str) -> str:
         """Dial with a host of ours, at the visitor's; the peer that it has met."""

@@ -1,5 +1,6 @@
 """Today's AutoTLS clients, as they come, get their certificates through our broker and our DNS server, from Pebble."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,11 @@ from cryptography import x509
 from twisted.internet import reactor as default_reactor
 from twisted.internet.defer import Deferred
 
+from nodetrust.keyfile import load
 from nodetrust.libp2p.peer_id import PeerId
+from nodetrust.service import KEY_FILE
 from tests.interop import postgresql
-from tests.interop.forge import HTTP_PORT, NAME, NAME_SERVER, NODE, ZONE, Forge
+from tests.interop.forge import HTTP_PORT, NAME, NAME_SERVER, NODE, PRIVATE_NETWORK, PRIVATE_NODE, ZONE, Forge
 from tests.interop.harness import InteropTestCase, Peer
 from tests.interop.test_postgresql import require as require_postgresql
 from tests.interop.toolchain import require_router
@@ -113,6 +116,31 @@ class AutoTlsTests(InteropTestCase):
         await node.event("loaded")
         await node.event("renewed")
         await self.assert_dialled(node)
+
+    async def test_ours(self) -> None:
+        """Our own client gets its certificate through our own broker, as through p2p-forge."""
+        await self.forge.start(self.tools.pebble)
+        out = self.forge.folder / "out"
+        status, printed, err = await self.forge.obtain(out, "--listen", f"/ip4/{NODE}/tcp/4001")
+        self.assertEqual(status, 0, err)
+        label = load(out / KEY_FILE).peer_id.to_cid_base36()
+        self.assertEqual(json.loads(printed)["names"], [f"*.{label}.{ZONE}"])
+
+    async def test_private_network(self) -> None:
+        """A node with a private address gets a certificate where the operator has opened its network, else not."""
+        await self.forge.start(self.tools.pebble, allow_networks=[PRIVATE_NETWORK])
+        options = ["--listen", f"/ip4/{PRIVATE_NODE}/tcp/4001", "--allow-private"]
+        status, printed, err = await self.forge.obtain(self.forge.folder / "out", *options)
+        self.assertEqual(status, 0, err)
+        self.assertEqual(len(json.loads(printed)["names"]), 1)
+
+    async def test_private_network_is_closed(self) -> None:
+        """The broker says what is wrong with the address, and our client tells it."""
+        await self.forge.start(self.tools.pebble)
+        options = ["--listen", f"/ip4/{PRIVATE_NODE}/tcp/4001", "--allow-private"]
+        status, _, err = await self.forge.obtain(self.forge.folder / "out", *options)
+        self.assertEqual(status, 5, err)
+        self.assertIn(f"{PRIVATE_NODE} is not public: private use (RFC 1918)", " ".join(err.split()))
 
     async def assert_dialled(self, node: Peer) -> None:
         """js-libp2p and ours, at another host, dial the node over WSS, by the name that our DNS server answers."""

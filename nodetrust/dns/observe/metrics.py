@@ -1,7 +1,4 @@
-"""The counters for Prometheus, on an address of the operator's choice: `http://HOST:PORT/metrics`.
-
-https://prometheus.io/docs/instrumenting/exposition_formats/
-"""
+"""The counters for Prometheus, on an address of the operator's choice: `http://HOST:PORT/metrics`."""
 
 from __future__ import annotations
 
@@ -9,24 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-from prometheus_client import ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.registry import Collector
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
-from twisted.web.http import NOT_FOUND
-from twisted.web.resource import IResource
-from twisted.web.server import Request, Site
-from zope.interface import implementer
 
 from nodetrust.dns.errors import CannotBind
 from nodetrust.dns.observe.counters import LATENCIES_US, Counters
 from nodetrust.settings import HostPort
-
-PATH = b"/metrics"
-IDLE_SECONDS = 60
-"""How long an idle connection stays open; Prometheus scrapes about as often."""
+from nodetrust.web import metrics as web_metrics
 
 _PREFIX = "nodetrust_dns_"
 _LABELLED = {
@@ -86,44 +74,11 @@ def _latency(counters: Counters) -> Metric:
     )
 
 
-@implementer(IResource)
-class _MetricsPage:
-    """The one page; whatever else is asked for is not there."""
-
-    isLeaf = True
-    server = None
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-
-    def render(self, request: Request) -> bytes:
-        """The metrics as text, if they are asked for."""
-        if request.path != PATH or request.method not in (b"GET", b"HEAD"):
-            request.setResponseCode(NOT_FOUND)
-            return b""
-        request.setHeader("Content-Type", CONTENT_TYPE_LATEST)
-        return generate_latest(self._registry)
-
-    def getChildWithDefault(self, name: bytes, request: Request) -> IResource:
-        """A leaf has no children, and is not asked for them."""
-        raise RuntimeError("the page of the metrics is a leaf")
-
-    def putChild(self, path: bytes, child: IResource) -> None:
-        """A leaf takes no children."""
-        raise RuntimeError("the page of the metrics is a leaf")
-
-
 def serve_metrics(
     reactor: Any, place: HostPort, counters: Callable[[], Counters], gauges: Callable[[], Gauges]
 ) -> IListeningPort:
     """Answer at `place` over HTTP. Raises CannotBind with the system's reason."""
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    registry.register(DnsCollector(counters, gauges))
-    site = Site(_MetricsPage(registry), timeout=IDLE_SECONDS)
-    site.noisy = False
     try:
-        port: IListeningPort = reactor.listenTCP(place.port, site, interface=place.host)
+        return web_metrics.serve_metrics(reactor, place, DnsCollector(counters, gauges))
     except CannotListenError as error:
         raise CannotBind(f"cannot listen on {place} for metrics: {error.socketError}") from error
-    return port
