@@ -299,7 +299,7 @@ class BadIssuerTests(ServersTestCase):
         """A handshake fails; the listener goes on."""
         client = self.client_of(Multiaddr.parse("/ip4/127.0.0.1/tcp/1").with_peer_id(PrivateKey.generate().peer_id))
         await client.start()
-        address = client._edge.listening[0]
+        address = client._presence.edge.listening[0]
         for _ in range(2):
             await self.assertFailure(deferToThread(served_certificate, address), OSError)
 

@@ -57,8 +57,8 @@ class ForwardingTests(ServersTestCase):
         await client.announced()
         [place] = node.addresses()
         await node.stop()
-        assert client._edge is not None and client._edge._behind is not None
-        client._edge._behind.doubt()
+        assert client._presence is not None and client._presence.edge._behind is not None
+        client._presence.edge._behind.doubt()
         while client.addresses:
             await deferLater(reactor, 0.05)
         again = Host(reactor, key)

@@ -26,7 +26,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 import nodetrust.client.client as client_module
+import nodetrust.client.company as company_module
 import nodetrust.client.contacts as contacts_module
+import nodetrust.client.presence as presence_module
 import nodetrust.client.upkeep as upkeep_module
 import nodetrust.client.whereabouts as whereabouts_module
 import nodetrust.discovery.announcer as announcer_module
@@ -172,15 +174,15 @@ class Home:
     def _patch(self, pace: float) -> None:
         test = self.test
         test.patch(client_module, "open_host", self._open_host)
-        test.patch(client_module, "start_pubsub", lambda host, *_: PubSub(self._published, host))
-        test.patch(client_module, "look_from_outside", lambda *_: self._look)
-        test.patch(client_module, "Whereabouts", partial(Whereabouts, look=self._own_addresses))
-        for module in (client_module, upkeep_module):
+        test.patch(company_module, "start_pubsub", lambda host, *_: PubSub(self._published, host))
+        test.patch(presence_module, "look_from_outside", lambda *_: self._look)
+        test.patch(presence_module, "Whereabouts", partial(Whereabouts, look=self._own_addresses))
+        for module in (company_module, presence_module, upkeep_module):
             test.patch(module, "SystemRandom", partial(Random, 7))
         paces = [(announcer_module, "SOON_SECONDS"), (discovery_module, "EXPIRE_SECONDS")]
         paces.append((neighbours_module, "LOOK_SECONDS"))
         if pace > MINUTE:
-            paces.append((client_module, "LOOK_SECONDS"))
+            paces.append((presence_module, "LOOK_SECONDS"))
             paces += [(server_upkeep, "BEAT_SECONDS"), (server_upkeep, "LOOK_SECONDS")]
             paces += [(contacts_module, "RECONNECT_SECONDS"), (whereabouts_module, "LOOK_SECONDS")]
         for module, name in paces:

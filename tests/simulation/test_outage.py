@@ -6,7 +6,6 @@ from datetime import timedelta
 from cryptography import x509
 from twisted.trial.unittest import SynchronousTestCase
 
-import nodetrust.client.renewal as client_renewal
 from nodetrust.acme import AcmeServerTrouble, AcmeUnreachable
 from nodetrust.acme.wire import RenewalWindow
 from nodetrust.client.renewal import SPREAD
@@ -28,7 +27,7 @@ class OutageTests(SynchronousTestCase):
 
     def outage(self, world: World, failure: Exception) -> None:
         # No plan moves here, and a thousand peers that ask eight times a day would take a minute of real time.
-        self.patch(client_renewal, "CHECK_SECONDS", 3 * DAY)
+        world.check_seconds = 3 * DAY
         world.start()
         world.add_peers(PEERS, OLDEST)
         world.timeline.run_for(6 * HOUR)

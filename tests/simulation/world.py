@@ -25,6 +25,7 @@ from nodetrust.client.by_issuer import by_issuers
 from nodetrust.client.errors import NoProofs
 from nodetrust.client.obtain import Obtained
 from nodetrust.client.prove import Proofs, ask_info
+from nodetrust.client.renewal import CHECK_SECONDS
 from nodetrust.client.settings import ClientSettings
 from nodetrust.client.upkeep import Upkeep
 from nodetrust.issue.renewal.windows import ASK_AGAIN_SECONDS
@@ -51,6 +52,8 @@ class World(IssueServer):
         self.prover_machine = Machine(timeline)
         self.peers: list[Peer] = []
         self.stored: dict[Path, Obtained] = {}
+        self.check_seconds = CHECK_SECONDS
+        """How often each client asks when to renew."""
         test.patch(by_issuer_module, "prove", self._prove)
         test.patch(client_upkeep, "save", self.stored.__setitem__)
         test.patch(client_upkeep, "load", self.stored.get)
@@ -164,7 +167,7 @@ class Peer:
 
     def start(self) -> None:
         """Start the client, with what it has stored."""
-        settings = ClientSettings(issuer=(self.world.place,), state=self.folder)
+        settings = ClientSettings(issuer=(self.world.place,), state=self.folder, check_seconds=self.world.check_seconds)
         host: Any = Host(self)
         ways = by_issuers(self.machine, host, settings.issuer, settings.names)
         self.upkeep = Upkeep(self.machine, settings, ways, self._use, self._failed, steady=self.world.timeline.seconds)
