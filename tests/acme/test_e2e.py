@@ -124,7 +124,7 @@ class EndToEndTests(TestCase):
         """A CA whose own certificate is not from a trusted root hears nothing."""
         _, url = await self.started()
         caught = await self.assertFailure(
-            Deferred.fromCoroutine(self.client(url, None).register(Deadline(reactor, 2))), AcmeUnreachable
+            Deferred.fromCoroutine(self.client(url, None).register(Deadline(reactor, 5))), AcmeUnreachable
         )
         self.assertIn("TLS certificate", str(caught))
 

@@ -37,6 +37,9 @@ GROUPS = (b"X25519MLKEM768:X25519:P-256:P-384", b"X25519:P-256:P-384")
 """For the exchange of keys, the second where OpenSSL (before 3.5) does not know all of the first. Its own choice has
 P-521 and X448 as well, which no browser needs."""
 
+MAX_NAMES = 64
+"""A peer that moves has other names after each move: those of before are served for as long as there is room. Ours."""
+
 
 @implementer(IOpenSSLServerConnectionCreator)
 class CertificateStore:
@@ -49,13 +52,16 @@ class CertificateStore:
     def set(self, names: Iterable[str], key_pem: bytes, fullchain_pem: bytes) -> None:
         """Use this key and chain (leaf first) for `names`, of which any may be `*.parent`, from the next connection on.
 
-        The names' earlier certificates are forgotten. Raises `CertificateError` and changes nothing if they don't fit.
+        The names' earlier certificates are forgotten, and beyond `MAX_NAMES` those that were set first. Raises
+        `CertificateError` and changes nothing if key and chain don't fit.
         """
         context = _server_context(key_pem, fullchain_pem)
         context.set_tlsext_servername_callback(self._choose)
         folded = {name.lower() for name in names}
         self._by_name = {name: old for name, old in self._by_name.items() if name not in folded}
         self._by_name.update(dict.fromkeys(folded, context))
+        for name in list(self._by_name)[: max(0, len(self._by_name) - max(MAX_NAMES, len(folded)))]:
+            del self._by_name[name]
         self._newest = context
 
     @property

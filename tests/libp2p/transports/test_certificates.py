@@ -9,7 +9,7 @@ from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.libp2p.transports import CertificateError, CertificateStore
-from nodetrust.libp2p.transports.certificates import ALPN
+from nodetrust.libp2p.transports.certificates import ALPN, MAX_NAMES
 from tests.libp2p.throwaway_ca import ThrowawayCa
 
 
@@ -19,6 +19,7 @@ class CertificateStoreTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.ca = ThrowawayCa()
         self.store = CertificateStore()
+        self.pair = self.ca.issue(["any.example"])
 
     def add(self, *names: str) -> None:
         self.store.set(names, *self.ca.issue(names))
@@ -48,6 +49,13 @@ class CertificateStoreTests(SynchronousTestCase):
         certificate = dialer.get_peer_certificate(as_cryptography=True)
         [names] = [e.value for e in certificate.extensions if e.oid.dotted_string == "2.5.29.17"]
         return {general.value for general in names}, dialer.get_alpn_proto_negotiated()
+
+    def test_names_of_long_ago(self) -> None:
+        """They are forgotten when others need the room, the first that were set first."""
+        names = [f"{number}.example" for number in range(MAX_NAMES + 2)]
+        for name in names:
+            self.store.set([name], *self.pair)
+        self.assertEqual(self.store.names, frozenset(names[2:]))
 
     def test_by_name(self) -> None:
         """A name gets its own certificate, else the wildcard's above it, else the newest; letter case is no matter."""
