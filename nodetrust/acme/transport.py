@@ -131,7 +131,7 @@ class HttpTransport:
             _header(response, "Replay-Nonce"),
             _header(response, "Location"),
             _header(response, "Retry-After"),
-            tuple(response.headers.getRawHeaders("Link") or ()),
+            tuple(_headers(response, "Link")),
             _header(response, "Date"),
         )
 
@@ -231,8 +231,12 @@ class _BoundedBody(Protocol):
 
 
 def _header(response: IResponse, name: str) -> str | None:
-    values = response.headers.getRawHeaders(name)
-    return values[-1] if values else None
+    return next(reversed(_headers(response, name)), None)
+
+
+def _headers(response: IResponse, name: str) -> list[str]:
+    """All of a name, whatever octets they have: asked for texts, Twisted raises where they are not UTF-8."""
+    return [value.decode("latin-1") for value in response.headers.getRawHeaders(name.encode(), [])]
 
 
 def _connection_pool(reactor: IReactorTime) -> HTTPConnectionPool:

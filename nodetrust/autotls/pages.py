@@ -180,14 +180,14 @@ class BrokerPages:
             return lambda: broker.status(peer)
         if request.method not in (b"POST", b"DELETE"):
             raise Refusal(BAD_REQUEST, "400 Bad Request: Only POST method is allowed.")
-        check_token(self._access.rules(), request.getHeader("Forge-Authorization"))
+        check_token(self._access.rules(), _value(request, "Forge-Authorization"))
         if request.method == b"DELETE":
             return lambda: broker.remove(peer)
         content: Any = request.content
         body: bytes = content.getvalue()
         if len(body) > MAX_BODY_BYTES:
             raise Refusal(TOO_LARGE, f"413 Request Entity Too Large: at most {MAX_BODY_BYTES} bytes.")
-        visit = Visit(peer, self._sources(request), request.getHeader("User-Agent") or "")
+        visit = Visit(peer, self._sources(request), _value(request, "User-Agent") or "")
         return lambda: broker.register(visit, body)
 
     def _sources(self, request: Request) -> tuple[Any, ...]:
@@ -215,7 +215,7 @@ class BrokerPages:
     def _refuse(self, request: Request, refusal: Refusal) -> bytes:
         if refusal.retry_after is not None:
             request.setHeader("Retry-After", str(refusal.retry_after))
-        if "application/json" in (request.getHeader("Accept") or ""):
+        if "application/json" in (_value(request, "Accept") or ""):
             return _json(request, refusal.status, {"error": refusal_json(refusal)})
         if not str(refusal):
             return _empty(request, refusal.status)
@@ -234,12 +234,18 @@ def _is_preflight(request: Request) -> bool:
     """What a browser asks before it sends a page's request. js-libp2p begins its handshake with OPTIONS as well."""
     return (
         request.method == b"OPTIONS"
-        and request.getHeader("Access-Control-Request-Method") is not None
-        and request.getHeader("Authorization") is None
+        and _value(request, "Access-Control-Request-Method") is not None
+        and _value(request, "Authorization") is None
     )
 
 
+def _value(request: Request, name: str) -> str | None:
+    """The last one of a header."""
+    return next(reversed(_values(request, name)), None)
+
+
 def _values(request: Request, name: str) -> list[str]:
+    """Those of a header, whatever octets they have: asked for a text, Twisted raises where they are not UTF-8."""
     return [value.decode("latin-1") for value in request.requestHeaders.getRawHeaders(name.encode(), [])]
 
 

@@ -108,7 +108,7 @@ class AutoTlsService(RoleService):
         self._broker = broker = Broker(
             self.reactor,
             settings.zone,
-            lambda: self._rules,
+            self._rules_now,
             Quota(settings.registrations_per_peer, settings.registrations_per_address, settings.registrations_per_48),
             value_seconds=settings.value_seconds,
             store=store,
@@ -117,7 +117,7 @@ class AutoTlsService(RoleService):
             counters=counters,
         )
         broker.start()
-        pages.serve(Access(auth, settings.proxy_networks, lambda: self._rules), broker)
+        pages.serve(Access(auth, settings.proxy_networks, self._rules_now), broker)
         for listener in self.http:
             self.log.info("nodetrust-autotls answers HTTP on {place}", place=str(listener.place))
         if self.https:
@@ -183,6 +183,15 @@ class AutoTlsService(RoleService):
     def _is_proxy(self, address: IAddress | None) -> bool:
         host = getattr(address, "host", "")
         return bool(host) and is_in(normalise(ip_address(host.partition("%")[0])), self.settings.proxy_networks)
+
+    def _rules_now(self) -> Rules:
+        """With the DNS servers where they are connected: a setting that names them by a name has no address."""
+        if self.host is None:
+            return self._rules
+        servers = {address.peer_id for address in self.settings.dns_servers}
+        connections = (one for one in self.host.connections() if one.remote_peer in servers)
+        places = {place for one in connections if (place := _place(one.remote_address)) is not None}
+        return replace(self._rules, own_places=self._rules.own_places | places)
 
     def _replace_lists(self, lists: Lists) -> None:
         self._rules = replace(self._rules, lists=lists)

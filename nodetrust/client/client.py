@@ -146,11 +146,15 @@ class Client:
         """Call with the reason whenever a try to get a certificate has failed; the next try comes by itself."""
         self._on_failure.append(call)
 
-    def on_peer(self, call: Callable[[Announced], None]) -> None:
-        """Call with each peer that is announced, also when it is at other addresses than before."""
+    def on_peer(self, call: Callable[[Announced], None]) -> Callable[[], None]:
+        """Call with each peer that is announced, also when it is at other addresses than before.
+
+        Returns what ends that.
+        """
         self._on_peer.append(call)
         for peer in self.peers:
             call(peer)
+        return partial(_remove, self._on_peer, call)
 
     def on_peer_gone(self, call: Callable[[Announced], None]) -> None:
         """Call with each peer that is announced no more."""
@@ -238,3 +242,8 @@ class Client:
                 observer(news)
             except Exception:
                 self.log.failure("who watches this client has failed")
+
+
+def _remove(observers: list[Any], call: Any) -> None:
+    if call in observers:
+        observers.remove(call)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -24,6 +26,9 @@ KEPT_BYTES = 2000
 """Of what it prints, the last: for the log."""
 
 SHELL = "/bin/sh"
+
+IN_A_GROUP = "import os, sys; os.setsid(); os.execv(sys.argv[1], [sys.argv[1], '-c', sys.argv[2]])"
+"""The shell and all that it starts are a group of their own, so that a signal reaches every one of them."""
 
 
 class _Running(ProcessProtocol):
@@ -58,6 +63,7 @@ class Hook:
         self._command = command
         self._process: IProcessTransport | None = None
         self._next: Mapping[str, str] | None = None
+        self._too_long: IDelayedCall | None = None
 
     def run(self, environment: Mapping[str, str]) -> None:
         """Run it with these variables beside our own; while it runs, only the newest wish waits."""
@@ -70,7 +76,8 @@ class Hook:
     def stop(self) -> None:
         """Begin nothing more, and end what runs."""
         self._next = None
-        self._kill("TERM")
+        self._kill(signal.SIGTERM)
+        self._is_over()
         if self._process is not None:
             self._process.loseConnection()
 
@@ -81,22 +88,32 @@ class Hook:
 
     async def _run_once(self, environment: Mapping[str, str]) -> None:
         running = _Running(self._reactor)
-        arguments = [SHELL, "-c", self._command]
-        self._process = self._reactor.spawnProcess(running, SHELL, arguments, env={**os.environ, **environment})
-        too_long = self._reactor.callLater(HOOK_SECONDS, self._kill, "KILL")
+        arguments = [sys.executable, "-c", IN_A_GROUP, SHELL, self._command]
+        environment = {**os.environ, **environment}
+        self._process = self._reactor.spawnProcess(running, sys.executable, arguments, env=environment)
+        self._too_long = self._reactor.callLater(HOOK_SECONDS, self._kill, signal.SIGKILL)
         reason, printed = await running.ended
         self._process = None
-        if too_long.active():
-            too_long.cancel()
+        self._is_over()
         if reason.check(ProcessDone):
             self.log.info("the hook has run: {printed}", printed=printed or "it printed nothing")
         else:
             self.log.error("the hook has failed: {reason}: {printed}", reason=reason.getErrorMessage(), printed=printed)
 
-    def _kill(self, signal: str) -> None:
-        if self._process is not None:
-            with suppress(ProcessExitedAlready):  # a moment ago, and it says so next
-                self._process.signalProcess(signal)
+    def _is_over(self) -> None:
+        if self._too_long is not None and self._too_long.active():
+            self._too_long.cancel()
+
+    def _kill(self, number: signal.Signals) -> None:
+        """The whole group; the process alone where it has not made one yet."""
+        pid = getattr(self._process, "pid", None)
+        if self._process is None or pid is None:
+            return
+        with suppress(ProcessExitedAlready, PermissionError):  # a moment ago, and it says so next
+            try:
+                os.killpg(pid, number)
+            except ProcessLookupError:
+                self._process.signalProcess(number)
 
     def _log_bug(self, failure: Failure) -> None:
         self.log.failure("the hook could not be run, which is a bug", failure=failure)

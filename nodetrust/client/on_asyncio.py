@@ -248,9 +248,12 @@ class AsyncioClient:
             if not news.full():
                 news.put_nowait(peer)
 
-        self.client.on_peer(heard)
-        while True:
-            yield await news.get()
+        no_more = self.client.on_peer(heard)
+        try:
+            while True:
+                yield await news.get()
+        finally:
+            no_more()
 
     async def dial(self, where: Any, protocol_ids: str | Sequence[str]) -> tuple[asyncio.StreamReader, StreamWriter]:
         """A stream to a peer; see `Client.dial`."""

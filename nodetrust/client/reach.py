@@ -34,8 +34,8 @@ class _Known:
 class Reach:
     """What is known of each candidate.
 
-    `announced` is what others may be told: it stays as it was for other candidates until there has been a first look at
-    the new ones, so that a peer that moves is not gone in between.
+    `announced` is what others may be told: it stays as it was for other candidates of the same peer until there has
+    been a first look at the new ones, so that a peer that moves is not gone in between.
     """
 
     def __init__(self) -> None:
@@ -51,8 +51,8 @@ class Reach:
         self.candidates = tuple(candidates)
         self._known = {one: self._known.get(one, _Known()) for one in candidates}
         self._fruitless = 0
-        if not candidates:
-            self.announced = ()
+        peers = {one.peer_id for one in candidates}
+        self.announced = tuple(one for one in self.announced if one.peer_id in peers)
         return True
 
     def looked(self, reached: Mapping[Multiaddr, bool]) -> list[Multiaddr]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import SystemRandom
@@ -93,16 +93,29 @@ class Upkeep:
         while not self._stopped:
             if self._plan is not None and failures == 0:
                 moved = await self._until_due(self._plan)
-            try:
-                await self._ways.first(self._follow if moved else self._renew)
+            error = await self._try(self._follow if moved else self._renew)
+            if error is None:
                 failures = 0
-            except (NodetrustError, Libp2pError) as error:
-                failures += 1
-                wait = seconds_to_retry(failures, self._chance(), error)
-                self._log_failure(error, wait, moved=moved)
-                self._failed(error)
-                if not self._stopped:
-                    moved = await self._rest(wait) or moved
+                continue
+            failures += 1
+            wait = seconds_to_retry(failures, self._chance(), error)
+            self._log_failure(error, wait, moved=moved)
+            self._failed(error)
+            if not self._stopped:
+                moved = await self._rest(wait) or moved
+
+    async def _try(self, work: Callable[[Way], Awaitable[None]]) -> Exception | None:
+        """Why there is no certificate. A bug is logged as one, and ends nothing: the next try comes as after others."""
+        try:
+            await self._ways.first(work)
+        except (NodetrustError, Libp2pError) as error:
+            return error
+        except Exception as bug:
+            if self._stopped:
+                raise
+            self.log.failure("a try to get a certificate has failed in a way that is a bug")
+            return ObtainError(f"a bug: {bug!r}")
+        return None
 
     def stop(self) -> None:
         """Begin nothing any more: cancelling does not reach a `run` that is itself calling `use` or `failed`."""

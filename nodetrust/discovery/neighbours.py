@@ -84,7 +84,7 @@ class Neighbours:
     async def _dial(self, entry: Announced) -> None:
         peer = entry.announcement.peer
         try:
-            self._dialled[peer] = await self._host.connect(entry.announcement.addresses)
+            self._dialled[peer] = await self._host.connect(self._discovery.places(entry.announcement), peer)
         except (Libp2pError, CancelledError) as reason:
             self._neighbourhood.failed(peer, self._seconds())
             self.log.debug("No neighbour: {reason}", reason=str(reason))

@@ -14,6 +14,7 @@ from nodetrust.discovery.errors import InvalidAnnouncement
 from nodetrust.discovery.table import Announced, News, PeerChanged, PeerFound, PeerTable
 from nodetrust.discovery.topic import TOPIC
 from nodetrust.discovery.wanted import Wanted
+from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.libp2p.pubsub import HighestNumbers, PubSub, PubSubMessage, Verdict
 
@@ -66,6 +67,11 @@ class Discovery:
     def peers(self) -> list[Announced]:
         """Who is announced now, those who have been for longest first."""
         return sorted(self._table, key=lambda entry: entry.first_seen)
+
+    def places(self, announcement: Announcement) -> list[Multiaddr]:
+        """Where we may dial the announced peer by ourselves; see `Wanted.to_dial`."""
+        found = (self._wanted.to_dial(address) for address in announcement.addresses)
+        return [place for place in found if place is not None]
 
     def get(self, author: PeerId) -> Announced | None:
         """What `author` announces now."""

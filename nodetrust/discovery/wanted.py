@@ -42,6 +42,27 @@ class Wanted:
         addresses = tuple(address for address in announcement.addresses if self._wants(address, peers))
         return replace(announcement, addresses=addresses) if addresses else None
 
+    def to_dial(self, address: Multiaddr) -> Multiaddr | None:
+        """Where to dial an announced address; None: nowhere.
+
+        Unless private addresses are wanted no name is looked up: whoever announces it decides what its DNS server says,
+        which may be any machine near us. The IP address that the name spells is dialled, and TLS asks for the name.
+        """
+        first, *rest = address.components
+        if self.allow_private or first.name in _ADDRESSES:
+            return address
+        spelt = _spelt([first.value or ""])
+        if not spelt:
+            return None
+        layers = [(part.name, part.value) for part in rest]
+        shape = [name for name, _ in layers]
+        if "wss" in shape:
+            at = shape.index("wss")
+            layers[at : at + 1] = [("tls", None), ("sni", first.value), ("ws", None)]
+        elif "tls" in shape and "sni" not in shape:
+            layers.insert(shape.index("tls") + 1, ("sni", first.value))
+        return Multiaddr.of((f"ip{spelt[0].version}", str(spelt[0])), *layers)
+
     def _wants(self, address: Multiaddr, peers: set[PeerId]) -> bool:
         names = [part.value or "" for part in address.components if part.name in _NAMES]
         ips = [normalise(ip_address(part.value or "")) for part in address.components if part.name in _ADDRESSES]

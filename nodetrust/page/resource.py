@@ -94,7 +94,7 @@ def _send(request: Request, file: PageFile) -> bytes | int:
 
 def _takes_gzip(request: Request) -> bool:
     """Whether gzip is among the codings of the request's header; no browser forbids it there with a weight of 0."""
-    header = request.getHeader("accept-encoding") or ""
+    header = (request.getHeader(b"accept-encoding") or b"").decode("latin-1")
     return "gzip" in (coding.partition(";")[0].strip().lower() for coding in header.split(","))
 
 

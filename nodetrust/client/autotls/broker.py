@@ -111,5 +111,5 @@ class Broker:
 
 
 def _all(answer: Answer, name: str) -> list[str]:
-    values: Any = answer.headers.getRawHeaders(name, [])
-    return list(values)
+    """Those of a header, whatever octets they have: asked for texts, Twisted raises where they are not UTF-8."""
+    return [value.decode("latin-1") for value in answer.headers.getRawHeaders(name.encode(), [])]

@@ -15,7 +15,7 @@ from twisted.internet import ssl
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
+from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed, DNSLookupError
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IResolver, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -94,6 +94,8 @@ class Https:
     async def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         try:
             return await self._answer(method, url, headers, body)
+        except ConnectingCancelledError:
+            raise CancelledError from None  # an endpoint's own word for it
         except _LOST as error:
             if any(isinstance(one, CancelledError) for one in _inner(error)):
                 raise CancelledError from error  # Agent makes something else of it

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -19,6 +18,7 @@ from nodetrust.libp2p.autonat import AutoNat, Reached
 from nodetrust.libp2p.connection import Connection
 from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.libp2p.parallel import in_parallel
 from nodetrust.messages import CheckFault
 from nodetrust.names import IPAddress
 from nodetrust.reachability.advice import Unreachable, advise
@@ -102,7 +102,7 @@ async def _servers(clock: Any, autonat: AutoNat, *, wait: bool) -> list[Connecti
 
 
 async def _found(autonat: AutoNat, servers: Sequence[Connection], place: Multiaddr) -> Counter[Reached]:
-    return Counter(await gatherResults([Deferred.fromCoroutine(_ask(autonat, one, place)) for one in servers]))
+    return Counter(await in_parallel(_ask(autonat, one, place) for one in servers))
 
 
 async def _ask(autonat: AutoNat, server: Connection, place: Multiaddr) -> Reached:

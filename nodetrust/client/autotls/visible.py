@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
 
 from nodetrust.client.autotls.errors import NotVisible
 from nodetrust.client.lookup.errors import NoReply
 from nodetrust.client.lookup.resolver import DNS_PORT, Resolver
 from nodetrust.client.lookup.wire import Reply, Type
+from nodetrust.libp2p.parallel import in_parallel
 from nodetrust.settings import HostPort
 
 VISIBLE_SECONDS = 180.0
@@ -53,8 +53,8 @@ async def wait_until_visible(
     }
     pause = FIRST_PAUSE_SECONDS
     while True:
-        looks = [Deferred.fromCoroutine(_look(one, awaited)) for one in asked.values()]
-        seen = dict(zip(asked, await gatherResults(looks), strict=True))
+        looks = await in_parallel(_look(one, awaited) for one in asked.values())
+        seen = dict(zip(asked, looks, strict=True))
         hidden = [who for who, found in seen.items() if found is False]
         if not hidden and True in seen.values():
             return
@@ -85,12 +85,9 @@ async def _look(resolver: Resolver, awaited: Awaited) -> bool | None:
 async def _servers_of(resolver: Resolver, zone: str, port: int) -> list[HostPort]:
     """The zone's own servers; none where they cannot be found."""
     names = [str(record.value) for record in (await _reply(resolver, zone, Type.NS)).of(Type.NS)]
-    lookups = [
-        Deferred.fromCoroutine(_reply(resolver, name, kind))
-        for name in names[:MAX_SERVERS]
-        for kind in (Type.A, Type.AAAA)
-    ]
-    replies = await gatherResults(lookups)
+    replies = await in_parallel(
+        _reply(resolver, name, kind) for name in names[:MAX_SERVERS] for kind in (Type.A, Type.AAAA)
+    )
     ips = [str(record.value) for reply in replies for kind in (Type.A, Type.AAAA) for record in reply.of(kind)]
     return [HostPort(ip, port) for ip in dict.fromkeys(ips)][: 2 * MAX_SERVERS]
 

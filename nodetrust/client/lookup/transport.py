@@ -6,9 +6,9 @@ import errno
 from random import SystemRandom
 from typing import Any, Literal
 
-from twisted.internet.defer import Deferred, TimeoutError, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, maybeDeferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import ConnectError, ConnectionRefusedError
+from twisted.internet.error import CannotListenError, ConnectError, ConnectingCancelledError, ConnectionRefusedError
 from twisted.internet.protocol import DatagramProtocol, Factory, connectionDone
 from twisted.protocols.basic import Int16StringReceiver
 from twisted.python.failure import Failure
@@ -45,7 +45,11 @@ async def _ask_udp(reactor: Any, server: HostPort, question: Question, recurse: 
     query_id = SystemRandom().getrandbits(16)
     query = write_query(question, query_id, recurse=recurse)
     datagrams = _Datagrams(question, query_id)
-    port = reactor.listenUDP(0, datagrams, "::" if ":" in server.host else "0.0.0.0", MAX_DATAGRAM_BYTES)  # noqa: S104
+    here = "::" if ":" in server.host else "0.0.0.0"  # noqa: S104
+    try:
+        port = reactor.listenUDP(0, datagrams, here, MAX_DATAGRAM_BYTES)
+    except CannotListenError as error:  # no such family here, or no descriptor left
+        raise _network_error(error.socketError) from error
     again = None
     try:
         port.connect(server.host, server.port)  # so that nobody else's packets come, and ICMP's news does
@@ -94,6 +98,8 @@ async def _ask_tcp(reactor: Any, server: HostPort, question: Question, recurse: 
         raise NoReply(_REFUSED) from None
     except ConnectError as error:
         raise _network_error(error) from error
+    except ConnectingCancelledError:
+        raise CancelledError from None  # the endpoint's own word for it
     try:
         stream.sendString(write_query(question, query_id, recurse=recurse))
         return read_reply(await stream.received, question, query_id)

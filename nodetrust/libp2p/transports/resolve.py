@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolution, IResolutionReceiver, IResolver
 from twisted.names import dns
 from twisted.names.error import DomainError, ResolverError
@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from nodetrust.libp2p.errors import DialError
+from nodetrust.libp2p.parallel import in_parallel
 from nodetrust.libp2p.transports.address import TransportAddress
 
 MAX_ADDRESSES = 8
@@ -45,8 +46,12 @@ async def resolve(target: TransportAddress, dns_resolver: IResolver | None, name
 
 async def _ask_dns(name: str, types: Sequence[int], resolver: IResolver) -> list[str]:
     lookups = {dns.A: resolver.lookupAddress, dns.AAAA: resolver.lookupIPV6Address}
-    found = await gatherResults([_records(lookups[kind](name, timeout=LOOKUP_SECONDS), kind) for kind in types])
+    found = await in_parallel(_awaited(_records(lookups[kind](name, timeout=LOOKUP_SECONDS), kind)) for kind in types)
     return [address for addresses in found for address in addresses]
+
+
+async def _awaited(records: Deferred[list[str]]) -> list[str]:
+    return await records
 
 
 def _records(lookup: Deferred[Any], kind: int) -> Deferred[list[str]]:
