@@ -218,6 +218,14 @@ class BadRequestsTests(SiteTestCase):
                 self.assertNotIn(b" 200 ", await send_raw(place, request))
         self.assertEqual([log for log in logs if log["log_level"] >= LogLevel.error], [])
 
+    async def test_octets_that_are_no_text(self) -> None:
+        """In any header that is looked at: an answer, and nothing in the log, which Trial would see."""
+        place = (await self.start()).http[0].place
+        for name in ("Accept", "Authorization", "Access-Control-Request-Method", "User-Agent", "Forge-Authorization"):
+            for method in ("GET", "OPTIONS", "POST"):
+                answer = await send(place, method, "/v1/status", [("Host", NAME), (name, "\xff")])
+                self.assertGreaterEqual(answer.status, 200)
+
     async def test_addresses(self) -> None:
         """Private ones, our own, names that lead there, ports of others: nobody connects, and the answer says why."""
         names = Names("127.0.0.2")

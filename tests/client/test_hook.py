@@ -5,6 +5,7 @@ from typing import Any
 
 from twisted.internet import reactor as default_reactor
 from twisted.internet.task import deferLater
+from twisted.internet.utils import getProcessOutput
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import TestCase
 
@@ -86,6 +87,16 @@ class HookTests(TestCase):
             await self.finished(hook)
         self.assertLess(reactor.seconds() - begun, 4.0)
         self.assertEqual(logged[0]["log_level"], LogLevel.error)
+
+    async def test_all_that_it_has_started(self) -> None:
+        """What the shell runs is ended with it, also where the shell waits for it."""
+        hook = Hook(reactor, f"sleep 61; touch {self.folder}/after")
+        hook.run({})
+        await deferLater(reactor, 0.5)
+        hook.stop()
+        await self.finished(hook)
+        listing = await getProcessOutput("/bin/ps", ["ax", "-o", "args"])
+        self.assertNotIn(b"sleep 61", listing.splitlines())
 
     async def test_stop(self) -> None:
         """What runs is ended, and nothing begins any more."""

@@ -12,6 +12,7 @@ from nodetrust.client.reach import (
     SURE_SECONDS,
     Reach,
 )
+from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 
 FOUR, SIX, NEW = (
@@ -57,6 +58,14 @@ class ReachTests(SynchronousTestCase):
         self.look(NEW, SIX)
         self.assertEqual(self.reach.announced, (NEW, SIX))
         self.assertFalse(self.reach.consider([NEW, SIX]))
+
+    def test_another_peer(self) -> None:
+        """What is said of one peer is not said of another that has come in its place, not even until the first look."""
+        first, second = (PrivateKey.generate().peer_id for _ in range(2))
+        self.reach.consider([FOUR.with_peer_id(first)])
+        self.look(FOUR.with_peer_id(first))
+        self.reach.consider([FOUR.with_peer_id(second)])
+        self.assertEqual(self.reach.announced, ())
 
     def test_no_address_at_all(self) -> None:
         """Without a good certificate nothing is announced, not even for a moment."""

@@ -19,7 +19,7 @@ from nodetrust.client.errors import IssuerUnreachable, NoProofs, ObtainError, Re
 from nodetrust.client.files import save
 from nodetrust.client.obtain import Obtained
 from nodetrust.client.prove import Proofs
-from nodetrust.client.renewal import FIRST_REDIAL_SECONDS, RECHECK_SECONDS, REPROOF_SECONDS, SPREAD
+from nodetrust.client.renewal import FIRST_REDIAL_SECONDS, FIRST_RETRY_SECONDS, RECHECK_SECONDS, REPROOF_SECONDS, SPREAD
 from nodetrust.client.settings import ClientSettings
 from nodetrust.client.upkeep import MOST_EARLIER, Upkeep
 from nodetrust.libp2p.keys import PrivateKey
@@ -75,6 +75,7 @@ class UpkeepCase(SynchronousTestCase):
         self.infos = 0
         self.renew_at: datetime | None = None
         self.refusal: Refused | None = None
+        self.bug: Exception | None = None
         self.places: tuple[Multiaddr, ...] = (Multiaddr.parse(f"/ip4/192.0.2.9/tcp/1/p2p/{PEER}"),)
         self.unreachable: set[Any] = set()
         self.asked: list[Multiaddr] = []
@@ -134,6 +135,8 @@ class UpkeepCase(SynchronousTestCase):
         self, proofs: Proofs, host: Any, issuer: Any, key: Any, crypto: int, **options: Any
     ) -> Obtained:
         self.orders += 1
+        if self.bug is not None:
+            raise self.bug
         if self.refusal is not None:
             raise self.refusal
         names = certificate_names(PEER, proofs.addresses, proofs.zone, options["names"])
@@ -276,6 +279,17 @@ class UpkeepTests(UpkeepCase):
         self.begin()
         self.assertEqual((self.orders, self.failures), (before + 1, []))
         self.assertEqual(self.asked[-1].peer_id, second)
+
+    def test_a_bug_ends_nothing(self) -> None:
+        """It is logged as one, and the next try comes as after any other failure."""
+        self.bug = ZeroDivisionError()
+        self.at = AWAY
+        self.upkeep.seen_at(AWAY)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertIn("a bug", str(self.failures[-1]))
+        self.bug = None
+        self.clock.advance(FIRST_RETRY_SECONDS * (1 + SPREAD))
+        self.assertEqual((self.used[-1].addresses, self.orders), ((AWAY,), 3))
 
     def test_stops(self) -> None:
         """Nothing is left that waits."""

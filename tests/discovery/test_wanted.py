@@ -116,3 +116,30 @@ class GarbageTests(SynchronousTestCase):
         for wanted in (Wanted(), Wanted(frozenset({ZONE, "x"}), allow_private=False)):
             left = wanted.of(Announcement(AUTHOR, AUTHOR, (address,)))
             self.assertIn(left, (None, Announcement(AUTHOR, AUTHOR, (address,))))
+
+
+class DialTests(SynchronousTestCase):
+    """Where a host that hears of a peer dials it by itself."""
+
+    def dialled(self, address, allow_private=False):
+        place = Wanted(allow_private=allow_private).to_dial(Multiaddr.parse(address))
+        return None if place is None else str(place)
+
+    def test_no_name_is_looked_up(self):
+        """The IP address that it spells is dialled, and TLS asks for the name; what spells none is not dialled."""
+        name = f"{PUBLIC}.evil.example"
+        for address, expected in (
+            (f"/dns4/{name}/tcp/1/tls/ws", f"/ip4/1.2.3.4/tcp/1/tls/sni/{name}/ws"),
+            (f"/dns4/{name}/tcp/1/wss", f"/ip4/1.2.3.4/tcp/1/tls/sni/{name}/ws"),
+            (f"/dns4/{name}/tcp/1", "/ip4/1.2.3.4/tcp/1"),
+            (f"/dns6/ip62a00--1.{ZONE}/tcp/1/tls/sni/b.example/ws", "/ip6/2a00::1/tcp/1/tls/sni/b.example/ws"),
+            (f"/dns4/{name}/tcp/1/tls/ws/p2p/{AUTHOR}", f"/ip4/1.2.3.4/tcp/1/tls/sni/{name}/ws/p2p/{AUTHOR}"),
+            ("/ip4/1.2.3.4/tcp/1", "/ip4/1.2.3.4/tcp/1"),
+            ("/dns4/localhost/tcp/6379", None),
+            ("/dns4/x.evil.example/tcp/6379", None),
+        ):
+            self.assertEqual(self.dialled(address), expected)
+
+    def test_closed_networks(self):
+        """Where private peers are wanted, names are dialled as they are."""
+        self.assertEqual(self.dialled("/dns4/node.lan/tcp/1", allow_private=True), "/dns4/node.lan/tcp/1")

@@ -38,6 +38,11 @@ class ResourceTests(SynchronousTestCase):
         lines = head.decode().split("\r\n")
         return lines[0].partition(" ")[2], dict(line.split(": ", 1) for line in lines[1:]), body
 
+    def test_octets_that_are_no_text(self) -> None:
+        """In any header of a request: they ask for nothing."""
+        status, headers, body = self.ask(b"GET /main-1.js", b"Accept-Encoding: \xff")
+        self.assertEqual((status, "Content-Encoding" in headers, body), ("200 OK", False, SCRIPT))
+
     def test_files(self) -> None:
         """Each file with its type and length, and for how long it may be kept."""
         for path, kind, kept, expected in (
