@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Annotated
 
 from nodetrust.libp2p.multiaddr import Multiaddr
-from nodetrust.lists.build import DEFAULT_FEED_SECONDS, check_feeds
 from nodetrust.lists.prefixes import read_network
+from nodetrust.lists.settings import ListedSettings
 from nodetrust.names import InvalidName, check_certificate_name
-from nodetrust.settings import HostPort, PeerSettings, SettingsError, ZoneName, described
+from nodetrust.settings import HostPort, SettingsError, ZoneName, described
 
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 
 SECONDS_A_DAY = 86400.0
 
 
-class AutoTlsSettings(PeerSettings, frozen=True, kw_only=True):
+class AutoTlsSettings(ListedSettings, frozen=True, kw_only=True):
     """What an operator may say about a broker."""
 
     zone: Annotated[ZoneName, described("the zone in which nodes get their names, `*.<peer>.<zone>`")]
@@ -86,17 +86,6 @@ class AutoTlsSettings(PeerSettings, frozen=True, kw_only=True):
         int, described("for one IPv4 address or IPv6 /64 in an hour; 0 is no limit", ge=0)
     ] = 300
     registrations_per_48: Annotated[int, described("for one IPv6 /48 in an hour; 0 is no limit", ge=0)] = 1000
-    deny: Annotated[
-        tuple[Path, ...],
-        described("a file with prefixes and peer IDs that get nothing, one a line; read again when it changes"),
-    ] = ()
-    allow: Annotated[
-        tuple[Path, ...], described("a file with prefixes and peer IDs that are served whatever a denylist says")
-    ] = ()
-    deny_feeds: Annotated[
-        tuple[str, ...], described("the https URL of a denylist of others, which is fetched on a timer and kept")
-    ] = ()
-    feed_seconds: Annotated[int, described("how often feeds are fetched", ge=60)] = DEFAULT_FEED_SECONDS
     store: Annotated[
         str, described("the URL of the database, which replicas share; SQLite in the state folder when empty")
     ] = ""
@@ -126,7 +115,7 @@ class AutoTlsSettings(PeerSettings, frozen=True, kw_only=True):
             raise SettingsError("proxy_protocol: proxies must say from where such connections come")
         for key in ("proxies", "allow_networks"):
             _networks(key, getattr(self, key))
-        check_feeds(self.deny_feeds)
+        ListedSettings.check(self)
 
     def _check_own_certificate(self) -> None:
         if not self.https_listen:

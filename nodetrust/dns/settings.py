@@ -20,12 +20,12 @@ from nodetrust.errors import NodetrustError
 from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
-from nodetrust.lists.build import DEFAULT_FEED_SECONDS, check_feeds
 from nodetrust.lists.prefixes import read_network
-from nodetrust.settings import HostPort, PeerSettings, SettingsError, ZoneName, described
+from nodetrust.lists.settings import ListedSettings
+from nodetrust.settings import HostPort, SettingsError, ZoneName, described
 
 
-class DnsSettings(PeerSettings, frozen=True, kw_only=True):
+class DnsSettings(ListedSettings, frozen=True, kw_only=True):
     """What an operator may say about a DNS server."""
 
     zone: Annotated[ZoneName, described("the zone that this server answers for, such as ip.example.org")]
@@ -133,10 +133,6 @@ class DnsSettings(PeerSettings, frozen=True, kw_only=True):
     allow: Annotated[
         tuple[Path, ...], described("a file with prefixes whose addresses are answered whatever a denylist says")
     ] = ()
-    deny_feeds: Annotated[
-        tuple[str, ...], described("the https URL of a denylist of others, which is fetched on a timer and kept")
-    ] = ()
-    feed_seconds: Annotated[int, described("how often feeds are fetched", ge=60)] = DEFAULT_FEED_SECONDS
     metrics_listen: Annotated[
         HostPort | None, described("an address to answer Prometheus on, over HTTP, such as 127.0.0.1:9153")
     ] = None
@@ -153,7 +149,7 @@ class DnsSettings(PeerSettings, frozen=True, kw_only=True):
             raise SettingsError("listen_dns: expected at least one address")
         if self.caa and self.zone_file is not None:
             raise SettingsError("caa: with a zone_file, the CAA records stand in that file")
-        check_feeds(self.deny_feeds)
+        ListedSettings.check(self)
         for prefix in self.rate_limit_exempt:
             try:
                 read_network(prefix)

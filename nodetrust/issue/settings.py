@@ -13,9 +13,9 @@ from nodetrust.libp2p.errors import InvalidKey
 from nodetrust.libp2p.keys import PublicKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
-from nodetrust.lists.build import check_feeds
+from nodetrust.lists.settings import ListedSettings
 from nodetrust.names import NameChoice
-from nodetrust.settings import HostPort, PeerSettings, Settings, SettingsError, ZoneName, described
+from nodetrust.settings import HostPort, Settings, SettingsError, ZoneName, described
 
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 
@@ -75,7 +75,7 @@ class CaSettings(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True
         return LETS_ENCRYPT_LIMITS[name] if host.endswith(".letsencrypt.org") else 0
 
 
-class IssueSettings(PeerSettings, frozen=True, kw_only=True):
+class IssueSettings(ListedSettings, frozen=True, kw_only=True):
     """What an operator may say about an issue server."""
 
     zone: Annotated[ZoneName, described("the zone in which peers get their names")]
@@ -147,17 +147,6 @@ class IssueSettings(PeerSettings, frozen=True, kw_only=True):
     renewal_share: Annotated[
         int, described("the percentage of each of the CA's limits that is for renewals alone", ge=0, le=100)
     ] = 50
-    deny: Annotated[
-        tuple[Path, ...],
-        described("a file with prefixes and peer IDs that get nothing, one a line; read again when it changes"),
-    ] = ()
-    allow: Annotated[
-        tuple[Path, ...], described("a file with prefixes and peer IDs that are served whatever a denylist says")
-    ] = ()
-    deny_feeds: Annotated[
-        tuple[str, ...], described("the https URL of a denylist of others, which is fetched on a timer and kept")
-    ] = ()
-    feed_seconds: Annotated[int, described("how often feeds are fetched", ge=60)] = 3600
     own_names: Annotated[
         tuple[str, ...],
         described(
@@ -201,7 +190,7 @@ class IssueSettings(PeerSettings, frozen=True, kw_only=True):
             raise SettingsError("own_names: expected a name for the certificate of wss_listen and https_listen")
         if self.dns_confirmations > len(self.dns_ids):
             raise SettingsError(f"dns_confirmations: expected at most {len(self.dns_ids)}, as many as DNS servers")
-        check_feeds(self.deny_feeds)
+        ListedSettings.check(self)
         if self.quorum > len(self.proof_ids):
             raise SettingsError(f"quorum: expected at most {len(self.proof_ids)}, as many as proof servers")
         if not self.cryptos:

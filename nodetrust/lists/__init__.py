@@ -11,6 +11,6 @@ In reading order:
 * `lists`: all lists together; an allowlist wins (pure)
 * `files`: the lists' files, read again when they change
 * `kept`, `feeds`: lists of others, fetched into files
-* `build`: from the settings to all of it
+* `build`, `settings`: from the settings to all of it; what an operator may say, in every role
 * `errors`: a list that is refused
 """
