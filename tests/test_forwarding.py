@@ -37,8 +37,10 @@ class ForwardingTests(ServersTestCase):
         servers.changes["client"] = {"state": servers.folder / "listener"}
         other = await self.client(servers)
         heard: Deferred[Announced] = Deferred()
-        other.on_peer(heard.callback)
+        no_more = other.on_peer(heard.callback)
         announcement = (await heard).announcement
+        no_more()
+        no_more()  # which is no fault
         self.assertEqual((announcement.peer, announcement.author), (node.peer_id, client.peer_id))
         visitor = Host(
             reactor, PrivateKey.generate(), **dial_options(reactor, servers.dns_place, servers.ca.root_pem_path)

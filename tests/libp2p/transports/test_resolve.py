@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.names import dns
 from twisted.names.error import DNSNameError
 from twisted.trial.unittest import SynchronousTestCase
@@ -91,3 +91,17 @@ class ResolveTests(SynchronousTestCase):
         self.assertEqual(["192.0.2.1"], self.successResultOf(self.resolve("/dns4/a.example/tcp/1", None, system)))
         self.assertEqual([("a.example", [IPv4Address])], system.asked)
         self.failureResultOf(self.resolve("/dns/a.example/tcp/1", None, System()), DialError)
+
+    def test_given_up(self) -> None:
+        """Whoever stops to wait gets the cancellation as it is, and no look-up is left that fails unseen."""
+        asked: list[Deferred[Any]] = []
+
+        class Silent(Resolver):
+            def _answer(self, name: str, records: list[dns.RRHeader]) -> Deferred[Any]:
+                asked.append(Deferred())
+                return asked[-1]
+
+        waiting = self.resolve("/dns/a.example/tcp/1", Silent([], []))
+        waiting.cancel()
+        self.failureResultOf(waiting, CancelledError)
+        self.assertTrue(len(asked) == 2 and all(one.called for one in asked))
