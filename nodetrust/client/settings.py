@@ -71,12 +71,8 @@ class ClientSettings(PeerSettings, frozen=True, kw_only=True):
             "unix:/run/node.sock: what comes over WSS is then for it"
         ),
     ] = None
-    map_ports: Annotated[
-        bool, described("ask the router for a port mapping (PCP, NAT-PMP, UPnP), and have it removed at the end")
-    ] = True
-    self_check: Annotated[
-        bool, described("have an issue or proof server dial each WSS address, and announce only what it reaches")
-    ] = True
+    map_ports: Annotated[bool, described("ask the router for a port mapping (PCP, NAT-PMP, UPnP)")] = True
+    self_check: Annotated[bool, described("have WSS addresses dialled from outside before they are announced")] = True
     wss_port: Annotated[
         int,
         described(
