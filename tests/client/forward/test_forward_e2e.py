@@ -6,6 +6,7 @@ import hashlib
 import os
 import resource
 import socket
+import tempfile
 from pathlib import Path
 from typing import Any, cast
 
@@ -183,7 +184,9 @@ class NodeTests(ForwardCase):
     async def test_unix(self) -> None:
         """The same with one at a UNIX socket."""
         node, target = await self.node()
-        path = Path(self.mktemp()).absolute()
+        folder = tempfile.TemporaryDirectory()  # a socket's path has at most 107 bytes, and Trial's own may be longer
+        self.addCleanup(folder.cleanup)
+        path = Path(folder.name, "node")
         port = cast(Any, reactor).listenUNIX(str(path), ProxyFactory("127.0.0.1", target.port))
         self.addCleanup(port.stopListening)
         await self.check(Target.parse(f"unix:{path}"), node)
