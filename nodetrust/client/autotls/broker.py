@@ -1,4 +1,4 @@
-"""One broker: is it well, and the registration of a challenge's value, in this peer's name."""
+"""One broker: is it well, and in this peer's name the registration of a challenge's value, and its removal."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from nodetrust.client.autotls.wire import (
     registration_body,
     unhealthy,
 )
+from nodetrust.client.errors import ObtainError
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.messages import E_NOT_AUTHORIZED
@@ -35,8 +36,14 @@ CHALLENGE_SECONDS = 15.0
 REGISTER_SECONDS = 90.0
 """For the real request: the broker dials every address, each for 15 seconds at most, and tells its DNS servers."""
 
+REMOVE_SECONDS = 10.0
+"""For the broker to tell its DNS servers; ours gives each of them a second."""
+
 NO_CONTENT = 204
 OK = 200
+
+CANNOT_REMOVE = frozenset({400, 404, 405, 501})
+"""How a broker says that it removes nothing: p2p-forge 0.10 with 400, others as RFC 9110 has it."""
 
 
 class Broker:
@@ -66,17 +73,34 @@ class Broker:
 
         It connects to one of `addresses` first. Raises `BrokerUnreachable` or `BrokerRefused`.
         """
-        answer = await self._authenticated(registration_body(value, addresses))
+        answer = await self._authenticated("POST", REGISTER_SECONDS, registration_body(value, addresses))
         if answer.status != OK:
-            raise refusal(self._url, answer.status, answer.body, self._retry_after(answer))
+            raise self._refusal(answer)
 
-    async def _authenticated(self, body: bytes) -> Answer:
+    async def remove(self) -> bool:
+        """Have the broker answer with no value of this peer's any more; whether it is a broker that can.
+
+        Raises `BrokerUnreachable` or `BrokerRefused`.
+        """
+        answer = await self._authenticated("DELETE", REMOVE_SECONDS)
+        if answer.status in CANNOT_REMOVE:
+            return False
+        if answer.status not in (OK, NO_CONTENT):
+            raise self._refusal(answer)
+        return True
+
+    async def _authenticated(self, method: str, seconds: float, body: bytes | None = None) -> Answer:
+        """The answer to the real request, which may take so long."""
         url = self._url + REGISTRATION_PATH
         challenge = challenge_of(secrets.token_bytes(CHALLENGE_BYTES))
         handshake = ClientHandshake(self._key, hostname_of(url), challenge, self._token)
         https = Https(self._reactor, self._agent)
         while True:
-            answer = await self._send(https, url, handshake, body)
+            if handshake.sends_body:
+                answer = await https.request(method, url, self._headers(handshake, body), body, seconds)
+            else:
+                headers = {"Authorization": handshake.authorization}
+                answer = await https.request("GET", url, headers, None, CHALLENGE_SECONDS)
             try:
                 done = handshake.receive(
                     answer.status, _all(answer, "WWW-Authenticate"), _all(answer, "Authentication-Info")
@@ -88,20 +112,23 @@ class Broker:
                 self._token = handshake.token
                 return answer
 
-    async def _send(self, https: Https, url: str, handshake: ClientHandshake, body: bytes) -> Answer:
+    def _headers(self, handshake: ClientHandshake, body: bytes | None) -> dict[str, str]:
+        """Of the real request."""
         headers = {"Authorization": handshake.authorization}
-        if not handshake.sends_body:
-            return await https.request("GET", url, headers, None, CHALLENGE_SECONDS)
-        headers["Content-Type"] = "application/json"
+        if body is not None:
+            headers["Content-Type"] = "application/json"
         if self._forge_token:
             headers[TOKEN_HEADER] = self._forge_token
-        return await https.request("POST", url, headers, body, REGISTER_SECONDS)
+        return headers
 
     def _unauthenticated(self, answer: Answer, error: PeerAuthError) -> Exception:
         """A server that is no broker, or in trouble, says so by its status; one that authenticates wrongly does not."""
         if answer.status not in (OK, 401):
-            return refusal(self._url, answer.status, answer.body, self._retry_after(answer))
+            return self._refusal(answer)
         return BrokerRefused(f"no authentication with the broker {self._url}: {error}", E_NOT_AUTHORIZED, answer.status)
+
+    def _refusal(self, answer: Answer) -> ObtainError:
+        return refusal(self._url, answer.status, answer.body, self._retry_after(answer))
 
     def _retry_after(self, answer: Answer) -> int | None:
         now = datetime.fromtimestamp(self._reactor.seconds(), UTC)

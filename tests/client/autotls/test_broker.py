@@ -70,7 +70,7 @@ class Registration(Resource):
         if verdict.header is not None:
             request.setHeader("Authentication-Info", verdict.header)
         body = request.content.read()
-        self.registered.append((verdict.peer, json.loads(body)))
+        self.registered.append((verdict.peer, json.loads(body) if body else None))
         return self.answer(request)
 
 
@@ -224,6 +224,71 @@ class RegistrationTests(BrokerCase):
         registering = self.register(Broker(self.clock, self.agent, URL, self.key))
         self.clock.advance(CHALLENGE_SECONDS)
         self.failureResultOf(registering, BrokerUnreachable)
+
+
+class RemovalTests(BrokerCase):
+    """`remove`."""
+
+    def remove(self, broker: Broker | None = None) -> Deferred[bool]:
+        removing = Deferred.fromCoroutine((broker or self.broker).remove())
+        self.agent.flush()
+        return removing
+
+    def answer_with(self, status: int, body: bytes = b"") -> None:
+        def answer(request: Any) -> bytes:
+            request.setResponseCode(status)
+            return body
+
+        self.server.answer = answer
+
+    def test_after_a_registration(self) -> None:
+        """One request, in this peer's name, by the bearer that the registration has brought; without a body."""
+        self.successResultOf(self.register())
+        self.server.asked.clear()
+        self.assertIs(self.successResultOf(self.remove()), True)
+        self.assertEqual(self.server.asked, [("DELETE", "")])
+        self.assertEqual(self.server.registered[1:], [(self.key.peer_id, None)])
+
+    def test_without_a_bearer(self) -> None:
+        """A handshake goes before it."""
+        self.assertIs(self.successResultOf(self.remove()), True)
+        self.assertEqual([method for method, _ in self.server.asked], ["GET", "DELETE"])
+
+    def test_an_access_token(self) -> None:
+        """It goes along."""
+        tokens: list[str | None] = []
+
+        def answer(request: Any) -> bytes:
+            tokens.append(request.getHeader("Forge-Authorization"))
+            return b""
+
+        self.server.answer = answer
+        self.successResultOf(self.remove(Broker(self.clock, self.agent, URL, self.key, "secret")))
+        self.assertEqual(tokens, ["secret"])
+
+    def test_brokers_that_remove_nothing(self) -> None:
+        """p2p-forge says so in its way, others by the status that HTTP has for it."""
+        for status, body in (
+            (400, b"400 Bad Request: Only POST method is allowed.\n"),
+            (404, b""),
+            (405, b""),
+            (501, b""),
+        ):
+            self.answer_with(status, body)
+            self.assertIs(self.successResultOf(self.remove()), False, status)
+
+    def test_done(self) -> None:
+        """By either status."""
+        for status in (200, 204):
+            self.answer_with(status)
+            self.assertIs(self.successResultOf(self.remove()), True)
+
+    def test_refused(self) -> None:
+        """Another time the broker may do it."""
+        for status in (302, 403, 429, 500):
+            self.answer_with(status, b"not now")
+            error = self.failureResultOf(self.remove(), BrokerRefused).value
+            self.assertEqual(error.status, status)
 
 
 class HealthTests(BrokerCase):
