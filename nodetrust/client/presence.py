@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from random import SystemRandom
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -31,6 +31,9 @@ from nodetrust.libp2p.connection import Connection
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.transports import CertificateStore
+
+if TYPE_CHECKING:
+    from nodetrust.client.autotls.way import ByBroker
 
 LOOK_SECONDS = 60.0
 """How often it is looked whether the certificate that is served has ended, for the clock may be set: then its addresses
@@ -72,6 +75,7 @@ class Presence:
         self._certificates = certificates
         self._told = told
         self._listening: Sequence[Multiaddr] = ()
+        self._brokers: Sequence[ByBroker] = ()
         self.edge = edge = Edge(reactor, settings, host, certificates, self._edge_changed)
         ask = None
         if settings.self_check and settings.issuer:
@@ -110,7 +114,8 @@ class Presence:
             self._considering = None
         for part in (self._hook, self._whereabouts, self.reaching):
             part.stop()
-        await self.edge.stop()
+        works = [self.edge.stop(), *(broker.stop() for broker in self._brokers)]
+        await gatherResults(map(Deferred.fromCoroutine, works))
 
     def _log_bug(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
@@ -134,8 +139,8 @@ class Presence:
             autonat = AutoNat(self._host, self._reactor, SystemRandom())
             autonat.start()
             check = check_by_peers(self._reactor, autonat, wait=bool(settings.bootstrap))
-        brokers: list[Way] = [*by_brokers(self._reactor, settings, self._host, self._places, check)]
-        return [*servers, *brokers] if settings.prefer == "issuer" else [*brokers, *servers]
+        self._brokers = by_brokers(self._reactor, settings, self._host, self._places, check)
+        return [*servers, *self._brokers] if settings.prefer == "issuer" else [*self._brokers, *servers]
 
     def _places(self) -> list[Multiaddr]:
         """Where a broker may find us."""

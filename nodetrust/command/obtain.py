@@ -221,11 +221,9 @@ async def _obtain_by_autotls(
     settings = from_values(ClientSettings, {"autotls": True, "state": out, "wss_listen": (), **values})
     host = _open_host(reactor, out, peer_key, dial_options(reactor, nameserver, trust_file))
     try:
-        broker, obtained = await obtain_by_autotls(reactor, shown, host, settings, new_key=new_key)
+        return await obtain_by_autotls(reactor, shown, host, settings, new_key=new_key)
     finally:
         await host.stop()
-    save(out, obtained)
-    return broker, obtained
 
 
 def _open_host(reactor: Any, out: Path, peer_key: Path | None, dialling: dict[str, Any]) -> Host:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.defer import Deferred, TimeoutError, gatherResults
 from twisted.internet.threads import deferToThreadPool
 
 from nodetrust.certificates import CRYPTO_NAMES, key_crypto, make_key
@@ -15,7 +16,7 @@ from nodetrust.client.autotls.reachable import nobody_knows
 from nodetrust.client.autotls.way import ByBroker
 from nodetrust.client.edge import Edge
 from nodetrust.client.errors import ObtainError
-from nodetrust.client.files import load
+from nodetrust.client.files import load, save
 from nodetrust.client.issuers import BestFirst
 from nodetrust.client.obtain import Obtained
 from nodetrust.client.renewal import server_plan
@@ -32,7 +33,11 @@ MAP_SECONDS = 8.0
 async def obtain_by_autotls(
     reactor: Any, shown: Shown, host: Host, settings: ClientSettings, *, new_key: bool
 ) -> tuple[str, Obtained]:
-    """The URL of the broker, and the certificate: that of the folder, unless it is due. Raises `ObtainError`."""
+    """The URL of the broker, and the certificate: that of the folder, unless it is due; it is there in any case.
+
+    Raises `ObtainError`.
+    """
+    ways: Sequence[ByBroker] = ()
     mapped: Deferred[None] = Deferred()
     edge = Edge(reactor, settings, host, CertificateStore(), lambda: None if mapped.called else mapped.callback(None))
     try:
@@ -46,9 +51,11 @@ async def obtain_by_autotls(
         async def ask(way: ByBroker) -> tuple[str, Obtained]:
             return str(way), await _obtain(reactor, shown, way, settings, stored)
 
-        return await BestFirst(ways, time.monotonic).first(ask)
+        broker, obtained = await BestFirst(ways, time.monotonic).first(ask)
+        save(settings.state, obtained)
+        return broker, obtained
     finally:
-        await edge.stop()
+        await gatherResults(map(Deferred.fromCoroutine, [edge.stop(), *(way.stop() for way in ways)]))
 
 
 async def _wait(reactor: Any, shown: Shown, mapped: Deferred[None]) -> None:

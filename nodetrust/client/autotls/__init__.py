@@ -9,7 +9,8 @@ In reading order:
 * `errors`: why there is no certificate
 * `wire`: what goes to a broker, and what its answers mean (pure)
 * `https`: requests, bounded
-* `broker`: is it well, and the registration of a value, in the peer's name
+* `broker`: is it well, and the registration of a value, and its removal, in the peer's name
+* `removal`: after an order the value is taken back
 * `places`: which addresses a broker is asked to connect to (pure)
 * `reachable`: whether anybody could, as far as that is known
 * `visible`: whether the DNS answers with the value

@@ -45,14 +45,15 @@ class Authority:
         self._client: AcmeClient | None = None
 
     async def obtain(
-        self, names: Sequence[str], csr: bytes, publish: Publish, replaces: str | None
+        self, names: Sequence[str], csr: bytes, publish: Publish, withdraw: Publish, replaces: str | None
     ) -> IssuedCertificate:
-        """A certificate; `publish` makes the challenges visible. Raises `ObtainError`, and what `publish` raises."""
+        """A certificate; `publish` makes the challenges visible, and `withdraw` ends that.
+
+        Raises `ObtainError`, and what `publish` raises.
+        """
         client = self._open()
         try:
-            return await obtain(
-                client, names, csr, publish, _leave_it, replaces=replaces, timeout_seconds=ORDER_SECONDS
-            )
+            return await obtain(client, names, csr, publish, withdraw, replaces=replaces, timeout_seconds=ORDER_SECONDS)
         except AcmeError as error:
             raise self._failure(error) from error
         finally:
@@ -93,7 +94,3 @@ class Authority:
         if isinstance(error, AcmeRateLimited):
             return Refused(text, E_RATE_LIMIT, math.ceil(error.retry_after_seconds))
         return ObtainError(text)
-
-
-async def _leave_it(records: Sequence[object]) -> None:
-    """A broker forgets a value within the hour, and p2p-forge has no other way to have it removed."""

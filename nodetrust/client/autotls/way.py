@@ -14,8 +14,9 @@ from nodetrust.acme import Dns01Record, RenewalWindow, replaces
 from nodetrust.certificates import CertificateKey, Chain, make_csr
 from nodetrust.client.autotls.authority import Authority
 from nodetrust.client.autotls.broker import Broker
-from nodetrust.client.autotls.errors import NoPlaces
+from nodetrust.client.autotls.errors import BrokerRefused, NoPlaces
 from nodetrust.client.autotls.places import ips_of
+from nodetrust.client.autotls.removal import Removal
 from nodetrust.client.autotls.visible import Awaited, wait_until_visible
 from nodetrust.client.errors import OtherZone
 from nodetrust.client.obtain import Obtained
@@ -54,6 +55,9 @@ class ByBroker:
         self._name = autotls_wildcard(peer, domain)
         self._broker = broker
         self._authority = authority
+        self._removal = Removal(reactor, broker)
+        self._is_set = False
+        """Whether the broker may answer with a value of this peer's."""
         self._places = places
         self._check = check
         self._resolvers = resolvers
@@ -81,16 +85,37 @@ class ByBroker:
         names = [self._name]
         before = current if current is not None and self._is_ours(current) else None
         replaced = None if before is None else replaces(before.chain.leaf_pem, self._now())
-        issued = await self._authority.obtain(names, make_csr(key, names), partial(self._publish, places), replaced)
+        issued = await self._authority.obtain(
+            names, make_csr(key, names), partial(self._publish, places), self._withdraw, replaced
+        )
         return Obtained(Chain.from_pem(issued.chain_pem), key, ips_of(places), from_cache=False)
 
     async def _publish(self, places: Sequence[Multiaddr], records: Sequence[Dns01Record]) -> None:
         for record in records:  # there is one
+            await self._removal.over()
             self.log.info("{broker} is to connect to {places}", broker=self, places=", ".join(map(str, places)))
-            await self._broker.register(record.value, places)
+            await self._register(record.value, places)
             self.log.info("{broker} has done so; waiting for {name}", broker=self, name=record.record_name)
             awaited = Awaited(record.record_name, record.value, self._domain)
             await wait_until_visible(self._reactor, self._resolvers(), awaited)
+
+    async def _register(self, value: str, places: Sequence[Multiaddr]) -> None:
+        self._is_set = True
+        try:
+            await self._broker.register(value, places)
+        except BrokerRefused:
+            self._is_set = False
+            raise
+
+    async def _withdraw(self, records: Sequence[Dns01Record]) -> None:
+        """The CA has looked, or will not: the order goes on, or ends, while the broker forgets the value."""
+        if self._is_set:
+            self._is_set = False
+            self._removal.begin()
+
+    async def stop(self) -> None:
+        """After the last order; returns when the broker has forgotten its value, or a little later."""
+        await self._removal.stop()
 
     async def renew_at(self, current: Obtained, *, is_newest: bool = True) -> int | None:
         """The CA's word; it is asked no more often than it likes."""

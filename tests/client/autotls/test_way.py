@@ -13,13 +13,14 @@ from twisted.trial.unittest import SynchronousTestCase
 import nodetrust.client.autotls.way as way_module
 from nodetrust.acme import Dns01Record, IssuedCertificate, RenewalInfo, RenewalWindow, ari_id
 from nodetrust.certificates import Chain, make_key
-from nodetrust.client.autotls.errors import BrokerUnreachable, NoPlaces, NotReachable
+from nodetrust.client.autotls.errors import BrokerRefused, BrokerUnreachable, NoPlaces, NotReachable, NotVisible
+from nodetrust.client.autotls.removal import STOP_SECONDS
 from nodetrust.client.autotls.way import ByBroker, moment_in
 from nodetrust.client.errors import ObtainError, OtherZone
 from nodetrust.client.obtain import Obtained
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
-from nodetrust.messages import ECDSA_P256
+from nodetrust.messages import E_OTHER, ECDSA_P256
 from nodetrust.names import autotls_wildcard
 from nodetrust.settings import HostPort
 
@@ -93,9 +94,20 @@ class WayCase(SynchronousTestCase):
     async def wait_until_visible(self, reactor: Any, resolvers: Any, awaited: Any) -> None:
         self.step("visible", awaited.name, awaited.value, awaited.zone)
 
-    async def obtain(self, names: list[str], csr: bytes, publish: Any, replaces: str | None) -> IssuedCertificate:
+    def remove(self) -> Deferred[bool]:
+        self.done.append(("remove",))
+        self.removing: Deferred[bool] = Deferred(lambda _: self.done.append(("given up",)))
+        return self.removing
+
+    async def obtain(
+        self, names: list[str], csr: bytes, publish: Any, withdraw: Any, replaces: str | None
+    ) -> IssuedCertificate:
         self.step("order", names, replaces)
-        await publish([RECORD])
+        try:
+            await publish([RECORD])
+        finally:
+            await withdraw([RECORD])
+        self.step("finalize")
         key = self.key
         leaf = signed(key, names[0], NOW)
         pem = Chain(leaf, ()).full_pem
@@ -106,14 +118,13 @@ class WayCase(SynchronousTestCase):
         return self.info
 
     def order(self, current: Obtained | None = None) -> Obtained:
+        return self.successResultOf(Deferred.fromCoroutine(self.whole(current)))
+
+    async def whole(self, current: Obtained | None) -> Obtained:
         self.key = make_key(ECDSA_P256)
-
-        async def whole() -> Obtained:
-            claim = await self.way.claim()
-            self.assertEqual((claim.names, claim.addresses), ({NAME}, (ip_address("1.2.3.4"),)))
-            return await claim.order(self.key, ECDSA_P256, current)
-
-        return self.successResultOf(Deferred.fromCoroutine(whole()))
+        claim = await self.way.claim()
+        self.assertEqual((claim.names, claim.addresses), ({NAME}, (ip_address("1.2.3.4"),)))
+        return await claim.order(self.key, ECDSA_P256, current)
 
     def steps(self) -> list[str]:
         return [step[0] for step in self.done]
@@ -133,6 +144,8 @@ class OrderTests(WayCase):
                 ("order", [NAME], None),
                 ("register", "value", [PLACE]),
                 ("visible", RECORD.record_name, "value", "libp2p.direct"),
+                ("remove",),
+                ("finalize",),
             ],
         )
         self.assertEqual(
@@ -147,16 +160,52 @@ class OrderTests(WayCase):
             self.assertNotIn("order", self.steps())
 
     def order_failing(self) -> None:
-        async def whole() -> None:
-            await (await self.way.claim()).order(make_key(ECDSA_P256), ECDSA_P256, None)
-
-        self.failureResultOf(Deferred.fromCoroutine(whole()), ObtainError).raiseException()
+        self.failureResultOf(Deferred.fromCoroutine(self.whole(None)), ObtainError).raiseException()
 
     def test_a_broker_that_refuses(self) -> None:
         """The DNS is not waited for."""
-        self.failing = {"register": BrokerUnreachable("gone")}
-        self.assertRaises(BrokerUnreachable, self.order_failing)
-        self.assertEqual(self.steps()[-1], "register")
+        self.failing = {"register": BrokerRefused("no", E_OTHER, 403)}
+        self.assertRaises(BrokerRefused, self.order_failing)
+        self.assertNotIn("visible", self.steps())
+
+    def test_what_is_taken_back(self) -> None:
+        """Whatever the broker may have set: also what nobody has seen, and what it has given no answer about."""
+        for step, error in (("visible", NotVisible("hidden")), ("register", BrokerUnreachable("slow"))):
+            self.done.clear()
+            self.failing = {step: error}
+            self.assertRaises(type(error), self.order_failing)
+            self.assertEqual(self.steps()[-1], "remove")
+            self.removing.callback(True)
+
+    def test_nothing_to_take_back(self) -> None:
+        """From a broker that has set nothing."""
+        self.failing = {"register": BrokerRefused("no", E_OTHER, 403)}
+        self.assertRaises(BrokerRefused, self.order_failing)
+        self.assertNotIn("remove", self.steps())
+
+    def test_the_next_order(self) -> None:
+        """Its value is set when the one before is gone, or is not removed with it."""
+        self.order()
+        self.done.clear()
+        ordering = Deferred.fromCoroutine(self.whole(None))
+        self.assertEqual(self.steps(), ["health", "check", "order"])
+        self.removing.callback(True)
+        self.successResultOf(ordering)
+        self.assertEqual(self.steps()[3:], ["register", "visible", "remove", "finalize"])
+
+    def test_stop(self) -> None:
+        """It waits for what is under way, and not for long."""
+        self.successResultOf(Deferred.fromCoroutine(self.way.stop()))
+        self.order()
+        stopping = Deferred.fromCoroutine(self.way.stop())
+        self.assertNoResult(stopping)
+        self.removing.callback(True)
+        self.successResultOf(stopping)
+        self.order()
+        stopping = Deferred.fromCoroutine(self.way.stop())
+        self.clock.advance(STOP_SECONDS)
+        self.successResultOf(stopping)
+        self.assertEqual(self.steps()[-1], "given up")
 
     def test_nowhere(self) -> None:
         """A peer that has no public address asks nobody."""
@@ -176,6 +225,7 @@ class OrderTests(WayCase):
             self.done.clear()
             self.order(before)
             self.assertIn(("order", [NAME], None), self.done)
+            self.removing.callback(True)
 
 
 class RenewalTests(WayCase):
