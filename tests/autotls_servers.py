@@ -1,0 +1,117 @@
+"""The servers on loopback with a broker of ours for their zone, and clients that order by AutoTLS."""
+
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+from twisted.internet import reactor as default_reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.names import client as dns_client
+from twisted.names import dns
+
+from nodetrust.autotls.service import AutoTlsService
+from nodetrust.autotls.settings import AutoTlsSettings
+from nodetrust.client.settings import ClientSettings
+from nodetrust.command.deployment import ZONE, full_addresses
+from nodetrust.dns.settings import DnsSettings
+from nodetrust.libp2p.peer_id import PeerId
+from nodetrust.names import autotls_wildcard
+from nodetrust.own.files import OWN_FILE
+from nodetrust.service import load_identity
+from nodetrust.settings import HostPort, ZoneName
+from nodetrust.testing.ca import CASettings
+from nodetrust.testing.ca.db import Order
+from tests.servers import Servers, ServersTestCase
+
+reactor: Any = default_reactor
+
+REGISTRATION = f"registration.{ZONE}"
+
+_ZONE_FILE = """@ 60 SOA ns.elsewhere.test. hostmaster 1 3600 600 86400 60
+@ 60 NS ns.elsewhere.test.
+registration 60 A 127.0.0.1
+"""
+"""Nobody knows where its name server is, so that no client looks for it on this machine's own port 53."""
+
+
+class AutoTlsServers(Servers):
+    """With a broker, whose settings `changes["autotls"]` changes."""
+
+    broker: AutoTlsService
+
+    def __init__(self, folder: Path, ca_settings: CASettings | None = None) -> None:
+        super().__init__(folder, ca_settings)
+        self.changes["autotls"] = {}
+
+    async def start_broker(self) -> None:
+        """After the other servers; returns when it has its own certificate."""
+        state = self.folder / "autotls"
+        settings = AutoTlsSettings(
+            zone=ZoneName(ZONE),
+            registration_name=(REGISTRATION,),
+            dns_servers=tuple(full_addresses(self.dns.host)),
+            state=state,
+            https_listen=(HostPort("127.0.0.1", 0),),
+            acme_directory=self.acme_directory,
+            acme_ca_file=self.ca.root_pem_path,
+            agree_to_terms=True,
+            allow_networks=("127.0.0.0/8",),
+        )
+        self.broker = await self._run(AutoTlsService(reactor, replace(settings, **self.changes["autotls"])))
+        while not (state / OWN_FILE).exists():
+            await deferLater(reactor, 0.01)
+
+    def dns_settings(self, issuer: PeerId) -> DnsSettings:
+        """The broker is an admin as well."""
+        broker = load_identity(self.folder / "autotls").peer_id
+        zone_file = self.folder / "zone"
+        zone_file.write_text(_ZONE_FILE)
+        settings = replace(
+            super().dns_settings(issuer),
+            admins=(issuer, broker),
+            zone_file=zone_file,
+            challenge_names=(ZoneName(REGISTRATION),),
+        )
+        return replace(settings, **self.changes["dns"])
+
+    def client_settings(self, number: int = 1) -> ClientSettings:
+        """By the broker alone, unless an `issuer` is among the changes."""
+        settings = replace(
+            super().client_settings(number),
+            issuer=(),
+            broker=(self.broker_url,),
+            domain=ZoneName(ZONE),
+            acme_directory=self.acme_directory,
+        )
+        return replace(settings, **self.changes["client"])
+
+    @property
+    def broker_url(self) -> str:
+        """By its name, at the port that it has."""
+        return f"https://{REGISTRATION}:{self.broker.https[0].place.port}"
+
+    def orders_of(self, peer: PeerId) -> list[Order]:
+        """The AutoTLS orders that the CA has taken for a peer, oldest first."""
+        names = (autotls_wildcard(peer, ZONE),)
+        return [order for _, order in self.ca._database.orders.items() if order.names == names]
+
+    async def texts(self, peer: PeerId) -> list[str]:
+        """The TXT records at the peer's challenge name, by a real query."""
+        resolver = dns_client.Resolver(servers=[(self.dns_place.host, self.dns_place.port)], reactor=reactor)
+        name = autotls_wildcard(peer, ZONE).replace("*", "_acme-challenge")
+        answers, _, _ = await resolver.query(dns.Query(name, dns.TXT), timeout=[5])
+        return [record.payload.data[0].decode() for record in answers]
+
+
+class AutoTlsTestCase(ServersTestCase):
+    """Starts them, and stops them after the test."""
+
+    async def start_all(self, ca_settings: CASettings | None = None, **changes: dict[str, Any]) -> AutoTlsServers:
+        """Running servers, and the broker."""
+        servers = AutoTlsServers(Path(self.mktemp()).absolute(), ca_settings)
+        servers.changes.update(changes)
+        self.addCleanup(lambda: Deferred.fromCoroutine(servers.stop()))
+        await servers.start_servers(lambda step: None)
+        await servers.start_broker()
+        return servers
