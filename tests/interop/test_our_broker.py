@@ -80,6 +80,12 @@ class OurBrokerTests(NamespacesTestCase):
         self.assertEqual((await self.obtain("--new-key"))[0], 0)
         self.assertNotEqual(self.leaf(), leaf)
 
+    async def test_taken_back(self) -> None:
+        """When the command ends, the DNS server has forgotten the challenge."""
+        await self.run_forge()
+        self.assertEqual((await self.obtain())[0], 0)
+        self.assertEqual(self.world.log("dns").count(f"removed a challenge for {self.name}"), 1)
+
     async def test_no_address_that_the_broker_reaches(self) -> None:
         """Its words about the address come through."""
         await self.run_forge()

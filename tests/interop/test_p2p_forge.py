@@ -132,6 +132,15 @@ class CertificateTests(NamespacesTestCase):
             )
             self.assertEqual((await go.command("dial", addr=address))["peer"], str(peer))
 
+    async def test_what_p2p_forge_cannot(self) -> None:
+        """It takes no challenge back: that is one line in the log, nobody is warned, and the certificate comes."""
+        await self.run_forge()
+        self.start_client()
+        await self.certificate()
+        await self.wait_for("takes no challenge back: it ends by itself")
+        self.stop_client()
+        self.assertNotRegex(self.world.log("client"), "#(warn|error)")
+
     async def test_renewal_by_the_cas_word(self) -> None:
         """A client that was restarted orders nothing; told by the CA to renew, it does, with the same account."""
         await self.run_forge()
