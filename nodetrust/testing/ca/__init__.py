@@ -7,7 +7,8 @@ The files have the names of the roles in that document. Read in this order:
 
 * `errors`, `problems` (one table), `settings`, `policy` (which names), `jws` (signed requests): pure
 * `db` (what is remembered), `ca` (what is signed)
-* `wfe` (requests → answers), which hands on to `accounts`, `orders` and `certificates`; `reply` is what these share
+* `wfe` (requests → answers), which hands on to `accounts`, `orders` and `certificates`; `reply` is what these share,
+  and `replacement` which certificate an order may replace
 * `va` (the DNS query), `server` (`DevelopmentCA`)
 """
 

@@ -9,6 +9,7 @@ from josepy.jwk import JWK
 
 from nodetrust.testing.ca.db import Certificate
 from nodetrust.testing.ca.problems import Problem
+from nodetrust.testing.ca.replacement import serial_of
 from nodetrust.testing.ca.reply import CAContext, Call, Reply, Route, base64_bytes, json_object, json_reply, rfc3339
 
 _CHAIN_TYPE = "application/pem-certificate-chain"
@@ -39,10 +40,10 @@ class CertificateResources:
         certificate = _wanted(json_object(payload))
         if _spki(certificate.public_key()) != _spki(key.public_key().key):
             raise Problem("unauthorized", "the certificate is for another key")
-        return self._revoked(self._certificate_with(certificate.serial_number))
+        return self._revoked(self._ca.database.certificate_with(certificate.serial_number))
 
     def _revoke(self, call: Call) -> Reply:
-        found = self._certificate_with(_wanted(call.object()).serial_number)
+        found = self._ca.database.certificate_with(_wanted(call.object()).serial_number)
         if found is None or found.account_id != call.account_id:
             raise Problem("unauthorized", "this account has no such certificate")
         return self._revoked(found)
@@ -57,16 +58,12 @@ class CertificateResources:
 
     def renewal_info(self, ari_id: str) -> Reply:
         """When to renew the certificate with this identifier: two thirds into its life, at once if it was revoked."""
-        found = self._certificate_with(int.from_bytes(base64_bytes(ari_id.partition(".")[2]), "big"))
+        found = self._ca.database.certificate_with(serial_of(ari_id))
         if found is None:
             raise Problem("malformed", "there is no such certificate", 404)
         start = found.not_before if found.revoked else found.not_before + (found.not_after - found.not_before) * 2 / 3
         window = {"start": rfc3339(start), "end": rfc3339(start + (found.not_after - found.not_before) / 12)}
         return json_reply({"suggestedWindow": window}, Retry_After=str(_RENEWAL_SECONDS))
-
-    def _certificate_with(self, serial: int) -> Certificate | None:
-        identifier = self._ca.database.certificates.find(lambda certificate: certificate.serial == serial)
-        return None if identifier is None else self._ca.database.certificates.get(identifier)
 
 
 def _wanted(fields: Mapping[str, object]) -> x509.Certificate:

@@ -49,6 +49,7 @@ class Order:
     authorization_ids: tuple[str, ...]
     profile: str
     expires: float
+    replaces: str | None = None  # the ARI identifier of a certificate (RFC 9773 §5)
     certificate_id: str | None = None
 
 
@@ -123,6 +124,11 @@ class Database:
         if now >= order.expires or statuses - {"valid", "pending"}:
             return "invalid"
         return "ready" if statuses == {"valid"} else "pending"
+
+    def certificate_with(self, serial: int) -> Certificate | None:
+        """The certificate with this serial number."""
+        identifier = self.certificates.find(lambda certificate: certificate.serial == serial)
+        return None if identifier is None else self.certificates.get(identifier)
 
     def order_problem(self, order: Order) -> Problem | None:
         """Why an order is invalid, where an authorization failed."""

@@ -1,4 +1,4 @@
-"""Orders, authorizations and challenges. RFC 8555 §7.4, §7.5."""
+"""Orders, authorizations and challenges. RFC 8555 §7.4, §7.5, RFC 9773 §5."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,6 +8,7 @@ from nodetrust.testing.ca import policy
 from nodetrust.testing.ca.ca import parse_csr
 from nodetrust.testing.ca.db import Authorization, Certificate, Order, authorization_status, challenge_status
 from nodetrust.testing.ca.problems import Problem
+from nodetrust.testing.ca.replacement import check_replaces
 from nodetrust.testing.ca.reply import CAContext, Call, Reply, Route, base64_bytes, json_reply, rfc3339
 
 _ORDERS_PER_PAGE = 3  # as Pebble, so that clients learn to turn pages
@@ -42,9 +43,13 @@ class OrderResources:
         profile = wanted.get("profile", next(iter(self._ca.settings.profiles)))
         if not isinstance(profile, str) or profile not in self._ca.settings.profiles:
             raise Problem("invalidProfile", f"the profiles are {', '.join(self._ca.settings.profiles)}")
+        replaces = wanted.get("replaces")
+        if replaces is not None:
+            replaces = check_replaces(self._ca.database, replaces, call.account_id, names, self._ca.seconds())
         authorizations = tuple(self._authorization_for(call.account_id, name) for name in names)
         expires = self._ca.seconds() + _ORDER_SECONDS
-        identifier = self._ca.database.orders.add(Order(call.account_id, names, authorizations, profile, expires))
+        order = Order(call.account_id, names, authorizations, profile, expires, replaces)
+        identifier = self._ca.database.orders.add(order)
         return self._shown_order(identifier, 201)
 
     def _authorization_for(self, account_id: str, name: str) -> str:
@@ -104,6 +109,8 @@ class OrderResources:
             "finalize": self._ca.url(f"finalize/{identifier}"),
             "profile": order.profile,
         }
+        if order.replaces is not None:
+            shown["replaces"] = order.replaces
         if order.certificate_id is not None:
             shown["certificate"] = self._ca.url(f"certificate/{order.certificate_id}")
         if (problem := self._ca.database.order_problem(order)) is not None:

@@ -8,6 +8,7 @@ MEDIA_TYPE = "application/problem+json"
 
 STATUS: Mapping[str, int] = {
     "accountDoesNotExist": 400,
+    "alreadyReplaced": 409,
     "alreadyRevoked": 400,
     "badCSR": 400,
     "badNonce": 400,

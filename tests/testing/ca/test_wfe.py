@@ -13,7 +13,7 @@ from josepy.json_util import encode_b64jose
 from josepy.jwk import JWK, JWKEC, JWKRSA
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.acme import generate_account_key
+from nodetrust.acme import ari_id, generate_account_key
 from nodetrust.acme.jws import key_change, signed_request
 from nodetrust.testing.ca import CASettings, db
 from nodetrust.testing.ca.jws import MAX_BODY_BYTES
@@ -64,6 +64,14 @@ class FrontEndCase(SynchronousTestCase):
         for url in json.loads(order.body)["authorizations"]:
             self.ca.database.authorizations.get(url.rpartition("/")[2]).validated = NOW.timestamp()
         return order.headers["Location"].removeprefix(BASE)
+
+    def issue(self, kid: str) -> bytes:
+        """The chain that a whole order leads to."""
+        path = self.ready_order(kid).replace("/order/", "/finalize/")
+        url = json.loads(self.post(path, {"csr": encode_b64jose(csr(NAMES))}, kid=kid).body)["certificate"]
+        chain = self.post(url.removeprefix(BASE), None, kid=kid)
+        self.assertEqual(chain.headers["Content-Type"], "application/pem-certificate-chain")
+        return chain.body
 
     def assertProblem(self, reply: Reply, kind: str, status: int | None = None) -> None:
         self.assertEqual(reply.headers["Content-Type"], "application/problem+json")
@@ -339,16 +347,35 @@ class OrderTests(FrontEndCase):
     def test_revocation(self) -> None:
         """A certificate is revoked once, by its account, and then asks to be renewed at once."""
         kid, other = self.account(), self.account(OTHER_KEY)
-        path = self.ready_order(kid).replace("/order/", "/finalize/")
-        url = json.loads(self.post(path, {"csr": encode_b64jose(csr(NAMES))}, kid=kid).body)["certificate"]
-        chain = self.post(url.removeprefix(BASE), None, kid=kid)
-        self.assertEqual(chain.headers["Content-Type"], "application/pem-certificate-chain")
-        der = x509.load_pem_x509_certificate(chain.body).public_bytes(serialization.Encoding.DER)
+        der = x509.load_pem_x509_certificate(self.issue(kid)).public_bytes(serialization.Encoding.DER)
         wanted = {"certificate": encode_b64jose(der)}
         self.assertProblem(self.post("/revoke", wanted, OTHER_KEY, other), "unauthorized")
         self.assertEqual(self.post("/revoke", wanted, kid=kid).status, 200)
         self.assertProblem(self.post("/revoke", wanted, kid=kid), "alreadyRevoked")
         self.assertProblem(self.post("/revoke", {"certificate": "AAAA"}, kid=kid), "malformed")
+
+    def test_replacement(self) -> None:
+        """RFC 9773 §5: an order says which certificate it replaces: one of this account's, for some of its names."""
+        kid, other = self.account(), self.account(OTHER_KEY)
+        replaced = ari_id(self.issue(kid))
+        path = self.order(kid, replaces=replaced).headers["Location"].removeprefix(BASE)
+        self.assertEqual(json.loads(self.post(path, None, kid=kid).body)["replaces"], replaced)
+        self.assertNotIn("replaces", json.loads(self.order(kid).body))
+        unknown = f"{replaced.partition('.')[0]}.{encode_b64jose(bytes(16))}"
+        for wrong in (7, "", "no dot", "a.b", unknown):
+            self.assertProblem(self.order(kid, replaces=wrong), "malformed")
+        self.assertProblem(self.order(kid, ["b.example"], replaces=replaced), "malformed")
+        order = {"identifiers": [{"type": "dns", "value": NAMES[0]}], "replaces": replaced}
+        self.assertProblem(self.post("/new-order", order, OTHER_KEY, other), "unauthorized")
+
+    def test_replaced_once(self) -> None:
+        """By one order, unless that has come to nothing."""
+        kid = self.account()
+        replaced = ari_id(self.issue(kid))
+        self.assertEqual(self.order(kid, replaces=replaced).status, 201)
+        self.assertProblem(self.order(kid, replaces=replaced), "alreadyReplaced", 409)
+        self.ca.clock.advance(timedelta(hours=2).total_seconds())
+        self.assertEqual(self.order(kid, replaces=replaced).status, 201)
 
     def test_retry_after(self) -> None:
         """A CA that wants to be asked more slowly says so while it validates, and only then."""
