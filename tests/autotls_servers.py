@@ -12,6 +12,7 @@ from twisted.names import dns
 
 from nodetrust.autotls.service import AutoTlsService
 from nodetrust.autotls.settings import AutoTlsSettings
+from nodetrust.certificates import Chain
 from nodetrust.client.settings import ClientSettings
 from nodetrust.command.deployment import ZONE, full_addresses
 from nodetrust.dns.settings import DnsSettings
@@ -21,7 +22,7 @@ from nodetrust.own.files import OWN_FILE
 from nodetrust.service import load_identity
 from nodetrust.settings import HostPort, ZoneName
 from nodetrust.testing.ca import CASettings
-from nodetrust.testing.ca.db import Order
+from nodetrust.testing.ca.db import Certificate, Order
 from tests.servers import Servers, ServersTestCase
 
 reactor: Any = default_reactor
@@ -95,6 +96,17 @@ class AutoTlsServers(Servers):
         """The AutoTLS orders that the CA has taken for a peer, oldest first."""
         names = (autotls_wildcard(peer, ZONE),)
         return [order for _, order in self.ca._database.orders.items() if order.names == names]
+
+    def revoke(self, chain: Chain) -> None:
+        """The CA wants this certificate renewed at once."""
+        certificate = self.ca._database.certificate_with(chain.leaf.serial_number)
+        assert certificate is not None
+        certificate.revoked = True
+
+    def remember(self, chain: Chain, account_id: str) -> None:
+        """The CA takes this certificate for one that it has issued to the account."""
+        life = (chain.not_before.timestamp(), chain.not_after.timestamp())
+        self.ca._database.certificates.add(Certificate(account_id, chain.full_pem, chain.leaf.serial_number, *life))
 
     async def texts(self, peer: PeerId) -> list[str]:
         """The TXT records at the peer's challenge name, by a real query."""

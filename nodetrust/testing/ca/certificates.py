@@ -61,8 +61,11 @@ class CertificateResources:
         found = self._ca.database.certificate_with(serial_of(ari_id))
         if found is None:
             raise Problem("malformed", "there is no such certificate", 404)
-        start = found.not_before if found.revoked else found.not_before + (found.not_after - found.not_before) * 2 / 3
-        window = {"start": rfc3339(start), "end": rfc3339(start + (found.not_after - found.not_before) / 12)}
+        life = found.not_after - found.not_before
+        start, end = found.not_before + life * 2 / 3, found.not_before + life * 3 / 4
+        if found.revoked:
+            start, end = found.not_before, self._ca.seconds()
+        window = {"start": rfc3339(start), "end": rfc3339(end)}
         return json_reply({"suggestedWindow": window}, Retry_After=str(_RENEWAL_SECONDS))
 
 

@@ -73,6 +73,13 @@ class FrontEndCase(SynchronousTestCase):
         self.assertEqual(chain.headers["Content-Type"], "application/pem-certificate-chain")
         return chain.body
 
+    def renewal(self, chain: bytes) -> dict[str, str]:
+        """The window of a certificate."""
+        told = self.ca.front_end.answer("GET", f"/renewal-info/{ari_id(chain)}", "", b"")
+        window: dict[str, str] = json.loads(told.body)["suggestedWindow"]
+        self.assertLess(window["start"], window["end"])
+        return window
+
     def assertProblem(self, reply: Reply, kind: str, status: int | None = None) -> None:
         self.assertEqual(reply.headers["Content-Type"], "application/problem+json")
         found = json.loads(reply.body)
@@ -347,10 +354,13 @@ class OrderTests(FrontEndCase):
     def test_revocation(self) -> None:
         """A certificate is revoked once, by its account, and then asks to be renewed at once."""
         kid, other = self.account(), self.account(OTHER_KEY)
-        der = x509.load_pem_x509_certificate(self.issue(kid)).public_bytes(serialization.Encoding.DER)
+        chain = self.issue(kid)
+        der = x509.load_pem_x509_certificate(chain).public_bytes(serialization.Encoding.DER)
         wanted = {"certificate": encode_b64jose(der)}
         self.assertProblem(self.post("/revoke", wanted, OTHER_KEY, other), "unauthorized")
+        self.assertGreater(self.renewal(chain)["start"], f"{NOW:%FT%TZ}")
         self.assertEqual(self.post("/revoke", wanted, kid=kid).status, 200)
+        self.assertLessEqual(self.renewal(chain)["end"], f"{NOW:%FT%TZ}")
         self.assertProblem(self.post("/revoke", wanted, kid=kid), "alreadyRevoked")
         self.assertProblem(self.post("/revoke", {"certificate": "AAAA"}, kid=kid), "malformed")
 
