@@ -20,6 +20,8 @@ from tests.interop.test_twistd import NODETRUST, TWISTD
 CERTIFICATE_SECONDS = 60.0
 CHECK_SECONDS = 60
 TOKEN = "only-for-friends"
+REPLACED = "is a replacement of"
+"""In Pebble's log, where a new order names a certificate that it replaces."""
 
 
 class NamespacesTestCase(InteropTestCase):
@@ -142,7 +144,10 @@ class CertificateTests(NamespacesTestCase):
         self.assertNotRegex(self.world.log("client"), "#(warn|error)")
 
     async def test_renewal_by_the_cas_word(self) -> None:
-        """A client that was restarted orders nothing; told by the CA to renew, it does, with the same account."""
+        """A client that was restarted orders nothing; told by the CA to renew, it does, with the same account.
+
+        It says which certificate it replaces (RFC 9773 §5), and Pebble finds that it may.
+        """
         await self.run_forge()
         self.start_client()
         first = await self.certificate()
@@ -160,10 +165,11 @@ class CertificateTests(NamespacesTestCase):
         self.assertEqual(self.account, account)
         self.assertIn("There are now 1 accounts", self.world.log("pebble"))
         self.assertNotIn("There are now 2 accounts", self.world.log("pebble"))
+        self.assertEqual(self.world.log("pebble").count(REPLACED), 1)
         self.stop_client()
 
     async def test_an_expired_certificate(self) -> None:
-        """A client that was away past the end gets another one."""
+        """A client that was away past the end gets another one, which replaces nothing."""
         await self.run_forge(life_seconds=10)
         self.start_client()
         first = await self.certificate()
@@ -172,6 +178,7 @@ class CertificateTests(NamespacesTestCase):
         self.start_client()
         self.assertNotEqual((await self.certificate()).leaf, first.leaf)
         self.stop_client()
+        self.assertNotIn(REPLACED, self.world.log("pebble"))
 
 
 class CommandTests(NamespacesTestCase):
