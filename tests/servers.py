@@ -1,5 +1,6 @@
 """The servers of nodetrust on loopback with the development CA, and a peer that asks them by hand."""
 
+import socket
 import sqlite3
 import time
 from ipaddress import ip_address
@@ -171,3 +172,10 @@ class ServersTestCase(TestCase):
         self.addCleanup(client.stop)
         await client.start()
         return client
+
+    def unused_port(self) -> int:
+        """A port on which nobody listens, for as long as this test runs: it is bound."""
+        bound = socket.socket()
+        self.addCleanup(bound.close)
+        bound.bind(("127.0.0.1", 0))
+        return int(bound.getsockname()[1])

@@ -67,13 +67,6 @@ class CheckTestCase(ProcessTestCase):
         self.addCleanup(lambda: Deferred.fromCoroutine(stub.stop()))
         return stub.start(tcp=tcp)
 
-    def unused_port(self) -> int:
-        """A port on which nobody listens, for as long as this test runs: it is bound."""
-        bound = socket.socket()
-        self.addCleanup(bound.close)
-        bound.bind(("127.0.0.1", 0))
-        return int(bound.getsockname()[1])
-
 
 class WellTests(CheckTestCase):
     async def test_all_is_well(self) -> None:

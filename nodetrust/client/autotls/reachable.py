@@ -26,6 +26,9 @@ from nodetrust.reachability.advice import Unreachable, advise
 CLOSED = frozenset({CheckFault.TIMED_OUT, CheckFault.CONNECTION_REFUSED})
 """Where nobody answers. All else is an open port: without a certificate no TLS handshake succeeds there."""
 
+UNKNOWN = frozenset({CheckFault.NOT_ALLOWED})
+"""Nobody was willing to dial."""
+
 MAX_PEERS = 4
 """That are asked about one address."""
 
@@ -61,10 +64,14 @@ def check_from_outside(ask: AskOutside, doors: Doors) -> Check:
         except (NodetrustError, Libp2pError) as error:
             log.info("it cannot be known whether others can connect to this peer: {reason}", reason=str(error))
             return
+        if any(one.outcome.fault not in CLOSED | UNKNOWN for one in checked):
+            return
         closed = [one for one in checked if one.outcome.fault in CLOSED]
-        if len(closed) == len(checked):
-            advice = (advise(Unreachable(one.address, one.outcome.fault)) for one in closed if one.outcome.fault)
-            raise NotReachable(f"nobody can connect to this peer, so that no CA is asked: {'; '.join(advice)}")
+        if len(closed) < len(asked):
+            log.info("servers do not say of each address whether others can connect to it: the broker will find out")
+            return
+        advice = (advise(Unreachable(one.address, one.outcome.fault)) for one in closed if one.outcome.fault)
+        raise NotReachable(f"nobody can connect to this peer, so that no CA is asked: {'; '.join(advice)}")
 
     return check
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.client.autotls.errors import NotReachable
@@ -37,7 +38,7 @@ class OutsideTests(SynchronousTestCase):
             self.asked = list(addresses)
             if error is not None:
                 raise error
-            return [Checked(one, outcome, PEER) for one, outcome in zip(addresses, outcomes, strict=True)]
+            return [Checked(one, outcome, PEER) for one, outcome in zip(addresses, outcomes, strict=False)]
 
         return Deferred.fromCoroutine(check_from_outside(ask, doors)(PLACES))
 
@@ -61,11 +62,27 @@ class OutsideTests(SynchronousTestCase):
             self.assertIsNone(self.successResultOf(self.check(silent, outcome)))
 
     def test_nobody_knows(self) -> None:
-        """A server that will not dial, servers that do not answer, and none at all: no reason to give up."""
+        """A server that will not dial, servers that do not answer, and none at all: no reason to give up.
+
+        That it is not known is said.
+        """
         unwilling = Outcome(CheckFault.NOT_ALLOWED)
-        self.assertIsNone(self.successResultOf(self.check(unwilling, unwilling)))
-        self.assertIsNone(self.successResultOf(self.check(error=NotChecked("nobody"))))
-        self.assertIsNone(self.successResultOf(Deferred.fromCoroutine(nobody_knows(PLACES))))
+        for check in (
+            lambda: self.check(unwilling, unwilling),
+            lambda: self.check(error=NotChecked("nobody")),
+            lambda: Deferred.fromCoroutine(nobody_knows(PLACES)),
+        ):
+            with capturedLogs() as events:
+                self.assertIsNone(self.successResultOf(check()))
+            self.assertEqual(len(events), 1)
+
+    def test_one_family_alone(self) -> None:
+        """What nobody says of IPv6, or does not want to know, may still be a way in."""
+        silent, unwilling = Outcome(CheckFault.TIMED_OUT), Outcome(CheckFault.NOT_ALLOWED)
+        for outcomes in ((silent,), (silent, unwilling)):
+            with capturedLogs() as events:
+                self.assertIsNone(self.successResultOf(self.check(*outcomes)))
+            self.assertIn("do not say of each address", events[0]["log_format"])
 
 
 class PeersTests(SynchronousTestCase):
