@@ -133,12 +133,11 @@ class Presence:
         from nodetrust.client.autotls.build import by_brokers  # noqa: PLC0415
         from nodetrust.client.autotls.reachable import check_by_peers, check_from_outside  # noqa: PLC0415
 
+        autonat = AutoNat(self._host, self._reactor, SystemRandom())
+        autonat.start()
+        check = check_by_peers(self._reactor, autonat, wait=bool(settings.bootstrap))
         if ask is not None:
-            check = check_from_outside(ask, self.edge.doors)
-        else:
-            autonat = AutoNat(self._host, self._reactor, SystemRandom())
-            autonat.start()
-            check = check_by_peers(self._reactor, autonat, wait=bool(settings.bootstrap))
+            check = check_from_outside(ask, self.edge.doors, otherwise=check)
         self._brokers = by_brokers(self._reactor, settings, self._host, self._places, check)
         return [*servers, *self._brokers] if settings.prefer == "issuer" else [*self._brokers, *servers]
 

@@ -51,24 +51,21 @@ async def nobody_knows(places: Sequence[Multiaddr]) -> None:
     log.info("nobody here can tell whether others can connect to this peer: the broker will find out")
 
 
-def check_from_outside(ask: AskOutside, doors: Doors) -> Check:
-    """Has issue and proof servers dial where WSS will be served; where none does it, nothing is known."""
+def check_from_outside(ask: AskOutside, doors: Doors, otherwise: Check) -> Check:
+    """Has issue and proof servers dial where WSS will be served; what these do not know, `otherwise` may."""
 
     async def check(places: Sequence[Multiaddr]) -> None:
         asked = doors(ips_of(places))
-        if not asked:
-            await nobody_knows(places)
-            return
         try:
-            checked = await ask(asked)
+            checked = await ask(asked) if asked else []
         except (NodetrustError, Libp2pError) as error:
-            log.info("it cannot be known whether others can connect to this peer: {reason}", reason=str(error))
-            return
+            log.info("no server says whether others can connect to this peer: {reason}", reason=str(error))
+            checked = []
         if any(one.outcome.fault not in CLOSED | UNKNOWN for one in checked):
             return
         closed = [one for one in checked if one.outcome.fault in CLOSED]
-        if len(closed) < len(asked):
-            log.info("servers do not say of each address whether others can connect to it: the broker will find out")
+        if not closed or len(closed) < len(asked):
+            await otherwise(places)
             return
         advice = (advise(Unreachable(one.address, one.outcome.fault)) for one in closed if one.outcome.fault)
         raise NotReachable(f"nobody can connect to this peer, so that no CA is asked: {'; '.join(advice)}")

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.client.autotls.errors import NotReachable
 from nodetrust.client.autotls.places import ips_of
-from nodetrust.client.autotls.reachable import PEERS_SECONDS, check_by_peers, check_from_outside, nobody_knows
+from nodetrust.client.autotls.reachable import PEERS_SECONDS, check_by_peers, check_from_outside
 from nodetrust.libp2p.autonat import Reached
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
@@ -40,7 +40,11 @@ class OutsideTests(SynchronousTestCase):
                 raise error
             return [Checked(one, outcome, PEER) for one, outcome in zip(addresses, outcomes, strict=False)]
 
-        return Deferred.fromCoroutine(check_from_outside(ask, doors)(PLACES))
+        async def otherwise(places: Sequence[Multiaddr]) -> None:
+            self.unknown += [list(places)]
+
+        self.unknown: list[list[Multiaddr]] = []
+        return Deferred.fromCoroutine(check_from_outside(ask, doors, otherwise)(PLACES))
 
     def test_nobody_answers(self) -> None:
         """Then it is said for each address, and no CA is asked."""
@@ -62,27 +66,21 @@ class OutsideTests(SynchronousTestCase):
             self.assertIsNone(self.successResultOf(self.check(silent, outcome)))
 
     def test_nobody_knows(self) -> None:
-        """A server that will not dial, servers that do not answer, and none at all: no reason to give up.
-
-        That it is not known is said.
-        """
-        unwilling = Outcome(CheckFault.NOT_ALLOWED)
-        for check in (
-            lambda: self.check(unwilling, unwilling),
-            lambda: self.check(error=NotChecked("nobody")),
-            lambda: Deferred.fromCoroutine(nobody_knows(PLACES)),
-        ):
-            with capturedLogs() as events:
-                self.assertIsNone(self.successResultOf(check()))
-            self.assertEqual(len(events), 1)
-
-    def test_one_family_alone(self) -> None:
-        """What nobody says of IPv6, or does not want to know, may still be a way in."""
+        """A server that will not dial, servers that do not answer, and one family alone: others may know."""
         silent, unwilling = Outcome(CheckFault.TIMED_OUT), Outcome(CheckFault.NOT_ALLOWED)
-        for outcomes in ((silent,), (silent, unwilling)):
-            with capturedLogs() as events:
-                self.assertIsNone(self.successResultOf(self.check(*outcomes)))
-            self.assertIn("do not say of each address", events[0]["log_format"])
+        for outcomes in ((unwilling, unwilling), (silent,), (silent, unwilling), (unwilling, silent)):
+            self.assertIsNone(self.successResultOf(self.check(*outcomes)))
+            self.assertEqual(self.unknown, [PLACES])
+        self.assertIsNone(self.successResultOf(self.check(error=NotChecked("nobody"))))
+        self.assertEqual(self.unknown, [PLACES])
+
+    def test_it_is_known(self) -> None:
+        """Then nobody else is asked."""
+        refused = Outcome(CheckFault.CONNECTION_REFUSED)
+        self.failureResultOf(self.check(refused, refused), NotReachable)
+        self.assertEqual(self.unknown, [])
+        self.successResultOf(self.check(refused, REACHED))
+        self.assertEqual(self.unknown, [])
 
 
 class PeersTests(SynchronousTestCase):
@@ -116,9 +114,11 @@ class PeersTests(SynchronousTestCase):
         self.assertEqual(set(self.asked), set(PLACES[:1]))
 
     def test_too_few(self) -> None:
-        """A single peer's no may be its own fault, or a lie."""
-        self.assertIsNone(self.successResultOf(self.check(Reached.NO)))
-        self.assertIsNone(self.successResultOf(self.check(Reached.NO, Reached.UNKNOWN)))
+        """A single peer's no may be its own fault, or a lie. That nobody knows is said."""
+        for says in ((Reached.NO,), (Reached.NO, Reached.UNKNOWN), ()):
+            with capturedLogs() as events:
+                self.assertIsNone(self.successResultOf(self.check(*says)))
+            self.assertIn("the broker will find out", events[-1]["log_format"])
 
     def test_peers_that_come_later(self) -> None:
         """They are waited for at the start, for a while."""
