@@ -13,8 +13,8 @@ Read in this order:
 * `errors`, `problems` (the table: problem type → error class and reaction), `urls` (the origin rule)
 * `wire` (bodies ⇄ values), `jws` (keys, signed requests), `nonces`, `retries`, `links`, `profiles`, `persist`,
   `challenges`, `certificate`, `renewal`: all pure
-* `deadline`, `transport` (HTTP), and then, each on top of the one before, `requests` (nonces, repeats), `account`,
-  `orders`, `client` (certificates): one account at one CA
+* `deadline`, `plain_http` and `transport` (HTTP), and then, each on top of the one before, `requests` (nonces,
+  repeats), `account`, `orders`, `client` (certificates): one account at one CA
 * `complete` (an order in whatever state), `obtain` (a whole order)
 """
 

@@ -9,28 +9,27 @@ from typing import Any
 import treq.client
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from OpenSSL import SSL
-from twisted.internet import error, ssl
-from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.interfaces import IConsumer, IOpenSSLClientConnectionCreator, IReactorTime
-from twisted.internet.protocol import Protocol, connectionDone
-from twisted.python.failure import Failure
-from twisted.web.client import (
-    Agent,
-    BrowserLikePolicyForHTTPS,
-    HTTPConnectionPool,
-    RequestTransmissionFailed,
-    ResponseDone,
-    ResponseFailed,
-    ResponseNeverReceived,
-)
-from twisted.web.http import PotentialDataLoss
+from twisted.internet import ssl
+from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IReactorTime
+from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IBodyProducer, IPolicyForHTTPS, IResponse
+from twisted.web.iweb import IAgent, IPolicyForHTTPS, IResponse
 from zope.interface import implementer
 
 from nodetrust.acme.deadline import Deadline
 from nodetrust.acme.errors import AcmeMisbehaved, AcmeTimedOut, AcmeUnreachable, AcmeUsageError
+from nodetrust.acme.plain_http import (
+    CONNECTION_ERRORS,
+    UNTRUSTED,
+    BodyTooLong,
+    PlainAgent,
+    WholeBody,
+    causes,
+    drop_body,
+    header_values,
+    whole_body,
+)
 from nodetrust.acme.problems import printable
 from nodetrust.acme.urls import Origin
 
@@ -44,18 +43,6 @@ _REQUEST_SECONDS = 30.0
 _CONNECT_SECONDS = 10.0
 _IDLE_SECONDS = 30
 _USER_AGENT = "nodetrust-acme"
-
-_CONNECTION_ERRORS = (
-    error.ConnectError,
-    error.ConnectingCancelledError,
-    error.ConnectionClosed,
-    error.DNSLookupError,
-    ResponseNeverReceived,
-    ResponseFailed,
-    RequestTransmissionFailed,
-    SSL.Error,
-    ssl.VerificationError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +74,7 @@ class HttpTransport:
         self._pool = None if agent is not None else _connection_pool(reactor)
         if agent is None:
             agent = Agent(reactor, _tls_policy(trust_root_pem), connectTimeout=_CONNECT_SECONDS, pool=self._pool)
-        self._client = treq.client.HTTPClient(_PlainAgent(agent), data_to_body_producer=WholeBody)
+        self._client = treq.client.HTTPClient(PlainAgent(agent, _arrived), data_to_body_producer=WholeBody)
 
     async def request(
         self, method: str, url: str, deadline: Deadline, *, body: bytes | None = None, accept: str = "application/json"
@@ -119,8 +106,10 @@ class HttpTransport:
             response = await self._client.request(
                 method, url, headers=headers, data=body, allow_redirects=False, unbuffered=True, reactor=reactor
             )
-            received = await _BoundedBody.of(response, MAX_BODY_BYTES)
-        except _CONNECTION_ERRORS as failed:
+            received = await whole_body(response, MAX_BODY_BYTES)
+        except BodyTooLong as failed:
+            raise AcmeMisbehaved(f"the CA sent {failed}") from None
+        except CONNECTION_ERRORS as failed:
             raise self._unreachable(failed) from failed
         if 300 <= response.code < 400:
             raise AcmeMisbehaved("the CA answered with a redirect, which ACME has no use for")
@@ -131,112 +120,29 @@ class HttpTransport:
             _header(response, "Replay-Nonce"),
             _header(response, "Location"),
             _header(response, "Retry-After"),
-            tuple(_headers(response, "Link")),
+            tuple(header_values(response.headers, "Link")),
             _header(response, "Date"),
         )
 
     def _unreachable(self, failed: BaseException) -> Exception:
-        reasons = [reason.value for reason in getattr(failed, "reasons", ()) if isinstance(reason, Failure)] or [failed]
+        reasons = causes(failed)
         for reason in reasons:
-            if isinstance(reason, CancelledError | error.ConnectingCancelledError):
-                return CancelledError()
-            if isinstance(reason, AcmeMisbehaved):
+            if isinstance(reason, CancelledError | AcmeMisbehaved):
                 return reason
-        if any(isinstance(reason, SSL.Error | ssl.VerificationError) for reason in reasons):
+        if any(isinstance(reason, UNTRUSTED) for reason in reasons):
             return AcmeUnreachable(f"the CA at {self._origin} has no TLS certificate that we trust")
         return AcmeUnreachable(f"the CA at {self._origin} cannot be reached: {printable(reasons[0])}")
 
 
-@implementer(IBodyProducer)
-class WholeBody:
-    """A request's body, written at once: treq's own producer waits for turns of the global reactor."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        self.length = len(body)
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        consumer.write(self._body)
-        return succeed(None)
-
-    def stopProducing(self) -> None:
-        """Nothing is left to stop."""
-
-    def pauseProducing(self) -> None:
-        """Nothing is left to hold back."""
-
-    def resumeProducing(self) -> None:
-        """Nothing is left to send."""
-
-
-@implementer(IAgent)
-class _PlainAgent:
-    """Below treq, which on its own accord asks for gzip (a small body can become a huge one) and keeps cookies."""
-
-    def __init__(self, agent: IAgent) -> None:
-        self._agent = agent
-
-    def request(
-        self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
-    ) -> Deferred[IResponse]:
-        """IAgent; fails with `AcmeMisbehaved` on an answer with a content encoding."""
-        plain = Headers() if headers is None else headers.copy()
-        plain.removeHeader("Accept-Encoding")
-        return self._agent.request(method, uri, plain, bodyProducer).addCallback(_plain_response)
-
-
-def _plain_response(response: IResponse) -> IResponse:
+def _arrived(response: IResponse) -> None:
     if response.headers.hasHeader("Content-Encoding"):
-        _BoundedBody.of(response, 0).addErrback(lambda _: b"").cancel()
+        drop_body(response)
         raise AcmeMisbehaved("the CA sent a compressed answer that was not asked for")
     response.headers.removeHeader("Set-Cookie")
-    return response
-
-
-class _BoundedBody(Protocol):
-    """Collects a body. One octet too many drops the connection, and so does cancelling the Deferred."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self.done: Deferred[bytes] = Deferred(lambda _: self._drop())
-        self._max_bytes = max_bytes
-        self._received = bytearray()
-
-    @classmethod
-    def of(cls, response: IResponse, max_bytes: int) -> Deferred[bytes]:
-        """The body of a response; fails with `AcmeMisbehaved` if it is longer than that."""
-        body = cls(max_bytes)
-        response.deliverBody(body)
-        return body.done
-
-    def dataReceived(self, data: bytes) -> None:
-        self._received += data
-        if len(self._received) > self._max_bytes:
-            self._received.clear()
-            self._finish(Failure(AcmeMisbehaved(f"the CA sent a body of more than {self._max_bytes} bytes")))
-            self._drop()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        whole = reason.check(ResponseDone, PotentialDataLoss) is not None
-        self._finish(bytes(self._received) if whole else reason)
-
-    def _finish(self, result: bytes | Failure) -> None:
-        if not self.done.called:
-            self.done.callback(result)
-
-    def _drop(self) -> None:
-        # Agent gives bodies a transport that can be aborted, other IAgents (tests) one that only closes.
-        drop = getattr(self.transport, "abortConnection", None) or getattr(self.transport, "loseConnection", None)
-        if drop is not None:
-            drop()
 
 
 def _header(response: IResponse, name: str) -> str | None:
-    return next(reversed(_headers(response, name)), None)
-
-
-def _headers(response: IResponse, name: str) -> list[str]:
-    """All of a name, whatever octets they have: asked for texts, Twisted raises where they are not UTF-8."""
-    return [value.decode("latin-1") for value in response.headers.getRawHeaders(name.encode(), [])]
+    return next(reversed(header_values(response.headers, name)), None)
 
 
 def _connection_pool(reactor: IReactorTime) -> HTTPConnectionPool:

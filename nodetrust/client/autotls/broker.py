@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.web.iweb import IAgent
 
+from nodetrust.acme.plain_http import header_values
 from nodetrust.acme.retries import parse_retry_after
 from nodetrust.client.autotls.errors import BrokerRefused
 from nodetrust.client.autotls.https import Answer, Https
@@ -103,7 +104,9 @@ class Broker:
                 answer = await https.request("GET", url, headers, None, CHALLENGE_SECONDS)
             try:
                 done = handshake.receive(
-                    answer.status, _all(answer, "WWW-Authenticate"), _all(answer, "Authentication-Info")
+                    answer.status,
+                    header_values(answer.headers, "WWW-Authenticate"),
+                    header_values(answer.headers, "Authentication-Info"),
                 )
             except PeerAuthError as error:
                 self._token = None
@@ -132,11 +135,6 @@ class Broker:
 
     def _retry_after(self, answer: Answer) -> int | None:
         now = datetime.fromtimestamp(self._reactor.seconds(), UTC)
-        header, date = (next(iter(_all(answer, name)), None) for name in ("Retry-After", "Date"))
+        header, date = (next(iter(header_values(answer.headers, name)), None) for name in ("Retry-After", "Date"))
         seconds = parse_retry_after(header, now, date)
         return None if seconds is None else math.ceil(seconds)
-
-
-def _all(answer: Answer, name: str) -> list[str]:
-    """Those of a header, whatever octets they have: asked for texts, Twisted raises where they are not UTF-8."""
-    return [value.decode("latin-1") for value in answer.headers.getRawHeaders(name.encode(), [])]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from nodetrust.client.autotls.agent import https_agent
 from nodetrust.client.autotls.authority import Authority
 from nodetrust.client.autotls.broker import Broker
-from nodetrust.client.autotls.https import https_agent
 from nodetrust.client.autotls.way import ByBroker, Check, Places
 from nodetrust.client.lookup.resolver import system_resolvers
 from nodetrust.client.settings import ClientSettings

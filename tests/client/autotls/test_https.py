@@ -13,8 +13,9 @@ from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+from nodetrust.client.autotls.agent import https_agent
 from nodetrust.client.autotls.errors import BrokerUnreachable
-from nodetrust.client.autotls.https import MAX_BODY_BYTES, Answer, Https, https_agent
+from nodetrust.client.autotls.https import MAX_BODY_BYTES, Answer, Https
 from nodetrust.service import read_roots
 from tests.interop.certificates import make_certificate
 from tests.interop.nameserver import NAME, listen, port_number, resolver
