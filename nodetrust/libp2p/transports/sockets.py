@@ -150,7 +150,7 @@ def _dial_error(reason: ConnectError) -> DialError:
     if isinstance(reason, TimeoutError | TCPTimedOutError):
         return NoAnswer("no answer in time: nobody is there, or a firewall drops what is sent")
     if reason.osError == errno.EACCES:  # ICMPv6 says so: "administratively prohibited", RFC 4443 §3.1
-        return DialError("a firewall forbids it")
+        return PortClosed("a firewall forbids it")
     return DialError(str(reason) if reason.osError is None else os.strerror(reason.osError))
 
 

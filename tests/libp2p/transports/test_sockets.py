@@ -82,6 +82,7 @@ class ConnectSocketTests(SynchronousTestCase):
         self.assertIn("nonsense", str(self.reason()))
 
     def test_forbidden(self) -> None:
-        """A firewall that says so, as an IPv6 one can, is called by its name."""
+        """A firewall that says so, as an IPv6 one can, is called by its name: the port is as closed as by a refusal."""
         self.refuse(getConnectError(OSError(errno.EACCES, "")))
-        self.assertEqual(str(self.reason()), "a firewall forbids it")
+        reason = self.reason()
+        self.assertEqual((type(reason), str(reason)), (PortClosed, "a firewall forbids it"))
