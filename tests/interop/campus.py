@@ -16,9 +16,6 @@ SERVERS = ("172.16.0.10", f"{PREFIX}::10")
 """Where everything is but the zone's own DNS server, the resolver too."""
 
 DNS_SERVER = ("172.16.0.53", f"{PREFIX}::53")
-NETWORKS = ("10.0.0.0/8", f"{PREFIX}::/48")
-"""Where the nodes are."""
-
 NODES = {number: (f"10.{number}.0.2", f"{PREFIX}:{number}::2") for number in (1, 2)}
 GLOBAL = "2a00:4530:1::2"
 """Of the node in LAN 1, besides."""

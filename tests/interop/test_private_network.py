@@ -79,7 +79,7 @@ class PrivateNetworkTests(InteropTestCase):
     def start_client(self, which: str, **settings: Any) -> Twistd:
         """`twistd nodetrust-client` in a LAN, over IPv4 and IPv6."""
         listening = {"listen": ["/ip6/::/tcp/4001"], "wss_listen": [f"/ip6/::/tcp/{PORT}/tls/ws"]}
-        return self.network.twistd("client", which, map_ports=False, **{**listening, **settings})
+        return self.network.twistd("client", which, **{"map_ports": False, **listening, **settings})
 
     async def assert_dialled(self, which: str, peer: str, *addresses: str) -> None:
         """js-libp2p and ours, in the LAN, dial the peer at each of these, by names that the resolver knows."""

@@ -1,4 +1,4 @@
-"""Gets what the interop tests run against: Node with js-libp2p, the go-libp2p peer, Pebble, kosoku and sslyze.
+"""Gets what the interop tests run against: Node with js-libp2p, the go-libp2p peer, the CAs, kosoku and sslyze.
 
 `python -m tests.interop.toolchain` fetches and builds everything that is missing, and says what it does. It needs a
 Python with pip and the registries of PyPI, npm and Go modules; nothing else. Versions stand in `peers/*/package.json`,
