@@ -1,4 +1,4 @@
-"""Budgets that outlive a restart: token buckets, each kept as one number. Pure.
+"""Budgets that can outlive a restart: token buckets, each kept as one number. Pure.
 
 A bucket of `amount` tokens that fills up in `period_seconds` is full as long as nobody draws from it. Its state is the
 theoretical arrival time of the generic cell rate algorithm (ITU-T I.371): the time, in seconds since the epoch, at
@@ -8,8 +8,10 @@ same way.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from nodetrust.errors import NodetrustError
 
@@ -91,6 +93,30 @@ def refund(states: Mapping[str, float], draws: Sequence[Draw], now: float) -> di
         for right in draw.rights:
             buckets.give_back(right, 1.0)
     return buckets.changed
+
+
+class BucketsInMemory:
+    """Buckets that a restart fills up. Of more than `most`, those are forgotten that are nearly full again."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._states: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def spend(self, draws: Sequence[Draw], now: float) -> None:
+        """All draws, or none and `Exhausted`."""
+        self._keep(spend(self._states, draws, now))
+
+    def refund(self, draws: Sequence[Draw], now: float) -> None:
+        """Give back what was drawn."""
+        self._keep(refund(self._states, draws, now))
+
+    def _keep(self, changed: Mapping[str, float]) -> None:
+        self._states.update(changed)
+        if len(self._states) > self._most:  # a state is when its bucket will be full: the least of them matter least
+            self._states = dict(heapq.nlargest(self._most // 2, self._states.items(), key=itemgetter(1)))
 
 
 class _Buckets:

@@ -76,7 +76,16 @@ def open_challenges(
 def failure_of(authorization: messages.Authorization) -> Exception:
     """The error for an authorization that is invalid, expired, revoked or deactivated."""
     reason = next((body.error for body in authorization.challenges or () if body.error is not None), None)
-    return problem_inside(f"authorization for {authorization.identifier.value}", reason)
+    return problem_inside(f"the CA made the authorization for {authorization.identifier.value} invalid", reason)
+
+
+def failed_try(authorization: messages.Authorization, challenge_url: str) -> Exception | None:
+    """Why the CA has not found the proof, where it leaves it to us to have it look again. RFC 8555 §8.2."""
+    for body in authorization.challenges or ():
+        if body.uri == challenge_url and body.status == messages.STATUS_PENDING and body.error is not None:
+            what = f"the CA has not found the proof for {authorization.identifier.value}"
+            return problem_inside(what, body.error)
+    return None
 
 
 def is_answered(authorization: messages.Authorization, challenge_url: str) -> bool:

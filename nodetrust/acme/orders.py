@@ -10,7 +10,7 @@ from acme import messages
 
 from nodetrust.acme import wire
 from nodetrust.acme.account import AccountClient
-from nodetrust.acme.challenges import OpenChallenge, failure_of, is_answered
+from nodetrust.acme.challenges import OpenChallenge, failed_try, failure_of, is_answered
 from nodetrust.acme.deadline import Deadline
 from nodetrust.acme.errors import (
     AcmeMisbehaved,
@@ -25,7 +25,7 @@ from nodetrust.acme.links import linked
 from nodetrust.acme.problems import problem_inside
 from nodetrust.acme.profiles import choose_profile
 from nodetrust.acme.renewal import is_refusal_of_replaces
-from nodetrust.acme.retries import Retries
+from nodetrust.acme.retries import LOOK_AGAIN_PAUSES, Retries, jittered
 from nodetrust.acme.transport import HttpResponse
 
 _MAX_PAGES = 1000  # of an account's orders; Pebble shows three a page
@@ -107,10 +107,14 @@ class OrderClient(AccountClient):
         return wire.parse_authorization((await self.post(url, b"", deadline)).body)
 
     async def answer_challenge(self, challenge: OpenChallenge, deadline: Deadline) -> None:
-        """Tell the CA that it may look for the proof, and wait until it agrees. RFC 8555 §7.5.1."""
+        """Tell the CA that it may look for the proof, and wait until it agrees. RFC 8555 §7.5.1.
+
+        A CA that has looked in vain and leaves it at that is told again: its resolver may have an old answer.
+        """
         doing = f"waiting for the CA to validate {challenge.name}"
         if not challenge.answered:
             await self._begin_validation(challenge, deadline, doing)
+        pauses = iter(LOOK_AGAIN_PAUSES)
         for polls in count():
             answer = await self.post(challenge.authorization_url, b"", deadline)
             authorization = wire.parse_authorization(answer.body)
@@ -118,7 +122,13 @@ class OrderClient(AccountClient):
                 return
             if authorization.status not in _WAITING:
                 raise failure_of(authorization)
-            await self.pause(polls, answer, deadline, doing)
+            if (failed := failed_try(authorization, challenge.url)) is None:
+                await self.pause(polls, answer, deadline, doing)
+                continue
+            if (seconds := next(pauses, None)) is None:
+                raise failed
+            await deadline.sleep(jittered(seconds, self.random), doing)
+            await self._begin_validation(challenge, deadline, doing)
 
     async def settled_order(self, url: str, deadline: Deadline) -> PlacedOrder:
         """The order once it is `ready` or `valid`; the error for one that became invalid. RFC 8555 §7.4."""
@@ -129,7 +139,7 @@ class OrderClient(AccountClient):
             if order.status in (messages.STATUS_READY, messages.STATUS_VALID):
                 return PlacedOrder(url, order)
             if order.status not in _WAITING:
-                raise problem_inside("order", order.error)
+                raise problem_inside("the CA made the order invalid", order.error)
             await self.pause(polls, answer, deadline, "waiting for the CA to process the order")
             polls += 1
 

@@ -92,17 +92,15 @@ def problem_of_response(
     )
 
 
-def problem_inside(resource: str, error: messages.Error | None) -> AcmeProblem:
-    """The error for a resource (`"authorization for a.example"`) that became invalid."""
+def problem_inside(what: str, error: messages.Error | None) -> AcmeProblem:
+    """The error for what has become of a resource: `"the CA made the order invalid"`."""
     problem = {} if error is None else error.to_json()
     kind, parts = kind_of(problem), subproblems_of(problem)
     text = _text(problem, parts) or "it gave no reason"
     found, _ = PROBLEMS.get(kind, (errors.AcmeValidationFailed, Reaction.GIVE_UP))
-    # A CA reports a wrong TXT value as `unauthorized`: inside an authorization that is a failed validation.
-    validation = found is errors.AcmeRefused and kind == "unauthorized"
-    return (errors.AcmeValidationFailed if validation else found)(
-        f"the CA made the {resource} invalid: {text}", kind=kind, subproblems=parts
-    )
+    # A CA reports a wrong TXT value so, step-ca by the second: inside an authorization that is a failed validation.
+    validation = found is errors.AcmeRefused and kind in ("unauthorized", "rejectedIdentifier")
+    return (errors.AcmeValidationFailed if validation else found)(f"{what}: {text}", kind=kind, subproblems=parts)
 
 
 def subproblems_of(problem: Mapping[str, object]) -> tuple[Subproblem, ...]:

@@ -16,6 +16,9 @@ MAX_TROUBLE_TRIES = 4
 MAX_BUSY_TRIES = 3
 """Repeats after the CA asked for patience, and for so little of it that the order can wait."""
 
+LOOK_AGAIN_PAUSES = (2.0, 5.0, 12.0)
+"""Seconds before a CA is told again to look for a proof; in all, longer than a TXT record of an AutoTLS zone lives."""
+
 _PATIENT_SECONDS = 30.0
 _HASTY_NONCE_TRIES = 10  # at once; later ones pause, so that a broken CA is not hammered
 _NONCE_PAUSE = 0.05

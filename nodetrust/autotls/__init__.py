@@ -7,7 +7,8 @@ Such a node is its own ACME client. It asks the broker, over HTTP, to answer the
 In reading order:
 
 * `errors`, `wire`: what is refused, and bodies (pure)
-* `sources`, `decide`, `quota`: where a request comes from, what is dialled for it, what it costs (pure)
+* `sources`, `decide`, `quota`, `targets`: where a request comes from, what is dialled for it, what it costs who asks,
+  and how often an address is dialled, whoever asks (pure)
 * `ours`, `dialback`: dialling the node
 * `broker`: what is done for a peer that has proven who it is
 * `metrics`, `pages`: what is counted, and HTTP

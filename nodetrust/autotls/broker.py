@@ -97,7 +97,10 @@ class Broker:
         self._counters.probed(visit.user_agent, reached=report.reached)
         await self._keep_report(visit.peer, report)
         if not report.reached:
-            raise Refusal(BAD_REQUEST, f"error testing addresses: {report}", tried=report.tried)
+            wait = report.retry_after_seconds
+            status = BAD_REQUEST if wait is None else TOO_MANY_REQUESTS
+            text = f"error testing addresses: {report}"
+            raise Refusal(status, text, retry_after_seconds=wait, tried=report.tried)
         await self._set(visit.peer, registration.value)
         self.log.info("{peer} at {ip} has a challenge set", peer=str(visit.peer), ip=str(visit.ip))
 

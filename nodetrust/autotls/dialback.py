@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,13 +11,16 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.internet.interfaces import IResolver
 
+from nodetrust.addresses import direct_ip
 from nodetrust.autotls.decide import MAX_DIALS, Chosen, Named, Rules, Visit, choose, choose_of_name, shown
 from nodetrust.autotls.errors import Refusal, Tried
+from nodetrust.autotls.targets import Targets
 from nodetrust.libp2p.errors import DialError
 from nodetrust.libp2p.staggered import AllFailed, first_success
 from nodetrust.libp2p.transports.resolve import resolve
 from nodetrust.libp2p.transports.sockets import HostReactor
 from nodetrust.messages import CheckFault
+from nodetrust.names import IPAddress
 from nodetrust.reachability.bounds import Bounds, Rates
 from nodetrust.reachability.decide import Asker, Dial
 from nodetrust.reachability.dial import BackDialer
@@ -43,6 +47,8 @@ class Report:
 
     reached: bool
     tried: tuple[Tried, ...]
+    retry_after_seconds: float | None = None
+    """When to ask again, where nothing was dialled, and something would have been but for that it is too soon."""
 
     def __str__(self) -> str:
         return "; ".join(f"{one.address}: {one.message or 'reached'}" for one in self.tried)
@@ -58,20 +64,24 @@ class DialBack:
         self._resolver = resolver
         self._dialer = BackDialer(reactor, trust_root)
         self._bounds = Bounds(RATES)
+        self._targets = Targets()
 
     async def test(self, addresses: Sequence[str], visit: Visit, rules: Rules) -> Report:
         """Whether the peer is met anywhere. Raises `Refusal` where nothing is tried. Cancelling leaves nothing open."""
         known = await self._chosen(choose(addresses, visit, rules), visit, rules)
         dials = list(dict.fromkeys(one.dial for one in known if isinstance(one, Chosen)))[:MAX_DIALS]
+        waits: dict[Dial, float] = {}
         outcomes: dict[Dial, Outcome] = {}
         if dials:
             try:
                 with self._bounds.room(Asker(visit.peer, visit.ip, None), len(dials), self._reactor.seconds()):
-                    outcomes = await self._dial(dials)
+                    waits = self._count(dials, visit)
+                    outcomes = await self._dial([one for one in dials if one not in waits], visit)
             except TooMuch as error:
                 raise Refusal(TOO_MANY_REQUESTS, str(error), retry_after_seconds=error.retry_after_seconds) from None
-        tried = tuple(one if isinstance(one, Tried) else _tried(one, outcomes) for one in known)
-        return Report(any(outcome.reachable for outcome in outcomes.values()), tried)
+        tried = tuple(one if isinstance(one, Tried) else _tried(one, outcomes, waits) for one in known)
+        reached = any(outcome.reachable for outcome in outcomes.values())
+        return Report(reached, tried, None if outcomes else min(waits.values(), default=None))
 
     def when_closed(self) -> Deferred[None]:
         """Fires when no connection is open any more."""
@@ -106,7 +116,13 @@ class DialBack:
             return [Tried(shown(named.text), CheckFault.Name(CheckFault.FAILED), shown(str(error)) or "no answer")]
         return choose_of_name(named, ips, visit, rules)
 
-    async def _dial(self, dials: Sequence[Dial]) -> dict[Dial, Outcome]:
+    def _count(self, dials: Sequence[Dial], visit: Visit) -> dict[Dial, float]:
+        """Those whose address was dialled too often lately, and for how many seconds it may not be."""
+        now = self._reactor.seconds()
+        waits = {dial: self._targets.draw(_ip(dial), visit.ip, now) for dial in dials}
+        return {dial: wait for dial, wait in waits.items() if wait}
+
+    async def _dial(self, dials: Sequence[Dial], visit: Visit) -> dict[Dial, Outcome]:
         """All at once; what is known when the peer was met, or when all have failed."""
         outcomes: dict[Dial, Outcome] = {}
 
@@ -114,6 +130,7 @@ class DialBack:
             outcomes[dial] = await self._dialer.reach(dial)
             if not outcomes[dial].reachable:
                 raise _NotMet
+            self._targets.met(_ip(dial), visit.ip, self._reactor.seconds())
 
         try:
             await first_success([partial(reach, dial) for dial in dials], self._reactor, stagger_seconds=0)
@@ -128,9 +145,19 @@ class _NotMet(Exception):
     pass
 
 
-def _tried(chosen: Chosen, outcomes: dict[Dial, Outcome]) -> Tried:
-    outcome = outcomes.get(chosen.dial)
+def _ip(dial: Dial) -> IPAddress:
+    ip = direct_ip(dial.address)
+    assert ip is not None  # noqa: S101  # `decide` puts one in place of each name
+    return ip
+
+
+def _tried(chosen: Chosen, outcomes: Mapping[Dial, Outcome], waits: Mapping[Dial, float]) -> Tried:
     text = shown(chosen.text)
+    wait = waits.get(chosen.dial)
+    if wait is not None:
+        seconds = math.ceil(wait)
+        return Tried(text, NOT_TRIED, f"{_ip(chosen.dial)} was dialled too often lately: try again in {seconds} s")
+    outcome = outcomes.get(chosen.dial)
     if outcome is None:
         return Tried(text, NOT_TRIED, f"not dialled to the end: the node was met, or {MAX_DIALS} others came before it")
     return Tried(text, None if outcome.fault is None else CheckFault.Name(outcome.fault), shown(outcome.message))

@@ -6,18 +6,16 @@ address, an IPv6 /56), so that making up peers is of no use.
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from operator import itemgetter
 
 from nodetrust.libp2p.limits import network_of
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.libp2p.token_bucket import TokenBucket
 from nodetrust.messages import E_RATE_LIMIT
-from nodetrust.quotas import Draw, Exhausted, Limit, spend
+from nodetrust.quotas import BucketsInMemory, Draw, Exhausted, Limit
 from nodetrust.reachability.decide import MAX_ADDRESSES, Asker
 from nodetrust.reachability.errors import Refusal
 
@@ -38,7 +36,7 @@ CHECKS_PER_SECOND = 5.0
 """For everybody together, beyond a burst of 60: each dial takes some 10 ms of the server's CPU time."""
 
 MAX_BUCKETS = 16_384
-"""Some 5 MB. Of more, those are forgotten that are nearly full again."""
+"""Some 5 MB."""
 
 RETRY_SECONDS = 15.0
 """When there is room again where too much is dialled at the moment: as long as a check takes at most."""
@@ -59,7 +57,7 @@ class Bounds:
 
     def __init__(self, rates: Rates = Rates()) -> None:
         self._rates = rates
-        self._states: dict[str, float] = {}
+        self._buckets = BucketsInMemory(MAX_BUCKETS)
         self._dials: Counter[str] = Counter()
         self._all = TokenBucket(rates.burst, rates.checks_per_second)
 
@@ -85,16 +83,10 @@ class Bounds:
             Draw(Limit(f"network/{network}", self._rates.dials_per_network, PERIOD_SECONDS), dials),
         ]
         try:
-            states = spend(self._states, draws, now)
+            self._buckets.spend(draws, now)
         except Exhausted as error:
             raise Refusal(E_RATE_LIMIT, str(error), error.retry_after_seconds) from None
         if not self._all.take(now):
+            self._buckets.refund(draws, now)
             raise Refusal(E_RATE_LIMIT, "too many peers ask for checks just now", RETRY_SECONDS)
-        self._states.update(states)
         self._dials[network] += dials
-        self._forget()
-
-    def _forget(self) -> None:
-        """Keep memory bounded: a state is when its bucket will be full, so the least of them matter least."""
-        if len(self._states) > MAX_BUCKETS:
-            self._states = dict(heapq.nlargest(MAX_BUCKETS // 2, self._states.items(), key=itemgetter(1)))

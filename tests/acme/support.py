@@ -170,4 +170,5 @@ class MemoryCA:
         if expected in self.records:
             found.validated = self.clock.seconds()
         else:
-            found.problem = Problem("unauthorized", f"no such TXT value for {found.name}")
+            problem = Problem("unauthorized", f"no such TXT value for {found.name}")
+            found.failed(problem, tries_again=self.settings.tries_again)

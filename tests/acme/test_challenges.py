@@ -13,7 +13,7 @@ from nodetrust.acme import (
     wire,
 )
 from nodetrust.acme import errors as kinds
-from nodetrust.acme.challenges import Prover, failure_of, is_answered, open_challenges
+from nodetrust.acme.challenges import Prover, failed_try, failure_of, is_answered, open_challenges
 from nodetrust.acme.persist import is_for_account
 from nodetrust.acme.urls import Origin
 
@@ -91,6 +91,22 @@ class ChallengeTests(SynchronousTestCase):
         failed = {"type": "dns-01", "url": "https://ca.example/v", "token": self.TOKEN, "error": {"detail": "no TXT"}}
         body = json.dumps({**document, "challenges": [{**failed, "error": None}, failed]}).encode()
         self.assertIn("a.example invalid: no TXT", str(failure_of(wire.parse_authorization(body))))
+
+    def test_failed_try(self) -> None:
+        """An error at our challenge that is still pending; not at another one, nor while the CA tries by itself."""
+        for status, url, error, expected in (
+            ("pending", "https://ca.example/v", "dns", kinds.AcmeValidationFailed),
+            ("pending", "https://ca.example/v", "rejectedIdentifier", kinds.AcmeValidationFailed),
+            ("pending", "https://ca.example/v", None, None),
+            ("pending", "https://ca.example/w", "dns", None),
+            ("processing", "https://ca.example/v", "dns", None),
+        ):
+            problem = {"type": f"urn:ietf:params:acme:error:{error}", "detail": "no TXT"}
+            body = {"type": "dns-01", "url": url, "token": self.TOKEN, "status": status}
+            body |= {} if error is None else {"error": problem}
+            document = {"identifier": {"type": "dns", "value": "a"}, "status": "pending", "challenges": [body]}
+            found = failed_try(wire.parse_authorization(json.dumps(document).encode()), "https://ca.example/v")
+            self.assertIs(type(found), type(None) if expected is None else expected)
 
     def test_is_answered(self) -> None:
         """A challenge that is no longer pending, or an authorization that is none."""

@@ -28,6 +28,7 @@ from nodetrust.acme import (
     obtain,
 )
 from nodetrust.acme.errors import AcmeBadNonce, AcmeOrderNotReady
+from nodetrust.acme.retries import LOOK_AGAIN_PAUSES
 from nodetrust.acme.transport import MAX_BODY_BYTES
 from nodetrust.testing.ca.problems import Problem
 from nodetrust.testing.ca.reply import Reply
@@ -290,6 +291,34 @@ class RefusalTests(OrderCase):
 
         failure = self.failureResultOf(self.obtaining(publish=publish), AcmeValidationFailed)
         self.assertIn("nt.example", str(failure.value))
+        self.assertEqual(self.ca.withdrawn, self.ca.published)
+
+    def test_looked_too_early(self) -> None:
+        """A CA that leaves a failed look at that is told to look again, until what it sees is the value."""
+        self.ca.settings = CASettings(bad_nonce_rate=0, tries_again=True)
+        self.ca.forget()
+
+        async def publish(records) -> None:
+            self.ca.clock.callLater(sum(LOOK_AGAIN_PAUSES) - 1, self.ca.records.update, records)
+
+        issued = self.successResultOf(self.obtaining(publish=publish))
+        self.assertEqual(issued.names, NAMES)
+        looks = [path for method, path in self.ca.requests if path.startswith("/challenge")]
+        self.assertEqual(len(looks), (1 + len(LOOK_AGAIN_PAUSES)) * len(NAMES))
+
+    def test_never_there(self) -> None:
+        """But not for ever: then the error has the CA's words, as where it decides at once."""
+        self.ca.settings = CASettings(bad_nonce_rate=0, tries_again=True)
+        self.ca.forget()
+
+        async def publish(records) -> None:
+            self.ca.published.append(records)
+
+        begun = self.ca.clock.seconds()
+        failure = self.failureResultOf(self.obtaining(publish=publish), AcmeValidationFailed)
+        self.assertIn("the CA has not found the proof for ", str(failure.value))
+        self.assertIn("no such TXT value", str(failure.value))
+        self.assertLess(self.ca.clock.seconds() - begun, 2 * sum(LOOK_AGAIN_PAUSES))
         self.assertEqual(self.ca.withdrawn, self.ca.published)
 
     def test_publish_fails(self) -> None:

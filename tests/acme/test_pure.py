@@ -119,7 +119,9 @@ class ProblemTests(SynchronousTestCase):
         for problem in (
             problem_of_response(400, None, {**document, "subproblems": [*parts, "x", 7, None]}),
             problem_of_response(429, None, document),
-            problem_inside("order", messages.Error.from_json({**document, "type": "about:blank"})),
+            problem_inside(
+                "the CA made the order invalid", messages.Error.from_json({**document, "type": "about:blank"})
+            ),
         ):
             self.assertIn("several; a.example: no; b.example: no", str(problem))
             self.assertEqual(problem.subproblems, values)

@@ -12,11 +12,13 @@ from twisted.names import dns
 from twisted.names.common import ResolverBase
 from twisted.names.server import DNSServerFactory
 
+from nodetrust.autotls import targets
 from nodetrust.autotls.pages import MAX_DISCARDED_BYTES
 from nodetrust.autotls.service import AutoTlsService
 from nodetrust.autotls.wire import MAX_BODY_BYTES
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
+from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.peer_auth.tokens import Bearer, Opaque, seal_bearer, seal_opaque
 from nodetrust.peer_auth.wire import Parameters, signed_by_client
 from nodetrust.settings import HostPort
@@ -329,3 +331,26 @@ class BadRequestsTests(SiteTestCase):
         self.assertEqual((await other.register(VALUE, *node.addresses())).status, 400)
         told = (await other.register(VALUE, *node.addresses())).json["error"]
         self.assertEqual((told["status"], told["retryAfter"] > 600), (429, True))
+
+    async def test_many_name_one_address(self) -> None:
+        """Peers from everywhere have one address dialled so often; who asks from there is none the worse for it."""
+        self.patch(targets, "DIALS_PER_ADDRESS", 6)
+        broker = await self.start(proxies=("127.0.0.1/32",))
+        trap = f"/ip4/127.0.0.2/tcp/{self.trap_port.getHost().port}"
+        place = broker.http[0].place
+        told = []
+        for number in range(5):
+            stranger = Asker(place, PrivateKey.generate(), headers=[("X-Forwarded-For", f"45.1.1.{number}")])
+            told.append(await stranger.register(VALUE, trap, f"{trap}/ws"))
+        self.assertEqual([one.status for one in told], [400, 400, 400, 429, 429])
+        self.assertEqual(self.trap.connections, 6)
+        self.assertRegex(told[-1].text, f"{trap}/ws: 127.0.0.2 was dialled too often lately: try again in \\d+ s")
+        self.assertIn(int(told[-1].header("Retry-After")[0]), range(90, 101))
+        node = await self.start_node(Multiaddr.parse("/ip4/127.0.0.2/tcp/0"), Multiaddr.parse("/ip4/127.0.0.3/tcp/0"))
+        asker = Asker(place, node.key, headers=[("X-Forwarded-For", "45.1.1.9")])
+        (there, elsewhere) = node.addresses()
+        self.assertEqual((await asker.register(VALUE, there)).status, 429)
+        for _ in range(8):
+            self.assertEqual((await asker.register(VALUE, trap, elsewhere)).status, 200)
+        asker.headers = [("X-Forwarded-For", "127.0.0.2")]
+        self.assertEqual((await asker.register(VALUE, there)).status, 200)

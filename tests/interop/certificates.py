@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 VALID_FOR = timedelta(days=2)
+_ROOT_NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nodetrust test root")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +44,17 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivate
     )
 
 
-def make_certificate(folder: Path, names: Sequence[str]) -> CertificateFiles:
-    """A new root in `folder`, and a certificate from it for `names`, which are DNS names and IP addresses."""
-    root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    root_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nodetrust test root")])
-    root = (
-        _builder(root_name, root_name, root_key)
+def _root(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    return (
+        _builder(_ROOT_NAME, _ROOT_NAME, key)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(root_key, hashes.SHA256())
+        .sign(key, hashes.SHA256())
     )
-    alternatives = x509.SubjectAlternativeName([_subject_alternative(name) for name in names])
-    certificate = (
-        _builder(x509.Name([]), root_name, key)
-        .add_extension(alternatives, critical=True)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .sign(root_key, hashes.SHA256())
-    )
+
+
+def _write(
+    folder: Path, root: x509.Certificate, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
+) -> CertificateFiles:
     files = CertificateFiles(folder / "certificate.pem", folder / "key.pem", folder / "root.pem")
     folder.mkdir(parents=True, exist_ok=True)
     files.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
@@ -67,3 +63,39 @@ def make_certificate(folder: Path, names: Sequence[str]) -> CertificateFiles:
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return files
+
+
+def make_authority(folder: Path) -> CertificateFiles:
+    """A new root in `folder`, and the certificate of an authority below it, which may sign those of servers."""
+    root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nodetrust test authority")])
+    usage = dict.fromkeys(("digital_signature", "key_cert_sign", "crl_sign"), True)
+    others = (
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "encipher_only",
+        "decipher_only",
+    )
+    authority = (
+        _builder(name, _ROOT_NAME, key)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.KeyUsage(**usage, **dict.fromkeys(others, False)), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(root_key, hashes.SHA256())
+    )
+    return _write(folder, _root(root_key), authority, key)
+
+
+def make_certificate(folder: Path, names: Sequence[str]) -> CertificateFiles:
+    """A new root in `folder`, and a certificate from it for `names`, which are DNS names and IP addresses."""
+    root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    alternatives = x509.SubjectAlternativeName([_subject_alternative(name) for name in names])
+    certificate = (
+        _builder(x509.Name([]), _ROOT_NAME, key)
+        .add_extension(alternatives, critical=True)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(root_key, hashes.SHA256())
+    )
+    return _write(folder, _root(root_key), certificate, key)

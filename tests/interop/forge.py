@@ -4,13 +4,9 @@ All addresses are ordinary ones that js-libp2p and go-libp2p take for public; no
 server, our broker and Pebble run at `SERVERS`, as processes that an operator would start.
 """
 
-import contextlib
-import itertools
 import json
 import os
-import subprocess
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +14,12 @@ from twisted.internet.utils import getProcessOutputAndValue
 
 from nodetrust.keyfile import load_or_create
 from nodetrust.service import KEY_FILE
-from tests.debian import PATH
 from tests.interop.certificates import make_certificate
 from tests.interop.harness import Program
+from tests.interop.namespaces import Hosts
 from tests.interop.pebble import Pebble
-from tests.interop.test_twistd import ADDRESS, ENVIRONMENT, NODETRUST, TWISTD, Twistd
+from tests.interop.site import Site
+from tests.interop.test_twistd import ADDRESS, Twistd
 
 ZONE = "auto.test"
 NAME = "registration.auto.test"
@@ -32,9 +29,7 @@ PRIVATE_NODE, PRIVATE_NETWORK = "10.30.2.2", "10.0.0.0/8"
 
 PEBBLE_PORT, MANAGEMENT_PORT, HTTP_PORT = 14000, 15000, 8080
 NAME_SERVER = f"{SERVERS}:53"
-COMMAND_SECONDS = 30
 
-_numbers = itertools.count()
 _LINKS = (("node", "45.30.2.1", NODE), ("visitor", "45.30.3.1", VISITOR))
 
 _ZONE_FILE = f"""$TTL 60
@@ -46,33 +41,6 @@ registration A {SERVERS}
 
 BROKER_PORTS = (8081, 8082)
 """Of two brokers, with a proxy on HTTP_PORT in front of them."""
-
-_DIAL = """
-import sys
-from twisted.internet import reactor
-from twisted.internet.defer import Deferred
-from nodetrust.libp2p.host import Host
-from nodetrust.libp2p.keys import PrivateKey
-from nodetrust.libp2p.multiaddr import Multiaddr
-from nodetrust.service import dial_options
-from nodetrust.settings import HostPort
-from pathlib import Path
-
-async def main():
-    options = dial_options(reactor, HostPort.parse(sys.argv[2]), Path(sys.argv[3]))
-    host = Host(reactor, PrivateKey.generate(), **options)
-    connection = await host.connect([Multiaddr.parse(sys.argv[1])])
-    print(connection.remote_peer, end="")
-    await host.stop()
-
-def ended(_):
-    reactor.stop()
-
-dialling = Deferred.fromCoroutine(main())
-dialling.addErrback(lambda failure: failure.printTraceback())
-dialling.addBoth(ended)
-reactor.run()
-"""
 
 _ROUND_ROBIN = """
 import itertools, socketserver, http.client, http.server, sys
@@ -116,53 +84,23 @@ for _ in range(300):
 """
 
 
-class Internet:
-    """Three namespaces; those of the node and the visitor are linked to the servers', which forwards."""
+class Internet(Hosts):
+    """Those of the node and the visitor are linked to the servers', which forwards."""
 
     def __init__(self) -> None:
-        number = f"{os.getpid()}-{next(_numbers)}"
-        self.names = {which: f"nodetrust-{which}-{number}" for which in ("servers", "node", "visitor")}
+        super().__init__("servers", "node", "visitor")
 
     def start(self) -> None:
-        """Make them; raises AssertionError with what went wrong."""
-        for name in self.names.values():
-            self._must("ip", "netns", "add", name)
-            self._must("ip", "-n", name, "link", "set", "lo", "up")
-        servers = self.names["servers"]
-        self._must("ip", "-n", servers, "address", "add", f"{SERVERS}/32", "dev", "lo")
+        super().start()
+        self.give("servers", "lo", f"{SERVERS}/32")
         for which, gateway, address in _LINKS:
-            there = self.names[which]
-            peer = ["peer", "name", "eth0", "netns", there]
-            self._must("ip", "-n", servers, "link", "add", which, "type", "veth", *peer)
-            for name, device, own in ((servers, which, gateway), (there, "eth0", address)):
-                self._must("ip", "-n", name, "address", "add", f"{own}/24", "dev", device)
-                self._must("ip", "-n", name, "link", "set", device, "up")
-            self._must("ip", "-n", there, "route", "add", "default", "via", gateway)
-        for which, device, address in (("servers", "node", "10.30.2.1"), ("node", "eth0", PRIVATE_NODE)):
-            self._must("ip", "-n", self.names[which], "address", "add", f"{address}/24", "dev", device)
-        self._must("ip", "netns", "exec", servers, "sysctl", "--quiet", "--write", "net.ipv4.ip_forward=1")
-
-    def stop(self) -> None:
-        """Take them away."""
-        for name in self.names.values():
-            with contextlib.suppress(AssertionError):
-                self._must("ip", "netns", "delete", name)
-
-    def at(self, which: str, *command: str | Path) -> list[str | Path]:
-        """The command that runs `command` at one of the hosts."""
-        return ["ip", "netns", "exec", self.names[which], *command]
-
-    def _must(self, *command: str) -> None:
-        done = subprocess.run(
-            command,
-            env={**os.environ, "PATH": PATH},
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise AssertionError(f"{' '.join(command)}: {done.stderr}{done.stdout}")
+            self.cable("servers", which, which, "eth0")
+            self.give("servers", which, f"{gateway}/24")
+            self.give(which, "eth0", f"{address}/24")
+            self.route(which, "default", gateway)
+        self.give("servers", "node", "10.30.2.1/24")
+        self.give("node", "eth0", f"{PRIVATE_NODE}/24")
+        self.forwards("servers")
 
 
 class PebbleThere(Pebble):
@@ -195,32 +133,28 @@ class PebbleThere(Pebble):
         self.root_pem = await self.root(0)
 
     async def _request(self, url: str, body: bytes | None = None) -> bytes:
-        command = [
-            str(part) for part in self._internet.at("servers", sys.executable, "-c", _FETCH, url, self.https_root)
-        ]
+        command = map(str, self._internet.at("servers", sys.executable, "-c", _FETCH, url, self.https_root))
         out, err, status = await getProcessOutputAndValue(
-            command[0], command[1:], dict(os.environ), stdinBytes=body or b""
+            next(command), list(command), dict(os.environ), stdinBytes=body or b""
         )
         if status or err:
             raise AssertionError(f"{url}: {err.decode()}{self.printed()}")
         return bytes(out)
 
 
-class Forge:
+class Forge(Site):
     """The internet with everything that runs at the servers' host; `stop` ends all of it."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder.absolute()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.internet = Internet()
-        self.pebble = PebbleThere(self.internet)
+        internet = Internet()
+        super().__init__(folder, internet)
+        self.pebble = PebbleThere(internet)
         self.broker: Twistd
-        self._started: list[Any] = []
         self._settings: dict[str, Any] = {}
 
     async def start(self, pebble: Path, *, life_seconds: int = 90 * 86400, **broker_settings: Any) -> None:
         """The DNS server, Pebble and the broker, in this order."""
-        self.internet.start()
+        self.hosts.start()
         (self.folder / "zone").write_text(_ZONE_FILE)
         brokers = [load_or_create(self.state(name) / KEY_FILE).peer_id for name in ("autotls", "replica")]
         dns = self.twistd(
@@ -275,46 +209,13 @@ class Forge:
         """`nodetrust obtain --autotls` at the node's host: its status, and what it printed."""
         where = ["--broker", f"https://{NAME}", "--domain", ZONE, "--acme-directory", self.pebble.directory]
         how: list[str | Path] = ["--nameserver", NAME_SERVER, "--trust-file", self.roots, "--out", out, "--json"]
-        command: list[str | Path] = [sys.executable, *NODETRUST, "obtain", "--autotls", *where, *how, *options]
-        program, *arguments = map(str, self.internet.at("node", *command))
-        printed, err, status = await getProcessOutputAndValue(program, arguments, ENVIRONMENT)
-        return int(status), printed.decode(), err.decode()
+        return await self.nodetrust("node", "obtain", "--autotls", *where, *how, *options)
 
     async def dial(self, address: str) -> str:
         """Dial with a host of ours, at the visitor's; the peer that it has met."""
-        dial: list[str | Path] = [sys.executable, "-c", _DIAL, address, NAME_SERVER, self.folder / "root.pem"]
-        program, *arguments = map(str, self.internet.at("visitor", *dial))
-        out, err, _ = await getProcessOutputAndValue(program, arguments, ENVIRONMENT)
-        return str((out + err).decode())
-
-    async def stop(self) -> None:
-        """Last first."""
-        while self._started:
-            await self._started.pop().stop()
-        self.internet.stop()
+        return await self.dial_from("visitor", address, self.folder / "root.pem", NAME_SERVER)
 
     @property
     def roots(self) -> Path:
         """What a client has to trust: Pebble's HTTPS, and what it signs."""
         return self.folder / "roots.pem"
-
-    def state(self, role: str) -> Path:
-        """A role's folder."""
-        folder = self.folder / role
-        folder.mkdir(mode=0o700, exist_ok=True)
-        return folder
-
-    def twistd(self, role: str, **settings: Any) -> Twistd:
-        """Run a role at the servers' host."""
-        file = self.folder / f"{role}.toml"
-        settings = {"state": str(self.state(role)), **settings}
-        file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items()))
-        command: list[str | Path] = [sys.executable, *TWISTD, f"nodetrust-{role}", "--config", file]
-        program = Twistd(f"nodetrust-{role}")
-        self.run(program, "servers", command, ENVIRONMENT)
-        return program
-
-    def run(self, program: Program, which: str, command: Sequence[str | Path], environment: Mapping[str, str]) -> None:
-        """Run a program at one of the hosts."""
-        program.spawn(self.internet.at(which, *command), environment)
-        self._started.append(program)

@@ -33,12 +33,12 @@ class Twistd(Program):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self._lines: list[str] = []
+        self.lines: list[str] = []
         self._watchers: list[tuple[re.Pattern[str], Deferred[str]]] = []
 
     async def logged(self, pattern: str) -> str:
         """The group in the first line of the log that has the pattern, which may be yet to come."""
-        for line in self._lines:
+        for line in self.lines:
             if found := re.search(pattern, line):
                 return found[1]
         waiting: Deferred[str] = Deferred()
@@ -47,7 +47,7 @@ class Twistd(Program):
 
     def line_received(self, line: str) -> None:
         super().line_received(line)
-        self._lines.append(line)
+        self.lines.append(line)
         for watcher in list(self._watchers):
             if found := watcher[0].search(line):
                 self._watchers.remove(watcher)

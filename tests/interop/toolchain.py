@@ -1,8 +1,9 @@
-"""Gets what the interop tests run against: Node with js-libp2p, the go-libp2p peer, Pebble, kosoku and sslyze.
+"""Gets what the interop tests run against: Node with js-libp2p, the go-libp2p peer, the CAs, kosoku and sslyze.
 
 `python -m tests.interop.toolchain` fetches and builds everything that is missing, and says what it does. It needs a
 Python with pip and the registries of PyPI, npm and Go modules; nothing else. Versions stand in `peers/*/package.json`,
-`peers/*/go.mod` and below. As root with CI=true (or with `--install`) it installs Debian's strace and miniupnpd, too.
+`peers/*/go.mod` and below. As root with CI=true (or with `--install`) it installs Debian's strace, miniupnpd and
+Unbound, too.
 
 All of it goes to one folder, `build/interop` in the checkout or where NODETRUST_INTEROP_CACHE says. What is there
 already, made from the same sources, is used again.
@@ -48,6 +49,12 @@ STRACE = {"strace": "strace"}
 NAMESPACES = {"ip": "iproute2", "unshare": "util-linux"}
 ROUTER = {"miniupnpd": "miniupnpd miniupnpd-nftables", "nft": "nftables", **NAMESPACES}
 """What a home router of network namespaces is made of."""
+
+UNBOUND = {"unbound": "unbound"}
+"""The resolver of a private network."""
+
+STEP_CA_TAGS = "noazurekms,notpmkms,nomysql,nopgx,nobadger"
+"""What of step-ca is left out besides: drivers of keys and databases that no test has."""
 
 INSTALL_SECONDS = 900
 """For one step: a cold Go build on two slow cores takes one to two minutes, a download as long as the network likes."""
@@ -213,18 +220,18 @@ def _js_peer(node_program: Path, source: Path) -> Path:
     return folder
 
 
-def _go_program(go_program: Path, name: str, package: str) -> Path:
+def _go_program(go_program: Path, name: str, package: str, tags: str = "") -> Path:
     """Builds `package` of the Go module peers/`name` into the cache."""
     source = PEERS / name
     target = cache_folder() / "bin" / name
-    fingerprint = _fingerprint([*source.glob("*.go"), source / "go.mod", source / "go.sum"])
+    fingerprint = _fingerprint([*source.glob("*.go"), source / "go.mod", source / "go.sum"], *filter(None, [tags]))
     if not _is_made(target, fingerprint):
         with _making(f"building peers/{name} with Go", target, fingerprint):
             extra = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false"}
             if "HOME" not in os.environ:
                 extra["GOPATH"] = str(cache_folder() / "gopath")
                 extra["GOCACHE"] = str(cache_folder() / "gocache")
-            _run([go_program, "build", "-o", target, package], source, extra)
+            _run([go_program, "build", "-tags", tags, "-o", target, package], source, extra)
     return target
 
 
@@ -276,6 +283,13 @@ def prepare_p2p_forge() -> Path:
         return _go_program(go(), "p2p_forge", "github.com/ipshipyard/p2p-forge")
 
 
+@functools.cache
+def prepare_step_ca() -> Path:
+    """step-ca, smallstep's CA, for the tests that need it. Raises ToolchainError."""
+    with _alone():
+        return _go_program(go(), "step_ca", ".", STEP_CA_TAGS)
+
+
 def is_required() -> bool:
     """Whether a missing peer is a failure: in CI, and when NODETRUST_INTEROP=require."""
     return os.environ.get("NODETRUST_INTEROP") == "require" or os.environ.get("CI") == "true"
@@ -293,11 +307,14 @@ def is_prepared() -> bool:
 
 def require_p2p_forge() -> Path:
     """The program; the test that calls this is skipped where it was not built and nothing demands it."""
-    if is_left_out():
-        raise SkipTest("`tox -e interop` runs it")
-    if not is_required() and not (cache_folder() / "bin" / "p2p_forge").exists():
-        _lack("p2p-forge is not here: `python -m tests.interop.toolchain` builds it")
+    _require_built("p2p_forge")
     return prepare_p2p_forge()
+
+
+def require_step_ca() -> Path:
+    """The same for step-ca."""
+    _require_built("step_ca")
+    return prepare_step_ca()
 
 
 def require_strace() -> None:
@@ -314,11 +331,23 @@ def require_router() -> None:
         _lack(f"no network namespace with nftables can be made here, which takes root: {made.stderr.strip()}")
 
 
+def require_unbound() -> None:
+    """Skip the test that calls this where Unbound is missing and nothing demands it."""
+    _require(UNBOUND)
+
+
 def require_namespaces() -> None:
     """The same for a test that needs network namespaces alone."""
     _require(NAMESPACES)
     if subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode != 0:
         _lack("no network namespace can be made here: it takes root")
+
+
+def _require_built(name: str) -> None:
+    if is_left_out():
+        raise SkipTest("`tox -e interop` runs it")
+    if not is_required() and not (cache_folder() / "bin" / name).exists():
+        _lack(f"{name} is not here: `python -m tests.interop.toolchain` builds it")
 
 
 def _require(programs: Mapping[str, str]) -> None:
@@ -339,7 +368,8 @@ def main() -> int:
     try:
         tools = prepare()
         prepare_p2p_forge()
-        packages = missing({**STRACE, **ROUTER})
+        prepare_step_ca()
+        packages = missing({**STRACE, **ROUTER, **UNBOUND})
         if packages and may_install(sys.argv[1:]):
             install(packages)
     except (ToolchainError, OSError, subprocess.CalledProcessError) as error:

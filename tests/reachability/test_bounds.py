@@ -96,19 +96,22 @@ class BoundsTests(SynchronousTestCase):
         self.assertIsNone(self.dial(asker("8.8.9.1", OTHER)))
 
     def test_everybody(self) -> None:
-        """All together begin a check no more often than so, from however many networks they come."""
+        """All together begin a check no more often than so, wherever they come from; who is refused has not paid."""
         waits = [self.dial(asker(f"8.8.{number // 250}.{number % 250}", peer(number))) for number in range(1000)]
         self.assertEqual(waits.count(None), BURST)
+        for _ in range(DIALS_PER_PEER):
+            self.assertEqual(self.dial(asker("8.9.9.9", OTHER)), RETRY_SECONDS)
         self.assertIsNone(self.dial(asker("8.9.9.9", OTHER), now=NOW + 1))
 
     def test_memory(self) -> None:
         """What is remembered of very many askers is bounded, and who has drawn most is remembered longest."""
         self.patch(bounds, "MAX_BUCKETS", 100)
+        self.bounds = Bounds()
         self.patch(self.bounds, "_all", bounds.TokenBucket(100_000, 0.0))
         self.dial(asker(), 8)
         self.dial(asker(), 8)
         for number in range(10_000):
             self.dial(asker(f"9.8.{number // 250}.{number % 250}", peer(number)), now=NOW + number / 1000)
-            self.assertLessEqual(len(self.bounds._states), 100)
+            self.assertLessEqual(len(self.bounds._buckets), 100)
         self.assertIsNotNone(self.dial(asker("8.8.4.4"), 8, NOW + 10))
         self.assertEqual(self.bounds._dials, {})

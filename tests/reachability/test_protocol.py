@@ -148,7 +148,7 @@ class CheckProtocolTests(SynchronousTestCase):
                 self.successResultOf(stream.asking)
                 codes.append(stream.response.error)
         self.assertEqual((codes.count(OK), codes.count(E_RATE_LIMIT)), (16, 984))
-        self.assertEqual(len(self.server.protocol._bounds._states), 2)
+        self.assertEqual(len(self.server.protocol._bounds._buckets), 2)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         self.assertEqual([one for one in logs if one["log_level"] > LogLevel.debug], [])
 

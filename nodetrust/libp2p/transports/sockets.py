@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -135,13 +137,21 @@ async def _connect_to(
     try:
         protocol = await endpoint.connect(factory)
     except ConnectError as reason:
-        raise _KINDS.get(type(reason), DialError)(str(reason)) from reason
+        raise _dial_error(reason) from reason
     except ConnectingCancelledError as reason:  # what Twisted's endpoints make of a cancelled Deferred
         raise CancelledError from reason
     return cast(ProtocolT, protocol if tls is None else cast(_Tls, protocol).wrappedProtocol)
 
 
-_KINDS = {ConnectionRefusedError: PortClosed, TimeoutError: NoAnswer, TCPTimedOutError: NoAnswer}
+def _dial_error(reason: ConnectError) -> DialError:
+    """In words for whoever is to do something about it; Twisted's own are for programmers."""
+    if isinstance(reason, ConnectionRefusedError):
+        return PortClosed("connection refused: nobody listens there")
+    if isinstance(reason, TimeoutError | TCPTimedOutError):
+        return NoAnswer("no answer in time: nobody is there, or a firewall drops what is sent")
+    if reason.osError == errno.EACCES:  # ICMPv6 says so: "administratively prohibited", RFC 4443 §3.1
+        return PortClosed("a firewall forbids it")
+    return DialError(str(reason) if reason.osError is None else os.strerror(reason.osError))
 
 
 class _Building(Factory):

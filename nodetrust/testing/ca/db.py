@@ -38,6 +38,15 @@ class Authorization:
     answered: bool = False
     validated: float | None = None
     problem: Problem | None = None
+    last_problem: Problem | None = None
+    """Why the last try failed, where another one is possible."""
+
+    def failed(self, problem: Problem, *, tries_again: bool) -> None:
+        """The proof was not found."""
+        if tries_again:
+            self.answered, self.last_problem = False, problem
+        else:
+            self.problem = problem
 
 
 @dataclass(slots=True)

@@ -162,8 +162,9 @@ class OrderResources:
         }
         if authorization.validated is not None:
             shown["validated"] = rfc3339(authorization.validated)
-        if authorization.problem is not None:
-            shown["error"] = authorization.problem.document()
+        problem = authorization.problem or authorization.last_problem
+        if problem is not None:
+            shown["error"] = problem.document()
         return shown
 
     def _finalize(self, call: Call) -> Reply:

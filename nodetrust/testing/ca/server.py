@@ -120,8 +120,10 @@ class DevelopmentCA:
         if found is None or account is None:
             return
         problem: Problem | None = await self._validation.check(found.name, expected_value(found.token, account.key))
-        found.problem = problem
-        found.validated = None if problem is not None else self._reactor.seconds()
+        if problem is None:
+            found.validated = self._reactor.seconds()
+        else:
+            found.failed(problem, tries_again=self._settings.tries_again)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._reactor.seconds(), UTC)

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectionRefusedError, NoRouteError, TCPTimedOutError, TimeoutError
+from twisted.internet.error import (
+    ConnectError,
+    ConnectionRefusedError,
+    TCPTimedOutError,
+    TimeoutError,
+    getConnectError,
+)
 from twisted.internet.protocol import Protocol
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
@@ -30,8 +38,11 @@ class ConnectSocketTests(SynchronousTestCase):
         self.reactor = Reactor()
         self.dial = Deferred.fromCoroutine(connect_socket(self.reactor, None, TARGET, Protocol))
 
+    def reason(self) -> Exception:
+        return self.failureResultOf(self.dial, DialError).value.cause
+
     def cause(self) -> type[Exception]:
-        return type(self.failureResultOf(self.dial, DialError).value.cause)
+        return type(self.reason())
 
     def refuse(self, error: Exception) -> None:
         factory = self.reactor.tcpClients[0][2]
@@ -60,6 +71,18 @@ class ConnectSocketTests(SynchronousTestCase):
         self.assertTrue(self.reactor.connectors[0].stoppedConnecting)
 
     def test_otherwise(self) -> None:
-        """Anything else is a DialError of no kind."""
-        self.refuse(NoRouteError())
-        self.assertIs(self.cause(), DialError)
+        """Anything else is a DialError of no kind, in the system's words."""
+        self.refuse(getConnectError(OSError(errno.EHOSTUNREACH, "")))
+        reason = self.reason()
+        self.assertEqual((type(reason), str(reason)), (DialError, "No route to host"))
+
+    def test_without_a_number(self) -> None:
+        """Twisted's own words, where the system has said nothing."""
+        self.refuse(ConnectError(string="nonsense"))
+        self.assertIn("nonsense", str(self.reason()))
+
+    def test_forbidden(self) -> None:
+        """A firewall that says so, as an IPv6 one can, is called by its name: the port is as closed as by a refusal."""
+        self.refuse(getConnectError(OSError(errno.EACCES, "")))
+        reason = self.reason()
+        self.assertEqual((type(reason), str(reason)), (PortClosed, "a firewall forbids it"))

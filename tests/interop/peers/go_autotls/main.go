@@ -35,6 +35,7 @@ type arguments struct {
 	Roots        string   `json:"roots"`
 	Storage      string   `json:"storage"`
 	Token        string   `json:"token"`
+	AllowPrivate bool     `json:"allowPrivate"`
 	CheckSeconds int      `json:"checkSeconds"`
 }
 
@@ -59,13 +60,16 @@ func start(args arguments) (host.Host, error) {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem)
-	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, args.NameServer)
-	}}
+	resolver := net.DefaultResolver
+	if args.NameServer != "" {
+		resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, args.NameServer)
+		}}
+	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DialContext = (&net.Dialer{Resolver: resolver}).DialContext
 	transport.TLSClientConfig.RootCAs = roots
-	manager, err := client.NewP2PForgeCertMgr(
+	options := []client.P2PForgeCertMgrOptions{
 		client.WithForgeDomain(args.Domain),
 		client.WithForgeRegistrationEndpoint(args.Endpoint),
 		client.WithForgeAuth(args.Token),
@@ -78,13 +82,18 @@ func start(args arguments) (host.Host, error) {
 		client.WithRenewCheckInterval(time.Duration(args.CheckSeconds)*time.Second),
 		client.WithOnCertLoaded(func() { emit(values{"event": "loaded"}) }),
 		client.WithOnCertRenewed(func() { emit(values{"event": "renewed"}) }),
-	)
+	}
+	if args.AllowPrivate {
+		options = append(options, client.WithAllowPrivateForgeAddrs())
+	}
+	manager, err := client.NewP2PForgeCertMgr(options...)
 	if err != nil {
 		return nil, err
 	}
 	listen := args.Listen
 	for _, address := range manager.AddrStrings() {
-		if strings.HasPrefix(address, "/ip4/") {
+		family, _, _ := strings.Cut(address[1:], "/")
+		if strings.Contains(strings.Join(args.Listen, " "), "/"+family+"/") {
 			listen = append(listen, strings.Replace(address, "/tcp/0/", fmt.Sprintf("/tcp/%d/", args.Port), 1))
 		}
 	}

@@ -18,9 +18,12 @@ import { useNameServer } from '../js/nameserver.mjs'
 let node
 
 const commands = {
-  // listen, announce: multiaddrs; nameServer: "host:port"; domain, endpoint, directory: of the broker and the CA
+  // listen, announce: multiaddrs; nameServer: "host:port", else the system's; domain, endpoint, directory: of the broker
+  // and the CA
   async start ({ listen, announce, nameServer, domain, endpoint, directory, renewThreshold }) {
-    useNameServer(nameServer)
+    if (nameServer != null) {
+      useNameServer(nameServer)
+    }
     node = await createLibp2p({
       addresses: { listen, appendAnnounce: announce },
       transports: [tcp(), webSockets()],
