@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/ipshipyard/p2p-forge/client"
@@ -26,7 +27,8 @@ var registered = map[string]string{}
 // A new node for each multiaddr in "listen"; they register once each, as p2p-forge's client does it, "atOnce" of them at a
 // time. Requests go to the host and port in "connect" where there is one, whatever the URL in "endpoint" says; "forwarded"
 // has them say, as a proxy would, that they come from the node's own IP address. Tells how many were registered, the errors
-// of the others, the seconds from the first request to the last answer, and those of each registration that was made.
+// of the others, the seconds from the first request to the last answer, those of each registration that was made, and what
+// the process has used of its cores meanwhile.
 func register(args arguments) (values, error) {
 	nodes := make(chan host.Host, len(args.Listen))
 	for _, address := range args.Listen {
@@ -54,7 +56,7 @@ func register(args arguments) (values, error) {
 	errors, latencies := []string{}, []float64{}
 	var lock sync.Mutex
 	var workers sync.WaitGroup
-	begin := time.Now()
+	begin, before := time.Now(), cpuSeconds()
 	for range args.AtOnce {
 		workers.Go(func() {
 			for node := range nodes {
@@ -78,7 +80,16 @@ func register(args arguments) (values, error) {
 		"errors":     errors,
 		"seconds":    time.Since(begin).Seconds(),
 		"latencies":  latencies,
+		"cpuSeconds": cpuSeconds() - before,
 	}, nil
+}
+
+func cpuSeconds() float64 {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		panic(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
 }
 
 func registerOne(args arguments, node host.Host, through *http.Client) (string, error) {
