@@ -197,7 +197,9 @@ class RegistrationTests(SiteTestCase):
         await self.asker(broker, node).register(FIRST, *node.addresses())
         assert broker.store is not None and broker._broker is not None
         (one,) = await broker.store.registrations(node.peer_id.multihash)
-        await broker.store.register(replace(one, until=one.set_at), 2)
+        dialback = await broker.store.dialback(one.peer_id)
+        assert dialback is not None
+        await broker.store.register(replace(one, until=one.set_at), 2, dialback)
         await broker._broker._clean()
         self.assertEqual(await self.texts(node), ["not set yet"])
         self.assertEqual(await broker.store.registrations(node.peer_id.multihash), [])
