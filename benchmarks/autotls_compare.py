@@ -26,6 +26,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -71,6 +72,14 @@ class Run:
     found: int
     error: str
 
+    def cpu_of(self, process: str) -> float | None:
+        """None where the server has no such process."""
+        return self.cpu.get(process)
+
+    def latency(self, percent: int) -> float | None:
+        """What so many registrations had at most; None where nearly all have failed."""
+        return quantiles(self.latencies, n=100)[percent - 1] if len(self.latencies) > 1 else None
+
 
 async def measure(client: Client, side: Side, numbers: itertools.count[int], count: int, at_once: int) -> Run:
     """New nodes, each at an address, and in a /24, of its own: what is limited by address never applies."""
@@ -115,16 +124,18 @@ class Table:
         what = "one after the other" if at_once == 1 else f"{at_once} at once"
         print(f"\n{what:34}" + "".join(f"{name:>26}" for name in self._names))
         self._row("registrations a second", at_once, lambda run: run.per_second)
-        processes = dict.fromkeys(name for runs in self._runs.values() for run in runs for name in run.cpu)
         self._row("CPU, ms a registration", at_once, lambda run: sum(run.cpu.values()))
-        for process in processes:
-            self._row(f"  {process}", at_once, lambda run, process=process: run.cpu.get(process))
-        self._row("latency p50, ms", at_once, lambda run: median(run.latencies))
-        self._row("latency p99, ms", at_once, lambda run: quantiles(run.latencies, n=100)[98])
+        for process in dict.fromkeys(process for runs in self._runs.values() for run in runs for process in run.cpu):
+            self._row(f"  {process}", at_once, partial(Run.cpu_of, process=process))
+        self._row("latency p50, ms", at_once, partial(Run.latency, percent=50))
+        self._row("latency p99, ms", at_once, partial(Run.latency, percent=99))
         self._row("the client's core is busy, %", at_once, lambda run: 100 * run.busy)
-        for figure, total in (("failed", lambda run: run.failed), ("found in the DNS", lambda run: run.found)):
-            cells = [str(sum(total(run) for run in self._runs[name, at_once])) for name in self._names]
-            print(f"{figure:34}" + "".join(f"{cell:>26}" for cell in cells))
+        self._sum("failed", at_once, lambda run: run.failed)
+        self._sum("found in the DNS", at_once, lambda run: run.found)
+
+    def _sum(self, figure: str, at_once: int, read: Callable[[Run], int]) -> None:
+        totals = [sum(read(run) for run in self._runs[name, at_once]) for name in self._names]
+        print(f"{figure:34}" + "".join(f"{total:>26}" for total in totals))
 
     def _row(self, figure: str, at_once: int, read: Callable[[Run], float | None]) -> None:
         cells = []
