@@ -95,13 +95,14 @@ class Broker:
         await self._spend(visit)
         report = await self._dialback.test(registration.addresses, visit, rules)
         self._counters.probed(visit.user_agent, reached=report.reached)
-        await self._keep_report(visit.peer, report)
+        dialback = self._kept(visit.peer, report)
         if not report.reached:
+            await self._keep(dialback)
             wait = report.retry_after_seconds
             status = BAD_REQUEST if wait is None else TOO_MANY_REQUESTS
             text = f"error testing addresses: {report}"
             raise Refusal(status, text, retry_after_seconds=wait, tried=report.tried)
-        await self._set(visit.peer, registration.value)
+        await self._set(registration.value, dialback)
         self.log.info("{peer} at {ip} has a challenge set", peer=str(visit.peer), ip=str(visit.ip))
 
     async def remove(self, peer: PeerId) -> None:
@@ -139,19 +140,22 @@ class Broker:
         except StoreError as error:
             raise self._out_of_order("error storing value", error) from error
 
-    async def _keep_report(self, peer: PeerId, report: Report) -> None:
+    def _kept(self, peer: PeerId, report: Report) -> StoredDialback:
         outcome = json.dumps({"reached": report.reached, "addresses": tried_json(report.tried[:MAX_DIALS])})
+        return StoredDialback(peer.multihash, self._now(), outcome)
+
+    async def _keep(self, dialback: StoredDialback) -> None:
         try:
-            await self._store.save_dialback(StoredDialback(peer.multihash, self._now(), outcome))
+            await self._store.save_dialback(dialback)
         except StoreError as error:
             raise self._out_of_order("error storing value", error) from error
 
-    async def _set(self, peer: PeerId, value: str) -> None:
+    async def _set(self, value: str, dialback: StoredDialback) -> None:
         """In the store before a DNS server hears of it, so that whatever happens it is taken back in the end."""
         now = self._now()
-        mine = StoredRegistration(peer.multihash, value, now, now + self._life)
+        mine = StoredRegistration(dialback.peer_id, value, now, now + self._life)
         try:
-            await self._take_back(await self._store.register(mine, MAX_VALUES))
+            await self._take_back(await self._store.register(mine, MAX_VALUES, dialback))
             publishing = Deferred.fromCoroutine(self._dns.publish([self._challenge(mine)]))
             await publishing.addTimeout(PUBLISH_SECONDS, self._reactor)
         except CancelledError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from nodetrust.addresses import normalise, special_block
@@ -102,8 +103,8 @@ def check_lists(rules: Rules, visit: Visit, addresses: Iterable[str]) -> None:
         if lists.deny_peer(visit.peer, [client]):
             raise Refusal(FORBIDDEN, f"403 Forbidden: client IP {client} blocked by the denylist of this broker")
     for text in addresses:
-        target = _read(text)
-        ip = None if isinstance(target, Tried) else _literal(target)
+        place = _read(text)
+        ip = None if isinstance(place, Tried) else _literal(place.target)
         if ip is not None and lists.deny_peer(visit.peer, [ip]):
             raise Refusal(FORBIDDEN, f"403 Forbidden: multiaddr IP {ip} blocked by the denylist of this broker")
 
@@ -127,11 +128,11 @@ def shown(text: str) -> str:
 
 
 def _choose_one(text: str, visit: Visit, rules: Rules) -> Chosen | Named | Tried:
-    target = _read(text)
-    if isinstance(target, Tried):
-        return target
-    peer = Multiaddr.parse(text).peer_id
-    if peer not in (None, visit.peer):
+    place = _read(text)
+    if isinstance(place, Tried):
+        return place
+    target = place.target
+    if place.peer not in (None, visit.peer):
         return _refused(text, f"it is of another peer than {visit.peer}")
     refused = port_refused(target.port)
     if refused is not None:
@@ -146,9 +147,18 @@ def _choose_one(text: str, visit: Visit, rules: Rules) -> Chosen | Named | Tried
     return Named(text, target) if ip is None else _at(text, target, ip, visit, rules)
 
 
-def _read(text: str) -> TransportAddress | Tried:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    target: TransportAddress
+    peer: PeerId | None
+
+
+@lru_cache(maxsize=256)
+def _read(text: str) -> _Place | Tried:
+    # Cached, because the lists are asked about the addresses of a request, and then it is settled what is dialled.
     try:
-        return TransportAddress.from_multiaddr(Multiaddr.parse(text))
+        address = Multiaddr.parse(text)
+        return _Place(TransportAddress.from_multiaddr(address), address.peer_id)
     except Libp2pError as error:
         return _refused(text, str(error))
 

@@ -23,7 +23,7 @@ from nodetrust.autotls.decide import Rules, Visit, check_token
 from nodetrust.autotls.errors import Refusal
 from nodetrust.autotls.metrics import BrokerCounters
 from nodetrust.autotls.sources import client_first
-from nodetrust.autotls.wire import BAD_REQUEST, MAX_BODY_BYTES, refusal_json, refusal_text
+from nodetrust.autotls.wire import BAD_REQUEST, CHALLENGE_PATH, MAX_BODY_BYTES, refusal_json, refusal_text
 from nodetrust.libp2p.limits import Limits
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.peer_auth import (
@@ -42,7 +42,6 @@ BOUNDS = Bounds(Limits(handshakes=512, connections_per_network=16), connection_s
 PROXY_BOUNDS = Bounds(Limits(handshakes=1024, connections_per_network=1024), connection_seconds=3600.0)
 """Whoever has a proxy in front has its connections in front, and a proxy keeps its own open."""
 
-CHALLENGE_PATH = b"/v1/_acme-challenge"
 HEALTH_PATH = b"/v1/health"
 STATUS_PATH = b"/v1/status"
 
@@ -118,6 +117,8 @@ class BrokerPages:
     def render(self, request: Request) -> bytes | int:
         """Answer a request."""
         request.notifyFinish().addCallbacks(lambda _: self._counters.answered(request.code), lambda _: None)
+        if request.path == CHALLENGE_PATH:
+            self._measure(request)
         for name, value in HEADERS.items():
             request.setHeader(name, value)
         if request.isSecure():
@@ -132,6 +133,17 @@ class BrokerPages:
             return self._answer(request)
         except Refusal as refusal:
             return self._refuse(request, refusal)
+
+    def _measure(self, request: Request) -> None:
+        begun = self._reactor.seconds()
+        self._counters.challenge_asked()
+
+        def answered(_: None) -> None:
+            method = request.method.decode("latin-1")
+            self._counters.challenge_answered(method, request.code, self._reactor.seconds() - begun)
+
+        finished = request.notifyFinish().addCallbacks(answered, lambda _: None)
+        finished.addCallback(lambda _: self._counters.challenge_over())
 
     def _answer(self, request: Request) -> bytes | int:
         if request.path not in (CHALLENGE_PATH, STATUS_PATH):

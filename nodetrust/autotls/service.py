@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from prometheus_client.registry import Collector
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IListeningPort
@@ -34,6 +35,7 @@ from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.transports import CertificateStore
 from nodetrust.lists.build import ListsInForce
 from nodetrust.lists.lists import Lists
+from nodetrust.lists.metrics import ListCollector
 from nodetrust.names import IPAddress
 from nodetrust.own.files import OwnCertificate
 from nodetrust.own.upkeep import OwnUpkeep, Self
@@ -89,7 +91,7 @@ class AutoTlsService(RoleService):
         self._replace_lists(lists.lists)
         counters = BrokerCounters()
         if settings.metrics_listen is not None:
-            self.metrics = self._serve_metrics(settings.metrics_listen, counters)
+            self.metrics = self._serve_metrics(settings.metrics_listen, counters, ListCollector(lambda: lists.states))
         self._pages = pages = BrokerPages(self.reactor, counters)
         for place in settings.https_listen:
             site = site_for(self.reactor, pages, BoundedRequest)
@@ -168,9 +170,9 @@ class AutoTlsService(RoleService):
         if self.store is not None:
             await self.store.close()
 
-    def _serve_metrics(self, place: HostPort, counters: BrokerCounters) -> IListeningPort:
+    def _serve_metrics(self, place: HostPort, *collectors: Collector) -> IListeningPort:
         try:
-            return serve_metrics(self.reactor, place, counters)
+            return serve_metrics(self.reactor, place, *collectors)
         except CannotListenError as error:
             raise SettingsError(f"metrics_listen: cannot listen on {place}: {error.socketError}") from error
 

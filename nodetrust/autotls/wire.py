@@ -11,6 +11,8 @@ from typing import Any
 
 from nodetrust.autotls.errors import Refusal, Tried
 
+CHALLENGE_PATH = b"/v1/_acme-challenge"
+
 MAX_BODY_BYTES = 32 * 1024
 """Room for `MAX_ADDRESSES` with certificate hashes and names; p2p-forge reads without end. Ours."""
 

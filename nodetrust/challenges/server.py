@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from nodetrust.challenges.errors import DnsServerError
 from nodetrust.challenges.outbox import Challenge, Outbox, Wish
+from nodetrust.challenges.streams import IdleStreams
 from nodetrust.errors import NodetrustError
 from nodetrust.libp2p.errors import Libp2pError, Timeout
 from nodetrust.libp2p.host import Host
@@ -64,6 +65,7 @@ class DnsServer:
         self._outbox = Outbox()
         self._waiting: dict[Wish, list[_Waiting]] = {}
         self._couriers: set[Deferred[None]] = set()
+        self._idle_streams = IdleStreams(clock, MAX_STREAMS)
         self._timer: IDelayedCall | None = None
         self._stopped = False
         self._idle: Deferred[None] | None = None
@@ -97,6 +99,7 @@ class DnsServer:
         """Begin nothing any more, and give what is being told so many seconds; fires when it is over."""
         self._stopped = True
         self._set_timer(None)
+        self._idle_streams.close()
         idle: Deferred[None] = Deferred()
         self._idle = idle
         if not self._couriers:
@@ -161,14 +164,15 @@ class DnsServer:
         courier.addBoth(self._delivered, courier)
 
     async def _deliver(self, batch: list[Wish]) -> None:
-        """Tell it a batch, which may be empty, and then whatever else is due."""
+        """Tell it a batch, or with an empty one see whether it can be reached, and then whatever else is due."""
         try:
-            stream = await self._open()
+            stream = (self._idle_streams.take() if batch else None) or await self._open(lazy=bool(batch))
         except DnsServerError as error:
             self._outbox.postpone(batch, self._clock.seconds())
             self._outbox.postpone_all(self._clock.seconds())
             self._failed(error)
             return
+        answers = False
         try:
             if not batch:  # all that a look can tell
                 self._recovered()
@@ -177,24 +181,26 @@ class DnsServer:
             while batch:
                 await self._tell(stream, batch)
                 batch = self._outbox.take(self._clock.seconds(), BATCH)
+            answers = True
         except DnsServerError as error:
             self._failed(error)
         finally:
-            stream.close()
+            self._idle_streams.keep(stream) if answers else stream.close()
 
-    async def _open(self) -> MessageStream:
+    async def _open(self, *, lazy: bool) -> MessageStream:
+        """`lazy`: without waiting for the server's word that it speaks the protocol."""
         try:
-            return await Deferred.fromCoroutine(self._reach()).addTimeout(REACH_SECONDS, self._clock)
+            return await Deferred.fromCoroutine(self._reach(lazy)).addTimeout(REACH_SECONDS, self._clock)
         except TimeoutError:
             self._distrust()
             raise DnsServerError(f"the DNS server {self.peer} could not be reached in {REACH_SECONDS:.0f} s") from None
         except Libp2pError as error:
             raise DnsServerError(f"the DNS server {self.peer} could not be reached: {error}") from error
 
-    async def _reach(self) -> MessageStream:
+    async def _reach(self, lazy: bool) -> MessageStream:
         await self._host.connect(self._addresses, self.peer)
         return await self._host.open_messages(
-            self.peer, [DNS01_PROTOCOL], max_bytes=MAX_DNS01_RESPONSE_BYTES, timeout=RESPONSE_SECONDS
+            self.peer, [DNS01_PROTOCOL], max_bytes=MAX_DNS01_RESPONSE_BYTES, timeout=RESPONSE_SECONDS, lazy=lazy
         )
 
     async def _tell(self, stream: MessageStream, batch: Sequence[Wish]) -> None:

@@ -11,6 +11,7 @@ from nodetrust.dns.challenges.table import ChallengeTable
 from nodetrust.dns.denied import policy_with
 from nodetrust.dns.limits.build import build_gate
 from nodetrust.dns.observe.counters import Census
+from nodetrust.dns.observe.forge import ForgeCensus
 from nodetrust.dns.observe.querylog import QueryLog
 from nodetrust.dns.respond import Responder
 from nodetrust.dns.settings import DnsSettings
@@ -47,7 +48,8 @@ class Answering:
         if settings.log_queries:
             self.responder.observers = (QueryLog(),)
         if settings.metrics_listen is not None:
-            self.responder.observers += (Census(self.responder.counters),)
+            counters = self.responder.counters
+            self.responder.observers += (Census(counters), ForgeCensus(counters, zone.origin))
         self.replace_lists(lists)
         limit = min(settings.max_tcp_connections, _half_of_all_descriptors())
         self.factory = DnsStreamFactory(self.responder, reactor, limit, settings.max_tcp_per_client)

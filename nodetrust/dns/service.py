@@ -95,7 +95,7 @@ class DnsService(RoleService):
             zone=settings.zone,
             places=", ".join(self.places),
         )
-        self._surroundings = Surroundings(self.reactor, settings, answering)
+        self._surroundings = Surroundings(self.reactor, settings, answering, self._lists)
         self._surroundings.start()
         self.host = host = open_host(self.reactor, settings)
         dns01 = Dns01(answering.responder, challenges, settings.rights)

@@ -15,6 +15,7 @@ from nodetrust.dns.answering import Answering
 from nodetrust.dns.errors import CannotBind
 from nodetrust.dns.settings import DnsSettings
 from nodetrust.lists.build import Fetches, start_feeds
+from nodetrust.lists.files import ListFiles
 from nodetrust.settings import HostPort
 
 RETRY_SECONDS = 1.0
@@ -26,10 +27,11 @@ class Surroundings:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, settings: DnsSettings, answering: Answering) -> None:
+    def __init__(self, reactor: Any, settings: DnsSettings, answering: Answering, lists: ListFiles) -> None:
         self._reactor = reactor
         self._settings = settings
         self._answering = answering
+        self._lists = lists
         self._feeds: Fetches | None = None
         self._retry: IDelayedCall | None = None
         self.metrics_port: IListeningPort | None = None
@@ -65,7 +67,11 @@ class Surroundings:
 
         try:
             self.metrics_port = serve_metrics(
-                self._reactor, place, lambda: self._answering.responder.counters, self.gauges
+                self._reactor,
+                place,
+                lambda: self._answering.responder.counters,
+                self.gauges,
+                lambda: self._lists.states,
             )
         except CannotBind as error:
             if not self._settings.share_port:

@@ -195,10 +195,16 @@ class Host:
         return await live[-1].open_stream(protocol_ids, lazy)
 
     async def open_messages(
-        self, peer_id: PeerId, protocol_ids: Sequence[str], max_bytes: int, timeout: float | None = None
+        self,
+        peer_id: PeerId,
+        protocol_ids: Sequence[str],
+        max_bytes: int,
+        timeout: float | None = None,
+        *,
+        lazy: bool = False,
     ) -> MessageStream:
         """The same, for whole messages; `timeout` seconds bound each read."""
-        stream = await self.open_stream(peer_id, protocol_ids)
+        stream = await self.open_stream(peer_id, protocol_ids, lazy)
         messages = MessageStream(max_bytes, self._reactor, timeout)
         stream.attach(messages)
         return messages

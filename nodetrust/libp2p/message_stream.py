@@ -54,6 +54,11 @@ class MessageStream(Protocol):
         """Whether `read` has a message at once."""
         return bool(self._unread)
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing comes any more but what is unread: the remote side has ended it, is gone, or broke a rule."""
+        return self._end is not None
+
     async def read(self) -> bytes:
         """The next message.
 

@@ -70,7 +70,7 @@ class PeerId:
         if len(text) > MAX_TEXT_CHARACTERS:
             raise InvalidPeerId(f"too long for a peer ID: {len(text)} characters")
         try:
-            return cls(BASE58BTC.decode(text))
+            return _of_base58(text)
         except InvalidBase as error:
             raise InvalidPeerId(f"not a peer ID: {error}") from None
 
@@ -109,6 +109,12 @@ class PeerId:
 @functools.lru_cache(maxsize=4096)
 def _base58(multihash: bytes) -> str:
     return BASE58BTC.encode(multihash)
+
+
+@functools.lru_cache(maxsize=1024)
+def _of_base58(text: str) -> PeerId:
+    # Cached, because a server reads the same few IDs again and again, out of the addresses in its settings.
+    return PeerId(BASE58BTC.decode(text))
 
 
 def _multibase_bytes(text: str) -> bytes:

@@ -12,5 +12,6 @@ In reading order:
 * `files`: the lists' files, read again when they change
 * `kept`, `feeds`: lists of others, fetched into files
 * `build`, `settings`: from the settings to all of it; what an operator may say, in every role
+* `metrics`: what Prometheus is told of each list
 * `errors`: a list that is refused
 """

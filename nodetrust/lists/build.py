@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from nodetrust.lists.files import ListFile, ListFiles
+from nodetrust.lists.files import ListFile, ListFiles, ListState
 from nodetrust.lists.kept import Feed, feed_in
 from nodetrust.lists.lists import NO_LISTS, Lists
 from nodetrust.settings import SettingsError
@@ -68,7 +68,8 @@ def list_files(settings: ListSettings) -> tuple[ListFile, ...]:
     return (
         *(ListFile(path) for path in settings.deny),
         *(ListFile(path, allows=True) for path in settings.allow),
-        *(ListFile(feed.path, fetched=True) for feed in feeds(settings)),
+        # A query may have a key in it, which is nobody's business.
+        *(ListFile(feed.path, fetched=True, name=feed.url.partition("?")[0]) for feed in feeds(settings)),
     )
 
 
@@ -106,6 +107,11 @@ class ListsInForce:
         self.lists = self._files.load()
         self._files.start()
         self._feeds = start_feeds(self._reactor, self._settings)
+
+    @property
+    def states(self) -> tuple[ListState, ...]:
+        """Each list as it is in force."""
+        return self._files.states
 
     def stop(self) -> None:
         """Look at nothing and fetch nothing any more."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,27 @@ class ListFile:
     path: Path
     allows: bool = False
     fetched: bool = False
+    name: str = ""
+    """What operators know it by, where that is not the path."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListState:
+    """What is in force of one list. `written_at`: when, in seconds since the epoch; None while it is still missing."""
+
+    name: str
+    allows: bool
+    entries: int
+    written_at: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
     stamp: Stamp
+    """Of the file that was looked at."""
     entries: Entries
+    entries_stamp: Stamp
+    """Of the file that they are from, which the last one may not have replaced."""
 
 
 class ListFiles:
@@ -55,8 +70,13 @@ class ListFiles:
 
     def load(self) -> Lists:
         """Read every file now, blocking, for the start. Raises ListError for one that is refused or missing."""
-        self._read = {file: _Read(stamp(file.path), _load(file)) for file in self._files}
+        self._read = {file: _read(file) for file in self._files}
         return self._together()
+
+    @property
+    def states(self) -> tuple[ListState, ...]:
+        """Each list as it is in force."""
+        return tuple(_state(file, read) for file, read in self._read.items())
 
     def start(self) -> None:
         """Look at the files from now on."""
@@ -80,14 +100,16 @@ class ListFiles:
             self._put_in_force(self._together())
 
     async def _reread(self, file: ListFile) -> None:
-        old = self._read[file].entries
+        last = self._read[file]
+        old = last.entries
         found = stamp(file.path)  # before the reading: what changes meanwhile is read once more
         try:
             entries = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), _load, file)
         except ListError as error:
             self.log.error("a list is refused, and stays as it was: {error}", error=str(error))
-            entries = old
+            self._read[file] = replace(last, stamp=found)
         else:
+            self._read[file] = _Read(found, entries, found)
             self.log.info(
                 "list {path} has changed: {count} entries, {added} new, {removed} gone",
                 path=str(file.path),
@@ -95,13 +117,22 @@ class ListFiles:
                 added=entries.without(old),
                 removed=old.without(entries),
             )
-        self._read[file] = _Read(found, entries)
 
     def _together(self) -> Lists:
         return Lists(self._union(allows=False), self._union(allows=True))
 
     def _union(self, *, allows: bool) -> Entries:
         return together(self._read[file].entries for file in self._files if file.allows == allows)
+
+
+def _read(file: ListFile) -> _Read:
+    found = stamp(file.path)  # before the reading: what changes meanwhile is read once more
+    return _Read(found, _load(file), found)
+
+
+def _state(file: ListFile, read: _Read) -> ListState:
+    written_at = None if read.entries_stamp is None else read.entries_stamp[0] / 1e9
+    return ListState(file.name or str(file.path), file.allows, len(read.entries), written_at)
 
 
 def _load(file: ListFile) -> Entries:

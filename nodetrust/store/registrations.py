@@ -2,25 +2,35 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from nodetrust.store import rows
 from nodetrust.store.schema import dialbacks, quotas, registrations
 from nodetrust.store.tables import Tables, alone, every, first, put
 from nodetrust.store.values import StoredDialback, StoredRegistration
 
-_NEWEST_FIRST = select(registrations).order_by(registrations.c.set_at.desc(), registrations.c.value)
+_NEWEST_FIRST = (
+    select(registrations)
+    .where(registrations.c.peer_id == bindparam("peer_id"))
+    .order_by(registrations.c.set_at.desc(), registrations.c.value)
+)
 
 
 class Registrations(Tables):
     """A few values a peer, until they end or are taken back."""
 
-    async def register(self, registration: StoredRegistration, most: int) -> list[StoredRegistration]:
-        """Keep a value beside the peer's others, of which `most` stay; those that had to give way."""
-        row = rows.registration_to_row(registration)
+    async def register(
+        self, registration: StoredRegistration, most: int, dialback: StoredDialback
+    ) -> list[StoredRegistration]:
+        """Keep a value beside the peer's others, of which `most` stay, and the dial-back that it was set after.
+
+        Returns those that had to give way.
+        """
+        row, dialback_row = rows.registration_to_row(registration), rows.dialback_to_row(dialback)
 
         def change(connection: Connection) -> list[StoredRegistration]:
             alone(connection)
+            put(connection, dialbacks, [dialback_row])
             put(connection, registrations, [row])
             found = _of(connection, registration.peer_id)
             # The one of now stays, whatever the clocks of those who set the others said.
@@ -67,7 +77,7 @@ class Registrations(Tables):
 
 
 def _of(connection: Connection, peer_id: bytes) -> list[StoredRegistration]:
-    found = every(connection, _NEWEST_FIRST.where(registrations.c.peer_id == peer_id))
+    found = every(connection, _NEWEST_FIRST, {"peer_id": peer_id})
     return [rows.registration_from_row(row) for row in found]
 
 

@@ -50,11 +50,12 @@ class _MetricsPage:
         raise RuntimeError("the page of the metrics is a leaf")
 
 
-def serve_metrics(reactor: Any, place: HostPort, collector: Collector) -> IListeningPort:
+def serve_metrics(reactor: Any, place: HostPort, *collectors: Collector) -> IListeningPort:
     """Answer at `place` over HTTP, with the process's own metrics too. Raises `CannotListenError`."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    registry.register(collector)
+    for collector in collectors:
+        registry.register(collector)
     site = Site(_MetricsPage(registry), timeout=IDLE_SECONDS)
     site.noisy = False
     port: IListeningPort = reactor.listenTCP(place.port, site, interface=place.host)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
@@ -197,7 +198,9 @@ class RegistrationTests(SiteTestCase):
         await self.asker(broker, node).register(FIRST, *node.addresses())
         assert broker.store is not None and broker._broker is not None
         (one,) = await broker.store.registrations(node.peer_id.multihash)
-        await broker.store.register(replace(one, until=one.set_at), 2)
+        dialback = await broker.store.dialback(one.peer_id)
+        assert dialback is not None
+        await broker.store.register(replace(one, until=one.set_at), 2, dialback)
         await broker._broker._clean()
         self.assertEqual(await self.texts(node), ["not set yet"])
         self.assertEqual(await broker.store.registrations(node.peer_id.multihash), [])
@@ -236,7 +239,9 @@ class PageTests(SiteTestCase):
     async def test_metrics(self) -> None:
         """Dial-backs by their result under p2p-forge's name, whatever a client calls itself; answers by status."""
         await self.start_dns()
-        broker = await self.start_broker(metrics_listen=HostPort("127.0.0.1", 0))
+        deny = Path(self.mktemp())
+        deny.write_text("192.0.2.1\n")
+        broker = await self.start_broker(metrics_listen=HostPort("127.0.0.1", 0), deny=(deny,))
         node = await self.start_node()
         asker = self.asker(broker, node)
         for agent in ("kubo/0.40", "me" * 500):
@@ -250,6 +255,10 @@ class PageTests(SiteTestCase):
             'coredns_forge_acme_libp2p_probe_total{agent="kubo",result="ok"} 1.0',
             'coredns_forge_acme_libp2p_probe_total{agent="other",result="ok"} 1.0',
             'coredns_forge_acme_libp2p_probe_total{agent="other",result="error"} 1.0',
+            "coredns_forge_acme_http_request_duration_seconds_count"
+            '{code="200",handler="/v1/_acme-challenge",method="POST"} 2.0',
+            'coredns_forge_acme_http_requests_inflight{handler="/v1/_acme-challenge"} 0.0',
+            f'coredns_forge_denylist_entries{{name="{deny}",type="deny"}} 1.0',
             'nodetrust_autotls_answers_total{code="200"} 2.0',
             'nodetrust_autotls_answers_total{code="401"} 1.0',
         ):

@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from nodetrust.challenges.errors import DnsServerError
 from nodetrust.challenges.server import REACH_SECONDS
 from nodetrust.challenges.servers import LOOK_SECONDS, PUBLISH_SECONDS, STOP_SECONDS, WITHDRAW_SECONDS, DnsServers
+from nodetrust.challenges.streams import KEEP_SECONDS
 from nodetrust.libp2p.errors import DialError, StreamReset, Timeout
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
@@ -21,9 +22,10 @@ REMOVE = [(*challenge, True) for challenge in CHALLENGES]
 class FakeStream:
     """One stream to a DNS server; each `read` waits for the test."""
 
-    def __init__(self):
+    def __init__(self, lazy):
+        self.lazy = lazy
         self.requests, self.reads = [], []
-        self.closed = False
+        self.closed = self.ended = self.has_unread = False
 
     def write(self, message):
         request = DNS01Request.FromString(message)
@@ -32,6 +34,11 @@ class FakeStream:
     async def read(self):
         self.reads.append(Deferred())
         return await self.reads[-1]
+
+    @property
+    def is_asked(self):
+        """Whether it owes an answer."""
+        return bool(self.reads) and not self.reads[-1].called
 
     def answer(self, error=OK, message=None, times=1):
         for _ in range(times):
@@ -66,9 +73,9 @@ class FakeHost:
         if peer not in self.up:
             raise DialError("connection refused")
 
-    async def open_messages(self, peer, protocols, max_bytes, timeout):
+    async def open_messages(self, peer, protocols, max_bytes, timeout, *, lazy):
         assert list(protocols) == [DNS01_PROTOCOL]
-        self.streams[peer].append(FakeStream())
+        self.streams[peer].append(FakeStream(lazy))
         return self.streams[peer][-1]
 
 
@@ -94,7 +101,14 @@ class Case(SynchronousTestCase):
         done = self.publish()
         for peer in (ONE, TWO):
             self.last(peer).answer(times=2)
+            self.last(peer).requests.clear()
         self.assertIsNone(self.successResultOf(done))
+
+    def go_down(self, peer):
+        """It is gone, and with it every stream to it."""
+        self.host.up.discard(peer)
+        for stream in self.host.streams[peer]:
+            stream.ended = True
 
 
 class PublishTests(Case):
@@ -107,9 +121,41 @@ class PublishTests(Case):
         for peer in (ONE, TWO):
             self.assertNoResult(done)
             self.last(peer).answer(times=2)
-            self.assertTrue(self.last(peer).closed)
         self.assertIsNone(self.successResultOf(done))
+
+    def test_streams_are_kept(self):
+        """What comes soon goes over the stream that there is; one that nobody needs is closed."""
+        self.open(ONE, TWO)
+        self.published()
+        done = self.withdraw()
+        self.assertEqual(self.last(ONE).requests, REMOVE)
+        for peer in (ONE, TWO):
+            self.last(peer).answer(times=2)
+        self.assertIsNone(self.successResultOf(done))
+        self.assertEqual(len(self.host.streams[ONE]), 1)
+        self.clock.advance(KEEP_SECONDS)
+        self.assertTrue(self.last(ONE).closed)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.publish()
+        self.assertEqual(len(self.host.streams[ONE]), 2)
+
+    def test_kept_streams_that_are_of_no_use(self):
+        """One that the server has ended meanwhile, or on which it said more than it was asked, is not written to."""
+        for broken in ("ended", "has_unread"):
+            self.open(ONE, TWO)
+            self.published()
+            setattr(self.last(ONE), broken, True)
+            self.withdraw()
+            self.assertEqual(self.host.streams[ONE][0].requests, [])
+            self.assertTrue(self.host.streams[ONE][0].closed)
+            self.assertEqual(self.last(ONE).requests, REMOVE)
+
+    def test_who_waits_for_the_protocol(self):
+        """Only who has nothing to tell opens a stream to hear whether the server speaks it."""
+        self.open(ONE, TWO)
+        self.published()
+        self.servers.start()
+        self.assertEqual([stream.lazy for stream in self.host.streams[ONE]], [True, False])
 
     def test_nothing_to_publish(self):
         """An order whose authorizations are all valid has no challenge."""
@@ -145,9 +191,8 @@ class PublishTests(Case):
         self.last(ONE).answer()
         self.assertIsNone(self.successResultOf(done))
         self.last(TWO).answer()
-        self.assertTrue(self.last(TWO).closed)
         self.clock.advance(1)
-        self.assertEqual(self.last(TWO).requests, SET[:1])
+        self.assertEqual(self.last(TWO).requests, [*SET, SET[0]])
         self.assertTrue(self.servers.owes(CHALLENGES))
 
     def test_a_server_that_comes_back(self):
@@ -228,7 +273,8 @@ class PublishTests(Case):
         self.open(ONE, TWO)
         self.servers.start()
         self.published()
-        self.host.up.clear()
+        for peer in (ONE, TWO):
+            self.go_down(peer)
         self.withdraw()
         self.clock.pump([1.0] * 3500)
         self.assertRaises(DnsServerError, self.servers.check)
@@ -248,7 +294,7 @@ class PublishTests(Case):
             for peer in (ONE, TWO):
                 self.assertLessEqual(sum(not stream.closed for stream in self.host.streams[peer]), 8)
                 for stream in list(self.host.streams[peer]):
-                    if not stream.closed:
+                    if stream.is_asked:
                         stream.answer()
         for order in orders:
             self.assertIsNone(self.successResultOf(order))
@@ -270,7 +316,7 @@ class WithdrawTests(Case):
         """The caller goes on at once; the server is told when it is back."""
         self.open(ONE, TWO)
         self.published()
-        self.host.up.discard(TWO)
+        self.go_down(TWO)
         done = self.withdraw()
         self.assertIsNone(self.successResultOf(done))
         self.assertTrue(self.servers.owes(CHALLENGES))
@@ -280,6 +326,7 @@ class WithdrawTests(Case):
         for peer in (ONE, TWO):
             self.last(peer).answer(times=2)
         self.assertFalse(self.servers.owes(CHALLENGES))
+        self.clock.advance(KEEP_SECONDS)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_a_server_that_hangs(self):

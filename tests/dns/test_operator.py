@@ -7,6 +7,7 @@ from pathlib import Path
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
+from tests.dns.example import CID
 from tests.dns.process import ServerProcess
 
 DENIED, ANSWERED = "ip41-2-3-4.nt.test", "ip41-2-3-5.nt.test"
@@ -40,6 +41,10 @@ class OperatorTests(TestCase):
         self._wait_for('nodetrust_dns_transport_queries_total{transport="udp"}', 2 * QUERIES)
         self._wait_for("nodetrust_dns_latency_seconds_count", 2 * QUERIES)
         self._wait_for("nodetrust_dns_denied_prefixes", 1)
+        self._wait_for(f'coredns_forge_denylist_entries{{name="{deny}",type="deny"}}', 1)
+        for _ in range(QUERIES):
+            self.assertTrue(self._has_answer(server, f"1-2-3-5.{CID}.nt.test"))
+        self._wait_for('coredns_forge_ipparser_responses_total{type="A"}', QUERIES)
         self.assertEqual(len([line for line in server.lines if "over UDP: ip41-2-3-4.nt.test" in line]), QUERIES)
         deny.write_text("# nothing any more\n")
         end = time.monotonic() + WAIT_SECONDS

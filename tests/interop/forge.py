@@ -66,7 +66,9 @@ class Proxy(http.server.BaseHTTPRequestHandler):
 class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     daemon_threads = True
     request_queue_size = 128
-Server((sys.argv[1], int(sys.argv[2])), Proxy).serve_forever()
+server = Server((sys.argv[1], int(sys.argv[2])), Proxy)
+print("takes requests", flush=True)
+server.serve_forever()
 """
 """Each request goes to the next broker, whoever sends it."""
 
@@ -203,7 +205,9 @@ class Forge(Site):
         first, second = BROKER_PORTS
         # The two requests of a handshake never come to the same one, and either has half of the second ones.
         proxy = [sys.executable, "-c", _ROUND_ROBIN, SERVERS, str(HTTP_PORT), *map(str, (first, second, second, first))]
-        self.run(Program("proxy"), "servers", proxy, {})
+        program = Twistd("proxy")
+        self.run(program, "servers", proxy, {})
+        await program.logged("(takes requests)")
 
     async def obtain(self, out: Path, *options: str) -> tuple[int, str, str]:
         """`nodetrust obtain --autotls` at the node's host: its status, and what it printed."""

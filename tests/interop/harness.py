@@ -126,6 +126,9 @@ class Program(ProcessProtocol):
 class Peer(Program):
     """A libp2p node of another implementation. After `start`, `peer_id` and `listening` (full multiaddrs) are set."""
 
+    patience_seconds = COMMAND_SECONDS
+    """For each command and event."""
+
     def __init__(self, name: str, reactor: Any = default_reactor) -> None:
         super().__init__(name, reactor)
         self.peer_id = ""
@@ -170,9 +173,11 @@ class Peer(Program):
 
     async def _in_time(self, deferred: Deferred[dict[str, Any]], what: str) -> dict[str, Any]:
         try:
-            return await deferred.addTimeout(COMMAND_SECONDS, self._reactor)
+            return await deferred.addTimeout(self.patience_seconds, self._reactor)
         except TimeoutError:
-            raise ProgramError(f"{self.name}: {what}: nothing within {COMMAND_SECONDS:.0f} s{self.printed()}") from None
+            raise ProgramError(
+                f"{self.name}: {what}: nothing within {self.patience_seconds:.0f} s{self.printed()}"
+            ) from None
         finally:
             self._commands = {key: value for key, value in self._commands.items() if value is not deferred}
             self._watchers = [watcher for watcher in self._watchers if watcher[1] is not deferred]

@@ -58,9 +58,9 @@ class PostgreSQL:
         engine.dispose()
         return self.url(name)
 
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        options = f"-k {self._folder.name} -c listen_addresses='' -c fsync=off"
+    def start(self, *, durable: bool = False) -> None:
+        """Start it and wait until it answers; only where it is `durable` it waits for the disk."""
+        options = f"-k {self._folder.name} -c listen_addresses='' -c fsync={'on' if durable else 'off'}"
         log = Path(self._folder.name) / "log"
         self._run("pg_ctl", "start", "--wait", f"--timeout={START_SECONDS}", f"--options={options}", f"--log={log}")
 
@@ -70,9 +70,13 @@ class PostgreSQL:
 
     def freeze(self) -> "Frozen":
         """Have it and all its processes do nothing: connections stay open, and nothing comes back."""
-        parent = int((self._data / "postmaster.pid").read_text().split()[0])
-        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-        return Frozen([parent, *map(int, children)])
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return Frozen([self.pid, *map(int, children)])
+
+    @property
+    def pid(self) -> int:
+        """Of the process whose children all others are, while it runs."""
+        return int((self._data / "postmaster.pid").read_text().split()[0])
 
     def remove(self) -> None:
         """Stop it if it runs, and remove its files."""

@@ -19,7 +19,7 @@ from tests.interop.toolchain import require_router
 
 reactor: Any = default_reactor
 PORT = 4443
-REGISTRATIONS = 100
+REGISTRATIONS, GO_AT_ONCE = 100, 8
 
 RENEWED_LIFE_SECONDS = 45
 """Of a certificate that a test sees renewed: go's client looks when fifteen are left, and the harness waits for 45."""
@@ -65,6 +65,12 @@ class AutoTlsTests(InteropTestCase):
         )
         return peer
 
+    async def start_replicas(self) -> None:
+        """Two brokers that have nothing but a database in common, behind a proxy that takes turns."""
+        require_postgresql()
+        await self.forge.start(self.tools.pebble)
+        await self.forge.start_replicas(postgresql.shared().new_database())
+
     async def visitor(self) -> Peer:
         """Another js-libp2p node, elsewhere."""
         peer = Peer("js")
@@ -90,17 +96,30 @@ class AutoTlsTests(InteropTestCase):
         await node.event("certificate:provision")
 
     async def test_two_replicas(self) -> None:
-        """Two brokers on one PostgreSQL, requests in turns to each: a hundred registrations of a hundred succeed."""
-        require_postgresql()
-        await self.forge.start(self.tools.pebble)
-        await self.forge.start_replicas(postgresql.shared().new_database())
+        """Two brokers on one PostgreSQL, requests in turns to each: a hundred of a hundred by js-libp2p succeed."""
+        await self.start_replicas()
         node = await self.start_js_node(endpoint=f"http://{NAME}:{HTTP_PORT}/")
         await node.event("certificate:provision")
         told = await node.command("register", count=REGISTRATIONS, address=f"/ip4/{NODE}/tcp/4001")
         self.assertEqual(told, {"registered": REGISTRATIONS, "errors": []})
-        await node.stop()
-        node = await self.start_go_node(endpoint=f"http://{NAME}:{HTTP_PORT}", checkSeconds=600)
+
+    async def test_two_replicas_for_go(self) -> None:
+        """The same by a hundred new nodes with p2p-forge's client, and the DNS server answers for each of them."""
+        await self.start_replicas()
+        endpoint = f"http://{NAME}:{HTTP_PORT}"
+        node = await self.start_go_node(endpoint=endpoint, checkSeconds=600)
         await node.event("loaded")
+        told = await node.command(
+            "register",
+            endpoint=endpoint,
+            nameServer=NAME_SERVER,
+            domain=ZONE,
+            listen=[f"/ip4/{NODE}/tcp/0"] * REGISTRATIONS,
+            atOnce=GO_AT_ONCE,
+        )
+        self.assertEqual((told["registered"], told["errors"]), (REGISTRATIONS, []))
+        told = await node.command("lookUp", nameServer=NAME_SERVER)
+        self.assertEqual(told, {"found": REGISTRATIONS})
 
     async def test_go(self) -> None:
         """go-libp2p with p2p-forge's client, which asks for the broker's health and looks for its value in the DNS."""

@@ -378,12 +378,12 @@ class StreamTests(HostCase):
         messages.write(await messages.read())
 
     async def test_messages(self) -> None:
-        """A coroutine answers requests, many streams at once."""
+        """A coroutine answers requests, many streams at once, whether or not its protocol is waited for."""
         dialer, listener, _ = await self.pair()
         listener.handle_messages(ECHO, self.echo, 100)
 
         async def ask(number: int) -> bytes:
-            messages = await dialer.open_messages(listener.peer_id, [ECHO], 100, 5)
+            messages = await dialer.open_messages(listener.peer_id, [ECHO], 100, 5, lazy=number % 2 == 0)
             messages.write(b"%d" % number)
             answer = await messages.read()
             messages.close()

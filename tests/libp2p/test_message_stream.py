@@ -45,8 +45,10 @@ class MessageStreamTests(SynchronousTestCase):
     def test_end(self) -> None:
         """Messages in front of the end are still read; after it, every read says that it ended. Writing goes on."""
         self.arrive(b"\x03one")
+        self.assertFalse(self.messages.ended)
         self.wire.listener.loseWriteConnection()
         self.wire.pump()
+        self.assertTrue(self.messages.ended)
         self.assertEqual(b"one", self.successResultOf(self.read()))
         for _ in range(2):
             self.failureResultOf(self.read(), StreamEnded)
@@ -66,6 +68,7 @@ class MessageStreamTests(SynchronousTestCase):
         self.wire.listener.abortConnection()
         self.wire.pump()
         self.failureResultOf(waiting, StreamReset)
+        self.assertTrue(self.messages.ended)
 
     def test_bad_frames(self) -> None:
         """A message that is too long, or a length that is none, fails every read."""

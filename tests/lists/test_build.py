@@ -69,6 +69,13 @@ class InForceTests(BuildCase):
         feed.path.unlink()
         self.assertFalse(lists._files.load().deny(bytes([5, 6, 7, 8])))
 
+    def test_names(self) -> None:
+        """Operators know a list by its path, a feed by its URL, and nobody hears the key in that."""
+        lists = ListsInForce(self.clock, self.settings(f"{URL}?key=secret"), self.told.append)
+        lists._files.load()
+        self.assertEqual([state.name for state in lists.states][-1], URL)
+        self.assertIn(str(self.deny), [state.name for state in lists.states])
+
 
 class FeedTests(BuildCase):
     """`start_feeds` and `check_feeds`."""

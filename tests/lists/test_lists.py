@@ -1,6 +1,7 @@
 """Lists of prefixes and peers: read, asked, put together, and read again."""
 
 import contextlib
+import os
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.lists import wire
 from nodetrust.lists.entries import Entries
 from nodetrust.lists.errors import ListError
-from nodetrust.lists.files import POLL_SECONDS, ListFile, ListFiles
+from nodetrust.lists.files import POLL_SECONDS, ListFile, ListFiles, ListState
 from nodetrust.lists.lists import Lists
 from nodetrust.lists.prefixes import PrefixSet
 from nodetrust.lists.wire import read_list
@@ -200,6 +201,24 @@ class FileTests(SynchronousTestCase):
         self.assertTrue(self.files.load().deny(packed("7.7.7.7")))
         self.deny.unlink()
         self.assertRaises(ListError, self.files.load)
+
+    def test_states(self) -> None:
+        """Each list says how much it has in force and since when: what was refused changes neither."""
+        self.files.load()
+        os.utime(self.deny, (1000, 1000))
+        self.files.start()
+        self.tick()
+        states = {state.name: state for state in self.files.states}
+        self.assertEqual(states[str(self.deny)], ListState(str(self.deny), False, 1, 1000.0))
+        self.assertEqual((states[str(self.allow)].allows, states[str(self.allow)].entries), (True, 1))
+        self.assertEqual(states[str(self.fetched)], ListState(str(self.fetched), False, 0, None))
+        self.deny.write_text("1.2.3\n")
+        self.tick()
+        self.assertEqual(states[str(self.deny)], self.files.states[0])
+        self.deny.write_text("1.2.3.4\n5.6.7.8\n")
+        os.utime(self.deny, (2000, 2000))
+        self.tick()
+        self.assertEqual(self.files.states[0], ListState(str(self.deny), False, 2, 2000.0))
 
     def test_stop(self) -> None:
         """After stop, files are looked at no more."""

@@ -71,6 +71,26 @@ class Counters:
     microseconds: int = 0
     """Of all queries together."""
 
+    # What follows is counted by `ForgeCensus`; p2p-forge's `type` is the rest of a name, in upper case, with hyphens.
+    autotls_a: int = 0
+    autotls_aaaa: int = 0
+    autotls_nodata_a: int = 0
+    autotls_nodata_aaaa: int = 0
+    autotls_nodata_txt: int = 0
+    autotls_nodata_https: int = 0
+    autotls_nodata_other: int = 0
+    autotls_nodata_peerid_a: int = 0
+    autotls_nodata_peerid_aaaa: int = 0
+    autotls_nodata_peerid_txt: int = 0
+    autotls_nodata_peerid_https: int = 0
+    autotls_nodata_peerid_other: int = 0
+    dns01_txt: int = 0
+    dns01_txt_empty: int = 0
+    dns01_nodata_a: int = 0
+    dns01_nodata_aaaa: int = 0
+    dns01_nodata_https: int = 0
+    dns01_nodata_other: int = 0
+
 
 LATENCIES_US = (50, 100, 250, 500, 1000, 2500, 5000, 10000, 50000)
 """The upper bounds of the fields `within_...us`; what took longer is counted by `later`."""

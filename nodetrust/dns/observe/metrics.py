@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -13,6 +13,8 @@ from twisted.internet.interfaces import IListeningPort
 
 from nodetrust.dns.errors import CannotBind
 from nodetrust.dns.observe.counters import LATENCIES_US, Counters
+from nodetrust.lists.files import ListState
+from nodetrust.lists.metrics import ListCollector
 from nodetrust.settings import HostPort
 from nodetrust.web import metrics as web_metrics
 
@@ -21,6 +23,13 @@ _LABELLED = {
     "type_": ("queries", "Answered queries by the type they ask for", "type"),
     "kind_": ("answers", "Answers by what they say", "kind"),
     "over_": ("transport_queries", "Answered queries by transport", "transport"),
+}
+_FORGE = {
+    "autotls_": (
+        "coredns_forge_ipparser_responses",
+        "Answers about addresses of peers, and about peers, at AutoTLS names",
+    ),
+    "dns01_": ("coredns_forge_acme_dns01_responses", "Answers about challenges at AutoTLS names"),
 }
 _PLAIN = {
     "dropped": "Messages that are no queries, and got no answer",
@@ -55,6 +64,13 @@ class DnsCollector(Collector):
                 if field.name.startswith(prefix):
                     family.add_metric([field.name.removeprefix(prefix)], getattr(counters, field.name))
             yield family
+        for prefix, (name, help_) in _FORGE.items():
+            family = CounterMetricFamily(name, help_, labels=["type"])
+            for field in fields(Counters):
+                if field.name.startswith(prefix):
+                    type_ = field.name.removeprefix(prefix).upper().replace("_", "-")
+                    family.add_metric([type_], getattr(counters, field.name))
+            yield family
         for name, help_ in _PLAIN.items():
             yield CounterMetricFamily(_PREFIX + name, help_, value=getattr(counters, name))
         yield _latency(counters)
@@ -75,10 +91,14 @@ def _latency(counters: Counters) -> Metric:
 
 
 def serve_metrics(
-    reactor: Any, place: HostPort, counters: Callable[[], Counters], gauges: Callable[[], Gauges]
+    reactor: Any,
+    place: HostPort,
+    counters: Callable[[], Counters],
+    gauges: Callable[[], Gauges],
+    lists: Callable[[], Sequence[ListState]],
 ) -> IListeningPort:
     """Answer at `place` over HTTP. Raises CannotBind with the system's reason."""
     try:
-        return web_metrics.serve_metrics(reactor, place, DnsCollector(counters, gauges))
+        return web_metrics.serve_metrics(reactor, place, DnsCollector(counters, gauges), ListCollector(lists))
     except CannotListenError as error:
         raise CannotBind(f"cannot listen on {place} for metrics: {error.socketError}") from error

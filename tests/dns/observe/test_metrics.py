@@ -109,6 +109,16 @@ class MetricsTests(SynchronousTestCase):
         for name in ("dropped", "unsent", "slipped", "limited", "denied", "challenges_added", "tcp_evicted"):
             self.assertEqual(values[f"nodetrust_dns_{name}_total",], numbers[name])
         self.assertEqual(values["nodetrust_dns_challenges",], 7)
+        forge = "coredns_forge_ipparser_responses_total", "coredns_forge_acme_dns01_responses_total"
+        for name, type_, field in (
+            (forge[0], "AAAA", "autotls_aaaa"),
+            (forge[0], "NODATA-HTTPS", "autotls_nodata_https"),
+            (forge[0], "NODATA-PEERID-A", "autotls_nodata_peerid_a"),
+            (forge[1], "TXT", "dns01_txt"),
+            (forge[1], "TXT-EMPTY", "dns01_txt_empty"),
+            (forge[1], "NODATA-OTHER", "dns01_nodata_other"),
+        ):
+            self.assertEqual(values[name, type_], numbers[field])
         latencies = [value for key, value in values.items() if key[0] == "nodetrust_dns_latency_seconds_bucket"]
         self.assertEqual(latencies, sorted(latencies))
         timed = sum(value for name, value in numbers.items() if name.startswith("within_")) + numbers["later"]

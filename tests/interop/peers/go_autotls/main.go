@@ -1,5 +1,6 @@
-// A go-libp2p node with p2p-forge's AutoTLS client, as that comes, that does what it is told, one JSON object a line: the
-// first is "start", whose answer is its peer ID; then it tells when it has a certificate. It ends with its input.
+// go-libp2p nodes with p2p-forge's AutoTLS client, as that comes, that do what they are told, one JSON object a line: "start"
+// is a whole node, which tells when it has a certificate; "register" many nodes that only ask the broker (nodes.go). The
+// program ends with its input.
 package main
 
 import (
@@ -18,7 +19,6 @@ import (
 	"github.com/caddyserver/certmagic"
 	"github.com/ipshipyard/p2p-forge/client"
 	"github.com/libp2p/go-libp2p"
-	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	"github.com/libp2p/go-libp2p/p2p/transport/websocket"
 )
@@ -37,6 +37,9 @@ type arguments struct {
 	Token        string   `json:"token"`
 	AllowPrivate bool     `json:"allowPrivate"`
 	CheckSeconds int      `json:"checkSeconds"`
+	Connect      string   `json:"connect"`
+	Forwarded    bool     `json:"forwarded"`
+	AtOnce       int      `json:"atOnce"`
 }
 
 type values map[string]any
@@ -53,21 +56,26 @@ func emit(v values) {
 	fmt.Println(string(line))
 }
 
-func start(args arguments) (host.Host, error) {
+// Asks "host:port" for every name.
+// The system's where no name server is given.
+func resolver(nameServer string) *net.Resolver {
+	if nameServer == "" {
+		return net.DefaultResolver
+	}
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, nameServer)
+	}}
+}
+
+func start(args arguments) (values, error) {
 	pem, err := os.ReadFile(args.Roots)
 	if err != nil {
 		return nil, err
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem)
-	resolver := net.DefaultResolver
-	if args.NameServer != "" {
-		resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, network, args.NameServer)
-		}}
-	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.DialContext = (&net.Dialer{Resolver: resolver}).DialContext
+	transport.DialContext = (&net.Dialer{Resolver: resolver(args.NameServer)}).DialContext
 	transport.TLSClientConfig.RootCAs = roots
 	options := []client.P2PForgeCertMgrOptions{
 		client.WithForgeDomain(args.Domain),
@@ -76,7 +84,7 @@ func start(args arguments) (host.Host, error) {
 		client.WithCAEndpoint(args.Directory),
 		client.WithTrustedRoots(roots),
 		client.WithHTTPClient(&http.Client{Transport: transport}),
-		client.WithResolver(resolver),
+		client.WithResolver(resolver(args.NameServer)),
 		client.WithUserEmail("node@"+args.Domain),
 		client.WithCertificateStorage(&certmagic.FileStorage{Path: args.Storage}),
 		client.WithRenewCheckInterval(time.Duration(args.CheckSeconds)*time.Second),
@@ -108,29 +116,28 @@ func start(args arguments) (host.Host, error) {
 		return nil, err
 	}
 	manager.ProvideHost(node)
-	return node, manager.Start()
+	addresses := []string{}
+	for _, address := range node.Addrs() {
+		addresses = append(addresses, address.String())
+	}
+	return values{"peer": node.ID().String(), "listening": addresses}, manager.Start()
 }
 
+var commands = map[string]func(arguments) (values, error){"start": start, "register": register, "lookUp": lookUp}
+
 func main() {
-	var node host.Host
 	lines := bufio.NewScanner(os.Stdin)
+	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var args arguments
 		if err := json.Unmarshal(lines.Bytes(), &args); err != nil {
 			panic(err)
 		}
-		var err error
-		if args.Command == "start" {
-			node, err = start(args)
-		}
+		result, err := commands[args.Command](args)
 		if err != nil {
 			emit(values{"id": args.ID, "error": err.Error()})
 			continue
 		}
-		addresses := []string{}
-		for _, address := range node.Addrs() {
-			addresses = append(addresses, address.String())
-		}
-		emit(values{"id": args.ID, "result": values{"peer": node.ID().String(), "listening": addresses}})
+		emit(values{"id": args.ID, "result": result})
 	}
 }
