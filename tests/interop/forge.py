@@ -15,7 +15,6 @@ from twisted.internet.utils import getProcessOutputAndValue
 from nodetrust.keyfile import load_or_create
 from nodetrust.service import KEY_FILE
 from tests.interop.certificates import make_certificate
-from tests.interop.harness import Program
 from tests.interop.namespaces import Hosts
 from tests.interop.pebble import Pebble
 from tests.interop.site import Site

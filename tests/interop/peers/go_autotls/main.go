@@ -56,8 +56,7 @@ func emit(v values) {
 	fmt.Println(string(line))
 }
 
-// Asks "host:port" for every name.
-// The system's where no name server is given.
+// Asks "host:port" for every name, or whom the system asks where none is given.
 func resolver(nameServer string) *net.Resolver {
 	if nameServer == "" {
 		return net.DefaultResolver
