@@ -20,9 +20,9 @@ from nodetrust.keyfile import load_or_create
 from nodetrust.service import KEY_FILE
 from tests.debian import PATH
 from tests.interop.certificates import make_certificate
-from tests.interop.harness import Program
+from tests.interop.harness import Daemon, Program
 from tests.interop.pebble import Pebble
-from tests.interop.test_twistd import ADDRESS, ENVIRONMENT, NODETRUST, TWISTD, Twistd
+from tests.interop.test_twistd import ADDRESS, ENVIRONMENT, NODETRUST, TWISTD
 
 ZONE = "auto.test"
 NAME = "registration.auto.test"
@@ -214,7 +214,7 @@ class Forge:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.internet = Internet()
         self.pebble = PebbleThere(self.internet)
-        self.broker: Twistd
+        self.broker: Daemon
         self._started: list[Any] = []
         self._settings: dict[str, Any] = {}
 
@@ -304,13 +304,13 @@ class Forge:
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder
 
-    def twistd(self, role: str, **settings: Any) -> Twistd:
+    def twistd(self, role: str, **settings: Any) -> Daemon:
         """Run a role at the servers' host."""
         file = self.folder / f"{role}.toml"
         settings = {"state": str(self.state(role)), **settings}
         file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items()))
         command: list[str | Path] = [sys.executable, *TWISTD, f"nodetrust-{role}", "--config", file]
-        program = Twistd(f"nodetrust-{role}")
+        program = Daemon(f"nodetrust-{role}")
         self.run(program, "servers", command, ENVIRONMENT)
         return program
 
