@@ -189,7 +189,9 @@ class PebbleThere(Pebble):
         self.directory = f"https://{SERVERS}:{PEBBLE_PORT}/dir"
         self.https_root = files.root
         command: list[str | Path] = [program, "-config", configuration, "-strict", "-dnsserver", NAME_SERVER]
-        self.spawn(self._internet.at("servers", *command), {"PEBBLE_VA_NOSLEEP": "1"})
+        # else it would sign every second renewal on the word of the last time, and nobody would need the broker
+        environment = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_AUTHZREUSE": "0"}
+        self.spawn(self._internet.at("servers", *command), environment)
         self._management = f"https://{SERVERS}:{MANAGEMENT_PORT}"
         await self._request(self.directory)
         self.root_pem = await self.root(0)
