@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -54,14 +55,17 @@ from twisted.internet.defer import Deferred
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.libp2p.ping import PING_BYTES, ping
 from nodetrust.service import dial_options
 from nodetrust.settings import HostPort
 from pathlib import Path
+from secrets import token_bytes
 
 async def main():
     options = dial_options(reactor, HostPort.parse(sys.argv[2]), Path(sys.argv[3]))
     host = Host(reactor, PrivateKey.generate(), **options)
     connection = await host.connect([Multiaddr.parse(sys.argv[1])])
+    await ping(connection, token_bytes(PING_BYTES), reactor)
     print(connection.remote_peer, end="")
     await host.stop()
 
@@ -122,6 +126,7 @@ class Internet:
     def __init__(self) -> None:
         number = f"{os.getpid()}-{next(_numbers)}"
         self.names = {which: f"nodetrust-{which}-{number}" for which in ("servers", "node", "visitor")}
+        self._resolvers: list[Path] = []
 
     def start(self) -> None:
         """Make them; raises AssertionError with what went wrong."""
@@ -147,6 +152,15 @@ class Internet:
         for name in self.names.values():
             with contextlib.suppress(AssertionError):
                 self._must("ip", "netns", "delete", name)
+        while self._resolvers:
+            shutil.rmtree(self._resolvers.pop())
+
+    def resolve_at(self, which: str) -> None:
+        """Programs that are started at a host from now on find our DNS server in their /etc/resolv.conf."""
+        folder = Path("/etc/netns") / self.names[which]  # where `ip netns exec` looks
+        folder.mkdir(parents=True)
+        self._resolvers.append(folder)
+        (folder / "resolv.conf").write_text(f"nameserver {SERVERS}\n")
 
     def at(self, which: str, *command: str | Path) -> list[str | Path]:
         """The command that runs `command` at one of the hosts."""
@@ -283,7 +297,7 @@ class Forge:
         return int(status), printed.decode(), err.decode()
 
     async def dial(self, address: str) -> str:
-        """Dial with a host of ours, at the visitor's; the peer that it has met."""
+        """Dial with a host of ours, at the visitor's, and ping; the peer that it has met."""
         dial: list[str | Path] = [sys.executable, "-c", _DIAL, address, NAME_SERVER, self.folder / "root.pem"]
         program, *arguments = map(str, self.internet.at("visitor", *dial))
         out, err, _ = await getProcessOutputAndValue(program, arguments, ENVIRONMENT)
