@@ -3,6 +3,7 @@
 `python -m tests.interop.toolchain` fetches and builds everything that is missing, and says what it does. It needs a
 Python with pip and the registries of PyPI, npm and Go modules; nothing else. Versions stand in `peers/*/package.json`,
 `peers/*/go.mod` and below. As root with CI=true (or with `--install`) it installs Debian's strace and miniupnpd, too.
+Kubo, which takes minutes to build, is for `tests/kubo` alone: `--kubo` adds it.
 
 All of it goes to one folder, `build/interop` in the checkout or where NODETRUST_INTEROP_CACHE says. What is there
 already, made from the same sources, is used again.
@@ -49,8 +50,9 @@ NAMESPACES = {"ip": "iproute2", "unshare": "util-linux"}
 ROUTER = {"miniupnpd": "miniupnpd miniupnpd-nftables", "nft": "nftables", **NAMESPACES}
 """What a home router of network namespaces is made of."""
 
-INSTALL_SECONDS = 900
-"""For one step: a cold Go build on two slow cores takes one to two minutes, a download as long as the network likes."""
+INSTALL_SECONDS = 3600
+"""For one step: a cold build of Kubo on two cores that others use takes ten minutes, other Go builds one or two, and
+a download as long as the network likes."""
 
 
 class ToolchainError(Exception):
@@ -276,6 +278,13 @@ def prepare_p2p_forge() -> Path:
         return _go_program(go(), "p2p_forge", "github.com/ipshipyard/p2p-forge")
 
 
+@functools.cache
+def prepare_kubo() -> Path:
+    """Kubo's `ipfs`, for the tests that need it. Raises ToolchainError."""
+    with _alone():
+        return _go_program(go(), "kubo", "github.com/ipfs/kubo/cmd/ipfs")
+
+
 def is_required() -> bool:
     """Whether a missing peer is a failure: in CI, and when NODETRUST_INTEROP=require."""
     return os.environ.get("NODETRUST_INTEROP") == "require" or os.environ.get("CI") == "true"
@@ -298,6 +307,13 @@ def require_p2p_forge() -> Path:
     if not is_required() and not (cache_folder() / "bin" / "p2p_forge").exists():
         _lack("p2p-forge is not here: `python -m tests.interop.toolchain` builds it")
     return prepare_p2p_forge()
+
+
+def require_kubo() -> Path:
+    """The program; the test that calls this is skipped where it was not built."""
+    if is_left_out() or not (cache_folder() / "bin" / "kubo").exists():
+        raise SkipTest("`tox -e kubo` builds and runs it")
+    return prepare_kubo()
 
 
 def require_strace() -> None:
@@ -339,6 +355,8 @@ def main() -> int:
     try:
         tools = prepare()
         prepare_p2p_forge()
+        if "--kubo" in sys.argv[1:]:
+            prepare_kubo()
         packages = missing({**STRACE, **ROUTER})
         if packages and may_install(sys.argv[1:]):
             install(packages)
