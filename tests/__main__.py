@@ -12,7 +12,7 @@ from twisted.scripts.trial import run
 
 import tests
 
-ELSEWHERE = {"tests.browser", "tests.dns_oracle", "tests.interop", "tests.simulation"}
+ELSEWHERE = {"tests.browser", "tests.dns_oracle", "tests.interop", "tests.kubo", "tests.simulation"}
 
 if __name__ == "__main__":
     if not any(argument.startswith("tests.") for argument in sys.argv[1:]):

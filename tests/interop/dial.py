@@ -1,5 +1,6 @@
-"""`python -m tests.interop.dial ADDRESS ROOTS [NAMESERVER]`: a host of ours dials, and prints whom it has met."""
+"""`python -m tests.interop.dial ADDRESS ROOTS [NAMESERVER]`: a host of ours dials, pings, and prints whom it met."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from twisted.internet.task import react
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.libp2p.ping import PING_BYTES, ping
 from nodetrust.service import dial_options
 from nodetrust.settings import HostPort
 
@@ -20,6 +22,7 @@ async def main(reactor: Any, address: str, roots: str, nameserver: str | None = 
     host = Host(reactor, PrivateKey.generate(), **options)
     try:
         connection = await host.connect([Multiaddr.parse(address)])
+        await ping(connection, os.urandom(PING_BYTES), reactor)
         print(connection.remote_peer, end="")
     finally:
         await host.stop()

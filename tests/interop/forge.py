@@ -15,10 +15,11 @@ from twisted.internet.utils import getProcessOutputAndValue
 from nodetrust.keyfile import load_or_create
 from nodetrust.service import KEY_FILE
 from tests.interop.certificates import make_certificate
+from tests.interop.harness import Daemon
 from tests.interop.namespaces import Hosts
 from tests.interop.pebble import Pebble
 from tests.interop.site import Site
-from tests.interop.test_twistd import ADDRESS, Twistd
+from tests.interop.test_twistd import ADDRESS
 
 ZONE = "auto.test"
 NAME = "registration.auto.test"
@@ -128,7 +129,9 @@ class PebbleThere(Pebble):
         self.directory = f"https://{SERVERS}:{PEBBLE_PORT}/dir"
         self.https_root = files.root
         command: list[str | Path] = [program, "-config", configuration, "-strict", "-dnsserver", NAME_SERVER]
-        self.spawn(self._internet.at("servers", *command), {"PEBBLE_VA_NOSLEEP": "1"})
+        # else it would sign every second renewal on the word of the last time, and nobody would need the broker
+        environment = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_AUTHZREUSE": "0"}
+        self.spawn(self._internet.at("servers", *command), environment)
         self._management = f"https://{SERVERS}:{MANAGEMENT_PORT}"
         await self._request(self.directory)
         self.root_pem = await self.root(0)
@@ -150,7 +153,7 @@ class Forge(Site):
         internet = Internet()
         super().__init__(folder, internet)
         self.pebble = PebbleThere(internet)
-        self.broker: Twistd
+        self.broker: Daemon
         self._settings: dict[str, Any] = {}
 
     async def start(self, pebble: Path, *, life_seconds: int = 90 * 86400, **broker_settings: Any) -> None:
@@ -204,7 +207,7 @@ class Forge(Site):
         first, second = BROKER_PORTS
         # The two requests of a handshake never come to the same one, and either has half of the second ones.
         proxy = [sys.executable, "-c", _ROUND_ROBIN, SERVERS, str(HTTP_PORT), *map(str, (first, second, second, first))]
-        program = Twistd("proxy")
+        program = Daemon("proxy")
         self.run(program, "servers", proxy, {})
         await program.logged("(takes requests)")
 
@@ -215,7 +218,7 @@ class Forge(Site):
         return await self.nodetrust("node", "obtain", "--autotls", *where, *how, *options)
 
     async def dial(self, address: str) -> str:
-        """Dial with a host of ours, at the visitor's; the peer that it has met."""
+        """Dial with a host of ours, at the visitor's, and ping; the peer that it has met."""
         return await self.dial_from("visitor", address, self.folder / "root.pem", NAME_SERVER)
 
     @property

@@ -1,8 +1,8 @@
 """Starts programs of others as child processes and drives them.
 
-`Program` is any child process whose output comes in lines. `Peer` is one of ours in `peers/`: it takes commands and
-tells events, one JSON object a line (`peers/js/lines.mjs` says how). `InteropTestCase` starts them for a test and ends
-them after it.
+`Program` is any child process whose output comes in lines, `Daemon` one whose log is read. `Peer` is one of ours in
+`peers/`: it takes commands and tells events, one JSON object a line (`peers/js/lines.mjs` says how). `InteropTestCase`
+starts them for a test and ends them after it.
 
 Nothing here waits without a deadline, and a program is ended by its own process id.
 """
@@ -10,6 +10,7 @@ Nothing here waits without a deadline, and a program is ended by its own process
 import contextlib
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ from tests.interop import nameserver, toolchain
 COMMAND_SECONDS = 45.0
 """Beyond the peers' own deadlines (20 and 30 s), so that their more telling errors come first."""
 
+LOG_SECONDS = 60.0
 STOP_SECONDS = 5.0
 KEPT_LINES = 200
 """Of each program's last output, shown when something goes wrong."""
@@ -121,6 +123,37 @@ class Program(ProcessProtocol):
         await self.when_ended()
         if killing.active():
             killing.cancel()
+
+
+class Daemon(Program):
+    """A program that runs until it is told to end, and that says on standard output how far it is."""
+
+    def __init__(self, name: str, reactor: Any = default_reactor) -> None:
+        super().__init__(name, reactor)
+        self.lines: list[str] = []
+        self._watchers: list[tuple[re.Pattern[str], Deferred[str]]] = []
+
+    async def logged(self, pattern: str) -> str:
+        """The group in the first line that has the pattern, which may be yet to come."""
+        for line in self.lines:
+            if found := re.search(pattern, line):
+                return found[1]
+        waiting: Deferred[str] = Deferred()
+        self._watchers.append((re.compile(pattern), waiting))
+        return await waiting.addTimeout(LOG_SECONDS, self._reactor)
+
+    def line_received(self, line: str) -> None:
+        super().line_received(line)
+        self.lines.append(line)
+        for watcher in list(self._watchers):
+            if found := watcher[0].search(line):
+                self._watchers.remove(watcher)
+                watcher[1].callback(found[1])
+
+    def program_ended(self) -> None:
+        watchers, self._watchers = self._watchers, []
+        for _, waiting in watchers:
+            waiting.errback(AssertionError(f"{self.name} has ended{self.printed()}"))
 
 
 class Peer(Program):

@@ -13,9 +13,10 @@ from nodetrust.keyfile import load_or_create
 from nodetrust.service import KEY_FILE
 from tests.debian import find
 from tests.interop.campus import DNS_SERVER, SERVERS, Campus
+from tests.interop.harness import Daemon
 from tests.interop.site import Site
 from tests.interop.step_ca import StepCa
-from tests.interop.test_twistd import ADDRESS, Twistd
+from tests.interop.test_twistd import ADDRESS
 from tests.interop.toolchain import CHECKOUT
 
 PAGE = CHECKOUT / "docs" / "private-networks.md"
@@ -47,7 +48,7 @@ class PrivateNetwork(Site):
     def __init__(self, folder: Path, rules: str = "") -> None:
         super().__init__(folder, Campus(rules))
         self.ca = StepCa()
-        self.broker: Twistd
+        self.broker: Daemon
         self.issuer = ""
 
     async def start(self, step_ca: Path) -> None:
@@ -76,7 +77,7 @@ class PrivateNetwork(Site):
         configuration.write_text(own + _block("For Unbound"))
         program = find("unbound")
         assert program is not None
-        unbound = Twistd("unbound")
+        unbound = Daemon("unbound")
         self.run(unbound, "servers", ["sh", "-c", 'exec "$0" "$@" 2>&1', program, "-d", "-c", configuration], {})
         await unbound.logged("(start of service)")
 
@@ -89,7 +90,7 @@ class PrivateNetwork(Site):
         dns = self._documented("dns", zone_file=str(zone), listen_dns=places, admins=admins)
         return await dns.logged(ADDRESS)
 
-    def _documented(self, role: str, **changes: Any) -> Twistd:
+    def _documented(self, role: str, **changes: Any) -> Daemon:
         """A role with the settings in the page."""
         settings = tomllib.loads(_block(f"`/etc/nodetrust/{role}.toml`"))
         return self.twistd(role, **{**settings, "state": str(self.state(role)), **changes})

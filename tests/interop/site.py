@@ -8,9 +8,9 @@ from typing import Any
 
 from twisted.internet.utils import getProcessOutputAndValue
 
-from tests.interop.harness import Program
+from tests.interop.harness import Daemon, Program
 from tests.interop.namespaces import Hosts
-from tests.interop.test_twistd import ENVIRONMENT, NODETRUST, TWISTD, Twistd
+from tests.interop.test_twistd import ENVIRONMENT, NODETRUST, TWISTD
 
 
 class Site:
@@ -34,12 +34,12 @@ class Site:
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder
 
-    def twistd(self, role: str, which: str = "servers", **settings: Any) -> Twistd:
+    def twistd(self, role: str, which: str = "servers", **settings: Any) -> Daemon:
         """Run a role at a host."""
         file = self.folder / f"{role}.toml"
         settings = {"state": str(self.state(role)), **settings}
         file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items()))
-        program = Twistd(f"nodetrust-{role}")
+        program = Daemon(f"nodetrust-{role}")
         self.run(program, which, [sys.executable, *TWISTD, f"nodetrust-{role}", "--config", file], ENVIRONMENT)
         return program
 
@@ -49,7 +49,7 @@ class Site:
         self._started.append(program)
 
     async def dial_from(self, which: str, address: str, roots: Path, *nameserver: str) -> str:
-        """Dial with a host of ours; the peer that it has met, or what went wrong."""
+        """Dial with a host of ours, and ping; the peer that it has met, or what went wrong."""
         _, out, err = await self.python(which, "-m", "tests.interop.dial", address, roots, *nameserver)
         return out or err
 

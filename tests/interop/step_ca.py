@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from tests.interop.certificates import make_authority
+from tests.interop.harness import Daemon
 from tests.interop.site import Site
-from tests.interop.test_twistd import Twistd
 
 PORT = 9000
 LIFE = "2160h"
 """Ninety days; of itself it signs for one, which js-libp2p renews all the time."""
 
 
-class StepCa(Twistd):
+class StepCa(Daemon):
     """After `begin`: `directory` is the ACME URL, `root` the PEM file that is above its HTTPS and all that it signs."""
 
     def __init__(self) -> None:

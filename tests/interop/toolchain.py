@@ -3,7 +3,7 @@
 `python -m tests.interop.toolchain` fetches and builds everything that is missing, and says what it does. It needs a
 Python with pip and the registries of PyPI, npm and Go modules; nothing else. Versions stand in `peers/*/package.json`,
 `peers/*/go.mod` and below. As root with CI=true (or with `--install`) it installs Debian's strace, miniupnpd and
-Unbound, too.
+Unbound, too. Kubo, which takes minutes to build, is for `tests/kubo` alone: `--kubo` adds it.
 
 All of it goes to one folder, `build/interop` in the checkout or where NODETRUST_INTEROP_CACHE says. What is there
 already, made from the same sources, is used again.
@@ -56,8 +56,9 @@ UNBOUND = {"unbound": "unbound"}
 STEP_CA_TAGS = "noazurekms,notpmkms,nomysql,nopgx,nobadger"
 """What of step-ca is left out besides: drivers of keys and databases that no test has."""
 
-INSTALL_SECONDS = 900
-"""For one step: a cold Go build on two slow cores takes one to two minutes, a download as long as the network likes."""
+INSTALL_SECONDS = 3600
+"""For one step: a cold build of Kubo on two cores that others use takes ten minutes, other Go builds one or two, and
+a download as long as the network likes."""
 
 
 class ToolchainError(Exception):
@@ -290,6 +291,13 @@ def prepare_step_ca() -> Path:
         return _go_program(go(), "step_ca", ".", STEP_CA_TAGS)
 
 
+@functools.cache
+def prepare_kubo() -> Path:
+    """Kubo's `ipfs`, for the tests that need it. Raises ToolchainError."""
+    with _alone():
+        return _go_program(go(), "kubo", "github.com/ipfs/kubo/cmd/ipfs")
+
+
 def is_required() -> bool:
     """Whether a missing peer is a failure: in CI, and when NODETRUST_INTEROP=require."""
     return os.environ.get("NODETRUST_INTEROP") == "require" or os.environ.get("CI") == "true"
@@ -315,6 +323,13 @@ def require_step_ca() -> Path:
     """The same for step-ca."""
     _require_built("step_ca")
     return prepare_step_ca()
+
+
+def require_kubo() -> Path:
+    """The program; the test that calls this is skipped where it was not built."""
+    if is_left_out() or not (cache_folder() / "bin" / "kubo").exists():
+        raise SkipTest("`tox -e kubo` builds and runs it")
+    return prepare_kubo()
 
 
 def require_strace() -> None:
@@ -369,6 +384,8 @@ def main() -> int:
         tools = prepare()
         prepare_p2p_forge()
         prepare_step_ca()
+        if "--kubo" in sys.argv[1:]:
+            prepare_kubo()
         packages = missing({**STRACE, **ROUTER, **UNBOUND})
         if packages and may_install(sys.argv[1:]):
             install(packages)
