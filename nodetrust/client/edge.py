@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
+from twisted.internet.defer import Deferred, gatherResults
+
 from nodetrust.client.announced import reaches, wss_addresses
 from nodetrust.client.autotls.places import places
 from nodetrust.client.forward import Forwarder, NodeBehind
@@ -153,13 +155,11 @@ class Edge:
         return None
 
     async def stop(self) -> None:
-        """Take the mappings back, and close what is not the host's."""
+        """Take the mappings back, and close what is not the host's: browsers do not wait for a router."""
         if self._behind is not None:
             self._behind.stop()
-        if self._mapper is not None:
-            await self._mapper.stop()
-        if self._forwarder is not None:
-            await self._forwarder.stop()
+        parts = [part.stop() for part in (self._mapper, self._forwarder) if part is not None]
+        await gatherResults(map(Deferred.fromCoroutine, parts))
 
 
 def _ports(listening: Sequence[Multiaddr]) -> set[int]:

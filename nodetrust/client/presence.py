@@ -114,8 +114,13 @@ class Presence:
             self._considering = None
         for part in (self._hook, self._whereabouts, self.reaching):
             part.stop()
-        works = [self.edge.stop(), *(broker.stop() for broker in self._brokers)]
-        await gatherResults(map(Deferred.fromCoroutine, works))
+        await gatherResults(map(Deferred.fromCoroutine, [self.edge.stop(), self._end_orders()]))
+
+    async def _end_orders(self) -> None:
+        """What was cancelled takes a moment to end; then brokers take back what they have set for it."""
+        if self._certifying is not None:
+            await self._certifying
+        await gatherResults([Deferred.fromCoroutine(broker.stop()) for broker in self._brokers])
 
     def _log_bug(self, failure: Failure) -> None:
         if not failure.check(CancelledError):

@@ -3,13 +3,14 @@
 from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 import nodetrust.client.edge as edge_module
 from nodetrust.client.edge import Edge, reaches_ipv4
+from nodetrust.client.forward.target import Target
 from nodetrust.client.settings import ClientSettings
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
@@ -28,11 +29,24 @@ class FakeMapper:
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.asked: dict[int, Any] = {}
         self.wishes: dict[int, int] = {}
-        self.stopped = False
+        self.stopping: Deferred[None] = Deferred()
 
     def map(self, port: int, changed: Any, *, external_port: int) -> None:
         self.asked[port] = changed
         self.wishes[port] = external_port
+
+    async def stop(self) -> None:
+        await self.stopping
+
+
+class FakeForwarder:
+    """Notes that it has been stopped."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.stopped = False
+
+    async def listen(self, address: Multiaddr, tls: CertificateStore) -> Multiaddr:
+        return address
 
     async def stop(self) -> None:
         self.stopped = True
@@ -113,8 +127,13 @@ class EdgeTests(SynchronousTestCase):
             self.assertEqual(reaches_ipv4(Multiaddr.parse(f"/{text}/tcp/1/tls/ws")), takes)
 
     def test_stop(self) -> None:
-        """The mappings are taken back."""
-        edge = self.edge()
-        self.successResultOf(Deferred.fromCoroutine(edge.stop()))
-        mapper: Any = edge._mapper
-        self.assertTrue(mapper.stopped)
+        """The mappings are taken back; browsers are not kept waiting until the router has answered."""
+        self.patch(edge_module, "Forwarder", FakeForwarder)
+        self.patch(edge_module, "NodeBehind", lambda *arguments: SimpleNamespace(start=list, stop=list, doubt=list))
+        edge = self.edge(forward=Target.parse("tcp:127.0.0.1:1"))
+        stopping = Deferred.fromCoroutine(edge.stop())
+        forwarder, mapper = cast(Any, edge._forwarder), cast(Any, edge._mapper)
+        self.assertTrue(forwarder.stopped)
+        self.assertNoResult(stopping)
+        mapper.stopping.callback(None)
+        self.successResultOf(stopping)
