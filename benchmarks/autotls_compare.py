@@ -29,23 +29,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any
 
 from twisted.internet import task
 from twisted.internet.defer import Deferred
 
-from benchmarks.autotls_sites import (
-    CLIENT_CORE,
-    DOMAIN,
-    REGISTRATION,
-    SERVER_CORE,
-    Nodetrust,
-    P2pForge,
-    Side,
-)
+from benchmarks.autotls_servers import CLIENT_CORE, SERVER_CORE, SERVERS, Server
 from tests.interop import toolchain
+from tests.interop.forge_pair import DOMAIN, REGISTRATION
 from tests.interop.harness import Peer
-from tests.interop.postgresql import PostgreSQL, programs
 
 WARM_UP = 40
 ALONE_SHARE = 4
@@ -81,21 +72,21 @@ class Run:
         return quantiles(self.latencies, n=100)[percent - 1] if len(self.latencies) > 1 else None
 
 
-async def measure(client: Client, side: Side, numbers: itertools.count[int], count: int, at_once: int) -> Run:
+async def measure(client: Client, server: Server, numbers: itertools.count[int], count: int, at_once: int) -> Run:
     """New nodes, each at an address, and in a /24, of its own: what is limited by address never applies."""
     places = [divmod(number, 256) for number in itertools.islice(numbers, count)]
-    before = side.cpu_seconds()
+    before = server.cpu_seconds()
     told = await client.command(
         "register",
         endpoint=f"http://{REGISTRATION}",
-        connect=side.connect,
+        connect=server.side.connect,
         domain=DOMAIN,
         listen=[f"/ip4/127.{8 + first}.{second}.1/tcp/4001" for first, second in places],
         forwarded=True,
         atOnce=at_once,
     )
-    cpu = {name: 1e3 * (used - before[name]) / count for name, used in side.cpu_seconds().items()}
-    found = await client.command("lookUp", nameServer=side.name_server)
+    cpu = {name: 1e3 * (used - before[name]) / count for name, used in server.cpu_seconds().items()}
+    found = await client.command("lookUp", nameServer=server.side.name_server)
     errors: Sequence[str] = told["errors"]
     return Run(
         per_second=told["registered"] / told["seconds"],
@@ -111,8 +102,8 @@ async def measure(client: Client, side: Side, numbers: itertools.count[int], cou
 class Table:
     """What was measured, by server and by how many at once."""
 
-    def __init__(self, sides: Sequence[Side]) -> None:
-        self._names = [side.name for side in sides]
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
         self._runs: defaultdict[tuple[str, int], list[Run]] = defaultdict(list)
 
     def add(self, name: str, at_once: int, run: Run) -> None:
@@ -146,41 +137,32 @@ class Table:
         print(f"{figure:34}" + "".join(cells), flush=True)
 
 
-async def compare(options: argparse.Namespace, sides: Sequence[Side]) -> None:
+async def compare(options: argparse.Namespace, folder: Path) -> None:
     """All servers run all the time; who has no turn does nothing."""
-    client, numbers, table = Client("client"), itertools.count(), Table(sides)
-    started: list[Any] = [client]
+    client, numbers = Client("client"), itertools.count()
+    servers: list[Server] = []
     loads = {options.at_once: options.registrations, 1: max(2, options.registrations // ALONE_SHARE)}
     client.spawn([toolchain.prepare().go_autotls])
     try:
-        for side in sides:
-            started.append(side)
-            await side.start()
-            await measure(client, side, numbers, WARM_UP, options.at_once)
+        for name in options.only or SERVERS:
+            servers.append(SERVERS[name](folder / name, options.profile))
+            await servers[-1].side.start()
+            await measure(client, servers[-1], numbers, WARM_UP, options.at_once)
+        table = Table([server.name for server in servers])
         for number in range(options.rounds):
             for at_once, count in loads.items():
-                first = number % len(sides)
-                for side in (*sides[first:], *sides[:first]):
-                    run = await measure(client, side, numbers, count, at_once)
-                    table.add(side.name, at_once, run)
-                    line = f"round {number + 1}, {at_once} at once, {side.name}: {run.per_second:.1f} a second"
+                first = number % len(servers)
+                for server in (*servers[first:], *servers[:first]):
+                    run = await measure(client, server, numbers, count, at_once)
+                    table.add(server.name, at_once, run)
+                    line = f"round {number + 1}, {at_once} at once, {server.name}: {run.per_second:.1f} a second"
                     print(line, f"{run.failed} failed: {run.error}" if run.failed else "", file=sys.stderr, flush=True)
     finally:
-        for one in reversed(started):
-            await one.stop()
+        for server in reversed(servers):
+            await server.stop()
+        await client.stop()
     for at_once in loads:
         table.show(at_once)
-
-
-def sides_of(options: argparse.Namespace, folder: Path) -> dict[str, Callable[[], Side]]:
-    """Those that can be compared here."""
-    sides: dict[str, Callable[[], Side]] = {
-        "p2p-forge": lambda: P2pForge(folder / "p2p-forge"),
-        "nodetrust": lambda: Nodetrust(folder / "nodetrust", profile=options.profile),
-    }
-    if programs() is not None:
-        sides["postgresql"] = lambda: Nodetrust(folder / "postgresql", PostgreSQL(), profile=options.profile)
-    return sides
 
 
 def main() -> None:
@@ -189,7 +171,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--registrations", type=int, default=200, help="in a round")
     parser.add_argument("--at-once", type=int, default=16)
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="some of p2p-forge, nodetrust, postgresql")
+    parser.add_argument("--only", nargs="+", choices=SERVERS, metavar="NAME", help="some of " + ", ".join(SERVERS))
     parser.add_argument(
         "--profile", action="store_true", help="show where our servers' time goes; they are slower then"
     )
@@ -197,17 +179,13 @@ def main() -> None:
     if not {SERVER_CORE, CLIENT_CORE} <= os.sched_getaffinity(0):
         sys.exit("it takes two cores: one for the servers, one for the client")
     os.sched_setaffinity(0, {CLIENT_CORE})
-    with tempfile.TemporaryDirectory(prefix="nodetrust-benchmark-") as folder:
-        made = sides_of(options, Path(folder))
-        unknown = set(options.only or ()) - set(made)
-        if unknown:
-            parser.error(f"not here: {', '.join(sorted(unknown))}")
-        sides = [made[name]() for name in options.only or made]
+    with tempfile.TemporaryDirectory(prefix="nodetrust-benchmark-") as name:
         print(f"load of the last minute: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+        folder = Path(name)
         try:
-            task.react(lambda _: Deferred.fromCoroutine(compare(options, sides)))
+            task.react(lambda _: Deferred.fromCoroutine(compare(options, folder)))
         finally:
-            for file in sorted(Path(folder).glob("*/*.profile")):
+            for file in sorted(folder.glob("*/*.profile")):
                 print(f"\n{file.parent.name}: {file.stem}")
                 pstats.Stats(str(file)).sort_stats("tottime").print_stats(45)
 

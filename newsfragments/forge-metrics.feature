@@ -1,0 +1,1 @@
+The AutoTLS broker and the DNS server have p2p-forge's metrics where they mean the same, under p2p-forge's names: durations of challenge requests, answers about AutoTLS names, lists. See docs/autotls.md.
