@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 
 from nodetrust.service import KEY_FILE, load_identity
 from tests.interop import toolchain
+from tests.interop.harness import Daemon
 from tests.interop.pebble import Pebble
-from tests.interop.test_twistd import ADDRESS, ENVIRONMENT, LOOPBACK, TWISTD, Twistd
+from tests.interop.test_twistd import ADDRESS, ENVIRONMENT, LOOPBACK, TWISTD
 
 ZONE = "nodetrust.test"
 AT_ONCE = {"retryAfter": {"authz": 0, "order": 0}}
@@ -31,7 +32,7 @@ class Site:
         self.pebble = Pebble()
         self.issuer = ""
         self.proofs: list[str] = []
-        self.running: dict[str, Twistd] = {}
+        self.running: dict[str, Daemon] = {}
         self.pebble_program = toolchain.prepare().pebble
         self._profile = profile
 
@@ -69,12 +70,12 @@ class Site:
         issue = self.run("issue", **settings)
         self.issuer = await issue.logged(ADDRESS)
 
-    def run(self, name: str, **settings: Any) -> Twistd:
+    def run(self, name: str, **settings: Any) -> Daemon:
         """Run a role; what follows a hyphen in `name` tells several of it apart."""
         file = self.folder / f"{name}.toml"
         settings = {"state": str(self.folder / name), **settings}
         file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items()))
-        program = Twistd(name)
+        program = Daemon(name)
         role = name.partition("-")[0]
         profiled = self._profile if role == "issue" else None
         profiling = [] if profiled is None else ["--profiler=cprofile", "--savestats", f"--profile={profiled}"]

@@ -29,7 +29,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONUNBUFFERED": "1
 TWISTD = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", "--nodaemon", "--pidfile="]
 NODETRUST = [sys.executable, "-c", "from nodetrust.command.main import main; main()"]
 LOOPBACK_PORT = "/ip4/127.0.0.1/tcp/0"
-STOP_SECONDS = 2.0
+STOP_SECONDS = 5.0
 ROLES = ("dns", "proof", "issue", "client", "autotls")
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from nodetrust.service import load_identity
+from tests.interop.harness import Daemon
 from tests.interop.pebble import free_port
-from tests.interop.test_twistd import ADDRESS, ENVIRONMENT, LOOPBACK, TWISTD, Twistd
+from tests.interop.test_twistd import ADDRESS, ENVIRONMENT, LOOPBACK, TWISTD
 
 DOMAIN = "forge.test"
 REGISTRATION = f"registration.{DOMAIN}"
@@ -51,7 +52,7 @@ class Side:
         self.folder = folder.absolute()
         self.connect = self.name_server = ""
         self.metrics: list[str] = []
-        self.programs: dict[str, Twistd] = {}
+        self.programs: dict[str, Daemon] = {}
         self._before = before
 
     async def start(self) -> None:
@@ -63,9 +64,9 @@ class Side:
         for program in reversed(self.programs.values()):
             await program.stop()
 
-    def run(self, name: str, command: Sequence[str | Path]) -> Twistd:
+    def run(self, name: str, command: Sequence[str | Path]) -> Daemon:
         """Run a program, by way of what is to stand before each command line."""
-        program = self.programs[name] = Twistd(name)
+        program = self.programs[name] = Daemon(name)
         program.spawn([*self._before, *command], ENVIRONMENT)
         return program
 
@@ -145,7 +146,7 @@ class Nodetrust(Side):
         )
         self.connect = await autotls.logged(r"answers HTTP on (\S+)")
 
-    def _twistd(self, role: str, **settings: Any) -> Twistd:
+    def _twistd(self, role: str, **settings: Any) -> Daemon:
         file = self.folder / f"{role}.toml"
         metrics = f"{HOST}:{free_port()}"
         self.metrics.append(f"http://{metrics}/metrics")
