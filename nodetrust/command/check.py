@@ -12,7 +12,8 @@ from twisted.internet.defer import Deferred, TimeoutError
 from nodetrust.client.diagnosis.names import Names
 from nodetrust.client.diagnosis.steps import Area, Outcome, Step
 from nodetrust.client.diagnosis.stored import read_stored
-from nodetrust.client.diagnosis.walk import Subject, Walk, Walked
+from nodetrust.client.diagnosis.walk import Subject, Walk
+from nodetrust.client.diagnosis.walked import Walked
 from nodetrust.client.issuers import by_server
 from nodetrust.client.lookup.resolver import DNS_PORT, Resolver, system_resolvers
 from nodetrust.client.settings import STATE_FOLDER
@@ -148,9 +149,9 @@ async def _walk(
 def exit_status(walked: Walked) -> int:
     """The first failure on the path."""
     failed = {step.area for step in walked.steps if step.outcome is Outcome.FAIL}
-    if not walked.infos:
+    if not walked.served:
         return NO_ISSUER
-    if not walked.addresses:
+    if walked.wants_proof and not walked.addresses:
         return NO_PROOFS
     for area, status in ((Area.DNS, DNS_WRONG), (Area.OUTSIDE, NOT_REACHABLE)):
         if area in failed:

@@ -12,11 +12,10 @@ from twisted.internet.defer import Deferred
 from twisted.names import dns
 
 from nodetrust.client.diagnosis.steps import Area, Outcome, Step
-from nodetrust.client.diagnosis.walk import Walked
+from nodetrust.client.diagnosis.walked import Walked
 from nodetrust.command.check import exit_status
 from nodetrust.command.deployment import LOOPBACK, ZONE, full_addresses
 from nodetrust.libp2p.keys import PrivateKey
-from nodetrust.messages import IssueInfo
 from nodetrust.proof.service import ProofService
 from nodetrust.proof.settings import ProofSettings
 from nodetrust.service import load_identity
@@ -331,9 +330,9 @@ class StatusTests(CheckTestCase):
         """Nobody has to look at a later one before the earlier is mended."""
         walked = Walked()
         self.assertEqual(exit_status(walked), 3)
-        walked.infos[PrivateKey.generate().peer_id] = IssueInfo()
+        walked.served = True
         self.assertEqual(exit_status(walked), 4)
-        walked.proven[ZONE] = (LOOPBACK_IP,)
+        walked.known[ZONE] = (LOOPBACK_IP,)
         self.assertEqual(exit_status(walked), 0)
         for area, status in ((Area.CERTIFICATE, 1), (Area.OUTSIDE, 7), (Area.DNS, 6)):
             walked.steps.append(Step(area, "", Outcome.FAIL, ""))
