@@ -131,6 +131,14 @@ def autotls_wildcard(peer_id: PeerId, domain: str) -> str:
     return _below(domain, f"*.{peer_id.to_cid_base36()}")
 
 
+def autotls_name_for_address(address: IPAddress, peer_id: PeerId, domain: str) -> str:
+    """``1-2-3-4.<CID of the peer>.<domain>``, the name of one of the peer's addresses.
+
+    :raise InvalidName: it would be longer than a name may be.
+    """
+    return _below(domain, f"{autotls_label_for_address(address)}.{peer_id.to_cid_base36()}")
+
+
 def label_for_peer(peer_id: PeerId) -> str:
     """The label of a peer: 60 characters for Ed25519, at most 63 for every key."""
     return PEER_PREFIX + BASE36_LETTERS_FIRST.encode(peer_id.multihash)

@@ -1,7 +1,7 @@
 """The servers on loopback with a broker of ours for their zone, and clients that order by AutoTLS."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from msgspec.structs import replace
 from twisted.internet import reactor as default_reactor
@@ -23,17 +23,26 @@ from nodetrust.service import load_identity
 from nodetrust.settings import HostPort, ZoneName
 from nodetrust.testing.ca import CASettings
 from nodetrust.testing.ca.db import Certificate, Order
+from nodetrust.testing.ca.va import ValidationAuthority
 from tests.servers import Servers, ServersTestCase
 
 reactor: Any = default_reactor
 
 REGISTRATION = f"registration.{ZONE}"
 
+NOTHING = ["not set yet"]
+"""What the DNS server answers where no challenge is set."""
+
 _ZONE_FILE = """@ 60 SOA ns.elsewhere.test. hostmaster 1 3600 600 86400 60
 @ 60 NS ns.elsewhere.test.
 registration 60 A 127.0.0.1
 """
 """Nobody knows where its name server is, so that no client looks for it on this machine's own port 53."""
+
+
+class _Undecided:
+    async def check(self, name: str, value: str) -> None:
+        await Deferred()
 
 
 class AutoTlsServers(Servers):
@@ -97,6 +106,14 @@ class AutoTlsServers(Servers):
         names = (autotls_wildcard(peer, ZONE),)
         return [order for _, order in self.ca._database.orders.items() if order.names == names]
 
+    def look_elsewhere(self, place: HostPort) -> None:
+        """The CA asks another DNS server from now on."""
+        self.ca._validation = ValidationAuthority(reactor, (place.host, place.port))
+
+    def look_for_ever(self) -> None:
+        """The CA comes to no end any more."""
+        self.ca._validation = cast(ValidationAuthority, _Undecided())
+
     def revoke(self, chain: Chain) -> None:
         """The CA wants this certificate renewed at once."""
         certificate = self.ca._database.certificate_with(chain.leaf.serial_number)
@@ -127,3 +144,8 @@ class AutoTlsTestCase(ServersTestCase):
         await servers.start_servers(lambda step: None)
         await servers.start_broker()
         return servers
+
+    async def until_set(self, servers: AutoTlsServers, peer: PeerId, *, is_set: bool) -> None:
+        """Return when the DNS answers with a challenge's value of the peer's, or with none."""
+        while (await servers.texts(peer) != NOTHING) != is_set:
+            await deferLater(reactor, 0.1)

@@ -31,6 +31,7 @@ class StubDns(ResolverBase):
         self._reactor = reactor
         self._behind = behind
         self._ports: list[Any] = []
+        self._passed_on: set[Deferred[Any]] = set()
 
     def start(self, *, tcp: bool = True) -> HostPort:
         """Listen; returns where."""
@@ -52,7 +53,9 @@ class StubDns(ResolverBase):
         return self.place
 
     async def stop(self) -> None:
-        """Listen no more."""
+        """Listen no more, and wait for no answer."""
+        for asked in list(self._passed_on):
+            asked.cancel()
         for port in self._ports:
             await maybeDeferred(port.stopListening)
 
@@ -62,11 +65,17 @@ class StubDns(ResolverBase):
             if self._behind is None:
                 return succeed(([], [], []))
             resolver = client.Resolver(servers=[(self._behind.host, self._behind.port)], reactor=self._reactor)
-            return resolver._lookup(name, cls, type, (2,))
+            asked = resolver._lookup(name, cls, type, (2,))
+            self._passed_on.add(asked)
+            return asked.addBoth(self._answered, asked)
         if isinstance(said, str):
             return fail({NO_SUCH_NAME: DomainError, FAILURE: ResolverError}[said](name))
         headers = [dns.RRHeader(name, payload.TYPE, cls, payload.ttl or 0, payload, auth=True) for payload in said]
         return succeed((headers, [], []))
+
+    def _answered(self, answer: Any, asked: Deferred[Any]) -> Any:
+        self._passed_on.discard(asked)
+        return answer
 
 
 class Caa:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nodetrust.client.diagnosis.steps import Area, Outcome, Report, Step, counted
-from nodetrust.client.diagnosis.walk import Walked
+from nodetrust.client.diagnosis.walked import Walked
 from nodetrust.command.spinner import Spinner
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.messages import readable
@@ -124,7 +124,7 @@ class _AsJson(_Waiting):
         document = {
             "status": status,
             "peer": str(peer),
-            "zones": list(walked.proven),
+            "zones": list(walked.known),
             "addresses": list(map(str, walked.addresses)),
             "steps": list(map(_to_json, walked.steps)),
         }

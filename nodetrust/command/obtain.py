@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 import json
-import time
-from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 
-from nodetrust.certificates import CRYPTO_NAMES, CertificateKey, CryptoName, key_crypto, make_key
+from nodetrust.certificates import CRYPTO_NAMES
 from nodetrust.client.errors import IssuerUnreachable, NoIssuer, NoProofs, Refused
-from nodetrust.client.files import load_key, make_folder, save
-from nodetrust.client.issuers import Issuer, Issuers
 from nodetrust.client.obtain import Obtained
-from nodetrust.client.obtain import obtain as obtain_certificate
-from nodetrust.client.settings import LETS_ENCRYPT, LIBP2P_DIRECT, ClientSettings
+from nodetrust.command.obtain_asked import Asked
+from nodetrust.command.obtain_issuer import obtain_by_issuer
 from nodetrust.command.obtain_shown import Shown
-from nodetrust.command.parameters import HOST_PORT, MULTIADDR, ZONE
+from nodetrust.command.options import AUTOTLS_KEYS, autotls_options, dial_options
+from nodetrust.command.parameters import MULTIADDR
 from nodetrust.command.run import run
 from nodetrust.errors import NodetrustError
-from nodetrust.keyfile import load_or_create
 from nodetrust.libp2p.errors import Libp2pError
-from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.names import NameChoice
-from nodetrust.service import AGENT_VERSION, KEY_FILE, dial_options
-from nodetrust.settings import HostPort, SettingsError, from_values
+from nodetrust.service import KEY_FILE
+from nodetrust.settings import SettingsError
 
 STATUSES: dict[type[Exception], int] = {SettingsError: 2, IssuerUnreachable: 3, NoProofs: 4, Refused: 5}
 """Exit statuses; 1 is any other failure, 2 a wrong option."""
-
-AUTOTLS_KEYS = ("broker", "domain", "acme_directory", "forge_token", "listen", "announce", "allow_private")
-"""Settings of the client, which are options for AutoTLS here."""
 
 
 @click.command()
@@ -69,31 +61,9 @@ AUTOTLS_KEYS = ("broker", "domain", "acme_directory", "forge_token", "listen", "
     help="Names of the proven addresses, of the peer and everything below it, or both; the issue server says which it "
     "gives.",
 )
-@click.option("--nameserver", type=HOST_PORT, help="A DNS server to ask in place of the system's.")
-@click.option(
-    "--trust-file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="A PEM file with further roots to trust when dialling WSS, for tests and private CAs.",
-)
+@dial_options
 @click.option("--autotls", is_flag=True, help="Order the certificate by AutoTLS, in place of asking an issue server.")
-@click.option(
-    "--broker",
-    multiple=True,
-    help="With --autotls: the URL of a broker; of several, the next is asked where one fails. "
-    "[default: https://registration.DOMAIN]",
-)
-@click.option(
-    "--domain", type=ZONE, default=LIBP2P_DIRECT, show_default=True, help="With --autotls: where the names are."
-)
-@click.option(
-    "--acme-directory",
-    default=LETS_ENCRYPT,
-    show_default=True,
-    help="With --autotls: the CA, whose terms of service you agree to.",
-)
-@click.option(
-    "--forge-token", envvar="FORGE_ACCESS_TOKEN", default="", help="With --autotls: the broker's access token."
-)
+@autotls_options
 @click.option(
     "--listen",
     multiple=True,
@@ -101,15 +71,18 @@ AUTOTLS_KEYS = ("broker", "domain", "acme_directory", "forge_token", "listen", "
     show_default=True,
     help="With --autotls: a multiaddr at which the broker finds this machine. A router is asked to forward the port.",
 )
-@click.option(
-    "--announce", multiple=True, help="With --autotls: a multiaddr under which others reach it, where it is another."
-)
-@click.option(
-    "--allow-private", is_flag=True, help="With --autotls: private addresses will do, as for your own broker."
-)
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON about the certificate.")
 @click.option("-v", "--verbose", is_flag=True, help="Log what happens to stderr.")
-def obtain(out: Path, autotls: bool, as_json: bool, verbose: bool, **options: Any) -> None:
+def obtain(
+    *,
+    issuers: tuple[Multiaddr, ...],
+    names: NameChoice,
+    autotls: bool,
+    as_json: bool,
+    verbose: bool,
+    listen: tuple[str, ...],
+    **options: Any,
+) -> None:
     """Obtain a certificate into a folder.
 
     It is for the addresses under which the proof servers see this machine; with --autotls for *.PEER.DOMAIN, where a
@@ -127,19 +100,30 @@ def obtain(out: Path, autotls: bool, as_json: bool, verbose: bool, **options: An
     of the one that came furthest.
     """
     shown = Shown()
-    by_autotls = {key: options.pop(key) for key in AUTOTLS_KEYS}
-    ask = partial(_obtain_by_autotls, by_autotls) if autotls else _obtain
+    by_autotls = {"listen": listen, **{key: options.pop(key) for key in AUTOTLS_KEYS}}
+    asked = Asked(**options)
+
+    async def ask(reactor: Any) -> tuple[str, Obtained]:
+        if autotls and issuers:
+            raise SettingsError("expected --issuer or --autotls, not both: `twistd nodetrust-client` takes both")
+        if autotls:
+            from nodetrust.command.obtain_autotls import obtain_by_autotls  # noqa: PLC0415  # all that speaks HTTP
+
+            return await obtain_by_autotls(reactor, shown, asked, by_autotls)
+        if not issuers:
+            raise SettingsError("expected --issuer, or --autotls")
+        return await obtain_by_issuer(reactor, shown, asked, issuers, names)
 
     async def work(reactor: Any) -> int:
         try:
             with shown.spinner:
-                issuer, obtained = await ask(reactor, shown, out, **options)
+                issuer, obtained = await ask(reactor)
         except (NodetrustError, Libp2pError) as error:
             shown.fail(error)
             return status_of(error)
-        shown.done(out, obtained)
+        shown.done(asked.out, obtained)
         if as_json:
-            click.echo(json.dumps(describe(out, issuer, obtained)))
+            click.echo(json.dumps(describe(asked.out, issuer, obtained)))
         return 0
 
     run(work, verbose=verbose)
@@ -163,75 +147,3 @@ def describe(folder: Path, issuer: str, obtained: Obtained) -> dict[str, Any]:
         "from_cache": obtained.from_cache,
         "issuer": issuer,
     }
-
-
-async def _obtain(
-    reactor: Any,
-    shown: Shown,
-    out: Path,
-    *,
-    issuers: tuple[Multiaddr, ...],
-    peer_key: Path | None,
-    crypto: CryptoName,
-    new_key: bool,
-    names: NameChoice,
-    nameserver: HostPort | None,
-    trust_file: Path | None,
-) -> tuple[str, Obtained]:
-    if not issuers:
-        raise SettingsError("expected --issuer, or --autotls")
-    host = _open_host(reactor, out, peer_key, dial_options(reactor, nameserver, trust_file))
-    key = _certificate_key(out, CRYPTO_NAMES[crypto], new_key=new_key)
-
-    async def ask(issuer: Issuer) -> tuple[str, Obtained]:
-        shown.step(f"asking the issue server {issuer[0].peer_id}")
-        obtained = await obtain_certificate(
-            host, issuer, key, CRYPTO_NAMES[crypto], clock=reactor, names=names, progress=shown.step
-        )
-        return str(issuer[0].peer_id), obtained
-
-    try:
-        issuer, obtained = await Issuers(issuers, time.monotonic).first(ask)
-    finally:
-        await host.stop()
-    save(out, obtained)
-    return issuer, obtained
-
-
-async def _obtain_by_autotls(
-    by_autotls: dict[str, Any],
-    reactor: Any,
-    shown: Shown,
-    out: Path,
-    *,
-    issuers: tuple[Multiaddr, ...],
-    peer_key: Path | None,
-    crypto: CryptoName,
-    new_key: bool,
-    names: NameChoice,
-    nameserver: HostPort | None,
-    trust_file: Path | None,
-) -> tuple[str, Obtained]:
-    from nodetrust.command.obtain_autotls import obtain_by_autotls  # noqa: PLC0415  # all that speaks HTTP
-
-    if issuers:
-        raise SettingsError("expected --issuer or --autotls, not both: `twistd nodetrust-client` takes both")
-    given = {**by_autotls, "crypto": crypto, "nameserver": nameserver, "trust_file": trust_file}
-    values = {key: value for key, value in given.items() if value is not None}
-    settings = from_values(ClientSettings, {"autotls": True, "state": out, "wss_listen": (), **values})
-    host = _open_host(reactor, out, peer_key, dial_options(reactor, nameserver, trust_file))
-    try:
-        return await obtain_by_autotls(reactor, shown, host, settings, new_key=new_key)
-    finally:
-        await host.stop()
-
-
-def _open_host(reactor: Any, out: Path, peer_key: Path | None, dialling: dict[str, Any]) -> Host:
-    make_folder(out)
-    identity = load_or_create(peer_key or out / KEY_FILE)
-    return Host(reactor, identity, agent_version=AGENT_VERSION, **dialling)
-
-
-def _certificate_key(out: Path, crypto: int, *, new_key: bool) -> CertificateKey:
-    key = None if new_key else load_key(out)
-    return key if key is not None and key_crypto(key) == crypto else make_key(crypto)

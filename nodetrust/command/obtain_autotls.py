@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,22 +21,37 @@ from nodetrust.client.issuers import BestFirst
 from nodetrust.client.obtain import Obtained
 from nodetrust.client.renewal import server_plan
 from nodetrust.client.settings import ClientSettings
+from nodetrust.command.obtain_asked import Asked
 from nodetrust.command.obtain_shown import Shown
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.transports import CertificateStore
 from nodetrust.service import listen
+from nodetrust.settings import from_values
 
 MAP_SECONDS = 8.0
 """For the router to map the port, where this machine has no public address of its own."""
 
 
 async def obtain_by_autotls(
-    reactor: Any, shown: Shown, host: Host, settings: ClientSettings, *, new_key: bool
+    reactor: Any, shown: Shown, asked: Asked, options: Mapping[str, object]
 ) -> tuple[str, Obtained]:
     """The URL of the broker, and the certificate: that of the folder, unless it is due; it is there in any case.
 
-    Raises `ObtainError`.
+    `options` are further settings of the client. Raises `ObtainError`, and `SettingsError`.
     """
+    common = {"crypto": asked.crypto, "nameserver": asked.nameserver, "trust_file": asked.trust_file}
+    given = {"autotls": True, "state": asked.out, "wss_listen": (), **options, **common}
+    settings = from_values(ClientSettings, {key: value for key, value in given.items() if value is not None})
+    host = asked.open_host(reactor)
+    try:
+        return await _by_brokers(reactor, shown, host, settings, new_key=asked.new_key)
+    finally:
+        await host.stop()
+
+
+async def _by_brokers(
+    reactor: Any, shown: Shown, host: Host, settings: ClientSettings, *, new_key: bool
+) -> tuple[str, Obtained]:
     ways: Sequence[ByBroker] = ()
     mapped: Deferred[None] = Deferred()
     edge = Edge(reactor, settings, host, CertificateStore(), lambda: None if mapped.called else mapped.callback(None))

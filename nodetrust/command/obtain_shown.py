@@ -32,7 +32,7 @@ class Shown:
         self._finish_step()
         if self.spinner.is_shown:
             until = obtained.chain.not_after.strftime("%Y-%m-%d %H:%M UTC")
-            known = ", which the issue server had already" if obtained.from_cache else ""
+            known = ", which was there already" if obtained.from_cache else ""
             text = f"certificate in {folder}, good until {until}{known}"
             self._console.print(Text.assemble(("✓", "green"), f" {text}"), soft_wrap=True)
 

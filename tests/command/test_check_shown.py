@@ -8,7 +8,7 @@ from rich.console import Console
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.client.diagnosis.steps import Area, Outcome, Step
-from nodetrust.client.diagnosis.walk import Walked
+from nodetrust.client.diagnosis.walked import Walked
 from nodetrust.command.check_shown import _AsJson, _AsLines, _Live
 from nodetrust.libp2p.keys import PrivateKey
 

@@ -9,6 +9,7 @@ In reading order:
 * `errors`: why there is no certificate
 * `wire`: what goes to a broker, and what its answers mean (pure)
 * `agent`, `https`: connections, and requests, bounded
+* `shown`: which certificate a server shows, trusted or not
 * `broker`: is it well, and the registration of a value, and its removal, in the peer's name
 * `removal`: after an order the value is taken back
 * `places`: which addresses a broker is asked to connect to (pure)

@@ -36,16 +36,14 @@ def account_file(folder: Path, directory: str) -> Path:
     return folder / f"acme-account-{hashlib.sha256(directory.encode()).hexdigest()[:_DIGITS]}.json"
 
 
-def load_account(folder: Path, directory: str) -> Account:
-    """The account of an earlier run, or one with a new key, which is stored. Raises `AccountFileError`."""
+def read_account(folder: Path, directory: str) -> Account | None:
+    """The account of an earlier run, if there is one. Raises `AccountFileError`."""
     path = account_file(folder, directory)
     try:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
-        account = Account(directory, generate_account_key())
-        save_account(folder, account)
-        return account
+        return None
     except OSError as error:
         raise AccountFileError(f"{path}: cannot be read: {error.strerror}") from error
     try:
@@ -56,6 +54,15 @@ def load_account(folder: Path, directory: str) -> Account:
         return Account(directory, account_key_from_pem(str(found["key"]).encode()), url)
     except (ValueError, TypeError, KeyError, AcmeUsageError) as error:
         raise AccountFileError(f"{path}: expected the key and the URL of an ACME account in JSON") from error
+
+
+def load_account(folder: Path, directory: str) -> Account:
+    """The account of an earlier run, or one with a new key, which is stored. Raises `AccountFileError`."""
+    account = read_account(folder, directory)
+    if account is None:
+        account = Account(directory, generate_account_key())
+        save_account(folder, account)
+    return account
 
 
 def save_account(folder: Path, account: Account) -> None:

@@ -41,12 +41,12 @@ class _Endpoints:
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
         """Agent asks; the settings have seen to it that it is https."""
         creator = self._policy.creatorForNetloc(uri.host, uri.port)
-        named = _NamedEndpoint(self._reactor, self._resolver, uri.host.decode("ascii").strip("[]"), uri.port)
-        return _QuietEndpoint(wrapClientTLS(creator, named))
+        named = NamedEndpoint(self._reactor, self._resolver, uri.host.decode("ascii").strip("[]"), uri.port)
+        return QuietEndpoint(wrapClientTLS(creator, named))
 
 
 @implementer(IStreamClientEndpoint)
-class _QuietEndpoint:
+class QuietEndpoint:
     """Without a line in the log for each connection that begins, and one for its end."""
 
     def __init__(self, inner: IStreamClientEndpoint) -> None:
@@ -61,7 +61,7 @@ class _QuietEndpoint:
 
 
 @implementer(IStreamClientEndpoint)
-class _NamedEndpoint:
+class NamedEndpoint:
     """The first address of a name that takes a connection. Fails with `DNSLookupError` or a `ConnectError`."""
 
     def __init__(self, reactor: Any, resolver: IResolver | None, host: str, port: int) -> None:

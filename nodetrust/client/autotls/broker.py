@@ -1,4 +1,4 @@
-"""One broker: is it well, and in this peer's name the registration of a challenge's value, and its removal."""
+"""One broker: is it well, and, in this peer's name, a challenge's value set, told of, and removed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ from nodetrust.client.autotls.https import Answer, Https
 from nodetrust.client.autotls.wire import (
     HEALTH_PATH,
     REGISTRATION_PATH,
+    STATUS_PATH,
     TOKEN_HEADER,
+    InvalidStatus,
+    Status,
+    read_status,
     refusal,
     registration_body,
     unhealthy,
@@ -25,7 +29,8 @@ from nodetrust.client.autotls.wire import (
 from nodetrust.client.errors import ObtainError
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
-from nodetrust.messages import E_NOT_AUTHORIZED
+from nodetrust.libp2p.peer_id import PeerId
+from nodetrust.messages import E_NOT_AUTHORIZED, E_OTHER
 from nodetrust.peer_auth import CHALLENGE_BYTES, ClientHandshake, PeerAuthError, Token, challenge_of, hostname_of
 
 HEALTH_SECONDS = 15.0
@@ -43,8 +48,11 @@ REMOVE_SECONDS = 10.0
 NO_CONTENT = 204
 OK = 200
 
-CANNOT_REMOVE = frozenset({400, 404, 405, 501})
-"""How a broker says that it removes nothing: p2p-forge 0.10 with 400, others as RFC 9110 has it."""
+STATUS_SECONDS = 10.0
+
+UNKNOWN = frozenset({400, 404, 405, 501})
+"""How a broker says that it does not do a thing that was asked for: p2p-forge 0.10 with 400 or 404, others as RFC 9110
+has it."""
 
 
 class Broker:
@@ -84,15 +92,47 @@ class Broker:
         Raises `BrokerUnreachable` or `BrokerRefused`.
         """
         answer = await self._authenticated("DELETE", REMOVE_SECONDS)
-        if answer.status in CANNOT_REMOVE:
+        if answer.status in UNKNOWN:
             return False
         if answer.status not in (OK, NO_CONTENT):
             raise self._refusal(answer)
         return True
 
-    async def _authenticated(self, method: str, seconds: float, body: bytes | None = None) -> Answer:
+    async def meet(self) -> PeerId:
+        """Who the broker is: it has proven that, and has let this peer do so. Nothing is set.
+
+        Raises `BrokerUnreachable` or `BrokerRefused`.
+        """
+        answer = await self._authenticated("GET", CHALLENGE_SECONDS)
+        if self._token is None:
+            raise self._refusal(answer)
+        return self._token.server
+
+    async def status(self) -> Status | None:
+        """What the broker has set for this peer, and what became of its addresses; None: it is one that does not tell.
+
+        Raises `BrokerUnreachable` or `BrokerRefused`.
+        """
+        try:
+            answer = await self._authenticated("GET", STATUS_SECONDS, path=STATUS_PATH)
+        except BrokerRefused as error:  # p2p-forge wants no authentication for what it does not know
+            if error.status in UNKNOWN:
+                return None
+            raise
+        if answer.status in UNKNOWN:
+            return None
+        if answer.status != OK:
+            raise self._refusal(answer)
+        try:
+            return read_status(answer.body)
+        except InvalidStatus as error:
+            raise BrokerRefused(f"the broker {self._url} {error}", E_OTHER, answer.status) from error
+
+    async def _authenticated(
+        self, method: str, seconds: float, body: bytes | None = None, path: str = REGISTRATION_PATH
+    ) -> Answer:
         """The answer to the real request, which may take so long."""
-        url = self._url + REGISTRATION_PATH
+        url = self._url + path
         challenge = challenge_of(secrets.token_bytes(CHALLENGE_BYTES))
         handshake = ClientHandshake(self._key, hostname_of(url), challenge, self._token)
         https = Https(self._reactor, self._agent)

@@ -9,6 +9,10 @@ class BrokerUnreachable(IssuerUnreachable):
     """The broker could not be dialled, is not healthy, or did not answer: the CA has heard nothing of it."""
 
 
+class BrokerUntrusted(BrokerUnreachable):
+    """The broker is there, but has no TLS certificate that is trusted here for its name."""
+
+
 class BrokerRefused(Refused):
     """The broker said no; `status` is its HTTP status."""
 

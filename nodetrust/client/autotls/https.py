@@ -24,7 +24,7 @@ from nodetrust.acme.plain_http import (
     causes,
     whole_body,
 )
-from nodetrust.client.autotls.errors import BrokerUnreachable
+from nodetrust.client.autotls.errors import BrokerUnreachable, BrokerUntrusted
 from nodetrust.service import AGENT_VERSION
 
 MAX_BODY_BYTES = 16 * 1024
@@ -64,7 +64,9 @@ class Https:
             reasons = causes(error)
             if any(isinstance(one, CancelledError) for one in reasons):
                 raise CancelledError from error
-            raise BrokerUnreachable(f"{url}: {_said(reasons[0])}") from error
+            if isinstance(reasons[0], UNTRUSTED):
+                raise BrokerUntrusted(f"{url}: it has no TLS certificate that is trusted here for this name") from error
+            raise BrokerUnreachable(f"{url}: {str(reasons[0]) or type(reasons[0]).__name__}") from error
 
     async def _answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         whole = Headers({name: [value] for name, value in {"User-Agent": AGENT_VERSION, **headers}.items()})
@@ -81,9 +83,3 @@ class Https:
 def _as_it_is(response: IResponse) -> None:
     """A body that is encoded although nobody has asked for that is not unpacked."""
     response.headers.removeHeader("Content-Encoding")
-
-
-def _said(reason: BaseException) -> str:
-    if isinstance(reason, UNTRUSTED):
-        return "it has no TLS certificate that is trusted here for this name"
-    return str(reason) or type(reason).__name__

@@ -1,20 +1,25 @@
 """What goes to a broker and what comes back: values ⇄ JSON, and statuses into words. Pure.
 
-p2p-forge's API: <https://github.com/ipshipyard/p2p-forge>, `acme/writer.go`.
+p2p-forge's API: <https://github.com/ipshipyard/p2p-forge>, `acme/writer.go`; what goes beyond it is our broker's.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 from nodetrust.client.autotls.errors import BrokerRefused, BrokerUnreachable
 from nodetrust.client.errors import ObtainError
+from nodetrust.errors import NodetrustError
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.messages import E_INVALID_PROOF, E_NOT_AUTHORIZED, E_OTHER, E_RATE_LIMIT, readable
 
 REGISTRATION_PATH = "/v1/_acme-challenge"
 HEALTH_PATH = "/v1/health"
+STATUS_PATH = "/v1/status"
 TOKEN_HEADER = "Forge-Authorization"  # noqa: S105  # a header's name
 
 _NOT_DIALLED = "error testing addresses:"
@@ -24,6 +29,74 @@ _WORDS = 300  # characters of a broker's own words that are passed on
 def registration_body(value: str, addresses: Sequence[Multiaddr]) -> bytes:
     """`value` is that of the TXT record; the addresses are without /p2p, for the request itself says whose they are."""
     return json.dumps({"value": value, "addresses": [str(one.without_peer_id()) for one in addresses]}).encode()
+
+
+class InvalidStatus(NodetrustError):
+    """What a broker tells of a peer makes no sense."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetValue:
+    """A challenge's value that a broker answers with."""
+
+    value: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What became of an address that a broker has dialled; `fault` is its word for it, None where it met the peer."""
+
+    address: str
+    fault: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class DialBack:
+    """The last time that a broker has dialled a peer."""
+
+    at: datetime
+    reached: bool
+    tried: tuple[Tried, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a broker of ours tells of a peer, and of it alone. Texts may be anything, but they are readable."""
+
+    values: tuple[SetValue, ...]
+    dialback: DialBack | None
+
+
+def read_status(body: bytes) -> Status:
+    """Raises `InvalidStatus`."""
+    try:
+        told = json.loads(body)
+        values = tuple(SetValue(_text(one["value"]), _time(one["until"])) for one in told["values"])
+        dialback = told["dialback"]
+        return Status(values, None if dialback is None else _dialback(dialback))
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        raise InvalidStatus("tells of this peer what makes no sense") from None
+
+
+def _dialback(told: dict[str, Any]) -> DialBack:
+    tried = tuple(
+        Tried(_text(one["address"]), None if one["fault"] is None else _text(one["fault"]), _text(one["message"]))
+        for one in told["addresses"]
+    )
+    return DialBack(_time(told["at"]), told["reached"] is True, tried)
+
+
+def _time(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment.astimezone(UTC) if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return readable(value)
 
 
 def unhealthy(url: str, status: int, retry_after_seconds: int | None) -> ObtainError:

@@ -161,6 +161,40 @@ def _judge(climbed: Climbed, names: Sequence[str], policy: Policy, *, wildcard: 
     return step(Outcome.OK, said)
 
 
+@dataclass(frozen=True, slots=True)
+class Orderer:
+    """Who is to sign: what the CA is called in CAA records, and this peer's account there, if it has one."""
+
+    identities: tuple[str, ...]
+    account: str | None = None
+
+
+def judge_ca(climbed: Climbed, orderer: Orderer) -> Step | None:
+    """Whether this CA may sign a wildcard for this account; None where the records do not say, or anybody may."""
+    permissions = read_policy(climbed.records, wildcard=True).permissions
+    if not permissions or not orderer.identities:
+        return None
+    title = f"{orderer.identities[0]} at {climbed.owner}"
+    facts: dict[str, object] = {"identities": list(orderer.identities), "account": orderer.account}
+    its = [one for one in permissions if one.issuer in orderer.identities]
+    if not its:
+        found = "the CAA records name other CAs, and not this one"
+        advice = f"take one of {', '.join(one.issuer for one in permissions)} with --acme-directory"
+        return Step(Area.CAA, title, Outcome.FAIL, found, advice, facts)
+    fitting = [one for one in its if one.fits]
+    if not fitting:
+        return None  # as has been said of the records
+    if all(one.account not in (None, orderer.account) for one in fitting):
+        found = (
+            f"it may sign only for {', '.join(str(one.account) for one in fitting)}, which is not this peer's account"
+        )
+        advice = (
+            f"the operator of {climbed.owner} must take accounturi out of the record: each peer has its own account"
+        )
+        return Step(Area.CAA, title, Outcome.FAIL, found, advice, facts)
+    return Step(Area.CAA, title, Outcome.OK, "it may sign this peer's wildcard", facts=facts)
+
+
 def _facts(permission: Permission) -> dict[str, object]:
     return {
         "issuer": permission.issuer,

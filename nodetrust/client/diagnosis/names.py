@@ -86,6 +86,11 @@ class Names:
         seen = await together([self._see(place, questions) for place in places])
         return dict(zip(places, seen, strict=True))
 
+    async def ask_each(self, places: Sequence[Place], question: Question) -> dict[Place, Answer]:
+        """What each name server says to one question, over UDP."""
+        answers = await together([self._ask(place.place, question, "UDP") for place in places])
+        return dict(zip(places, answers, strict=True))
+
     async def _see(self, place: Place, questions: Sequence[Question]) -> Seen:
         ways: tuple[Over, ...] = ("UDP", "TCP")
         answers = await together([self._ask_each(place.place, questions, over) for over in ways])

@@ -41,7 +41,7 @@ async def dial_all(host: Host, clock: Any, addresses: Sequence[Multiaddr]) -> di
 
 async def _dial(host: Host, clock: Any, address: Multiaddr) -> Reached | Exception:
     begun = clock.seconds()
-    connection = await _or_error(host.connect([address], anew=True), clock)
+    connection = await or_error(host.connect([address], anew=True), clock)
     if isinstance(connection, Exception):
         return connection
     reached = Reached(connection.security, clock.seconds() - begun)
@@ -52,7 +52,7 @@ async def _dial(host: Host, clock: Any, address: Multiaddr) -> Reached | Excepti
 
 async def read_info(host: Host, clock: Any, addresses: Sequence[Multiaddr]) -> IssueInfo | Exception:
     """What an issue server says to this peer."""
-    return await _or_error(ask_info(host, addresses), clock)
+    return await or_error(ask_info(host, addresses), clock)
 
 
 async def ask_proofs(host: Host, clock: Any, info: IssueInfo, issuer: PeerId) -> list[Attempt]:
@@ -70,15 +70,16 @@ async def ask_proofs(host: Host, clock: Any, info: IssueInfo, issuer: PeerId) ->
 async def _attempt(
     host: Host, clock: Any, purpose: Purpose, server: ProofServer, *, family: int, addresses: list[Multiaddr]
 ) -> Attempt:
-    outcome = await _or_error(ask_proof(host, clock, server, addresses, purpose), clock)
+    outcome = await or_error(ask_proof(host, clock, server, addresses, purpose), clock)
     return Attempt(server.id, server.display, family, outcome)
 
 
-async def _or_error(work: Coroutine[Any, Any, T], clock: Any) -> T | Exception:
+async def or_error(work: Coroutine[Any, Any, T], clock: Any, seconds: float = ANSWER_SECONDS) -> T | Exception:
+    """What comes of it in so many seconds, or the error."""
     try:
-        return await Deferred.fromCoroutine(work).addTimeout(ANSWER_SECONDS, clock)
+        return await Deferred.fromCoroutine(work).addTimeout(seconds, clock)
     except TimeoutError:
-        return Timeout(f"no answer within {ANSWER_SECONDS:g} seconds")
+        return Timeout(f"no answer within {seconds:g} seconds")
     except (Libp2pError, NodetrustError) as error:
         return error
 

@@ -10,7 +10,7 @@ from nodetrust.client.diagnosis.steps import Area, Outcome, Step, brief
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.messages import CheckFault
-from nodetrust.names import IPAddress, address_from_label, name_for_address
+from nodetrust.names import IPAddress, address_from_label, autotls_name_for_address, name_for_address
 from nodetrust.reachability.advice import Unreachable, advise
 from nodetrust.reachability.ask import Checked
 from nodetrust.reachability.decide import spelled_ip
@@ -36,6 +36,22 @@ def named_wss(place: HostPort, names: Collection[str], peer: PeerId, zone: str) 
     return _wss(ip.version, certified_name(ip, peer, names) or name_for_address(ip, zone), place.port, peer)
 
 
+def autotls_wss(ips: Iterable[IPAddress], port: int, peer: PeerId, domain: str) -> list[Multiaddr]:
+    """Where a client by AutoTLS announces itself, in both forms: the name, and the address with the name in TLS."""
+    found = []
+    for ip in ips:
+        name = autotls_name_for_address(ip, peer, domain)
+        found.append(_wss(ip.version, name, port, peer))
+        long = Multiaddr.of((f"ip{ip.version}", str(ip)), ("tcp", port), ("tls", None), ("sni", name), ("ws", None))
+        found.append(long.with_peer_id(peer))
+    return found
+
+
+def wss_by_name(name: str, port: int, peer: PeerId) -> Multiaddr:
+    """Of a host whose address its name does not tell."""
+    return _wss(4, name, port, peer)
+
+
 def _wss(version: int, name: str, port: int, peer: PeerId) -> Multiaddr:
     return Multiaddr.of((f"dns{version}", name), ("tcp", port), ("tls", None), ("ws", None)).with_peer_id(peer)
 
@@ -43,7 +59,7 @@ def _wss(version: int, name: str, port: int, peer: PeerId) -> Multiaddr:
 def judge_checked(checked: Checked) -> Step:
     """Of one address that a server has tried."""
     address = checked.address
-    title = _title(address)
+    title = title_of(address)
     fault = checked.outcome.fault
     facts = {
         "address": str(address),
@@ -61,10 +77,12 @@ def judge_checked(checked: Checked) -> Step:
     return Step(Area.OUTSIDE, title, outcome, seen, advise(Unreachable(address, fault)), facts)
 
 
-def _title(address: Multiaddr) -> str:
+def title_of(address: Multiaddr) -> str:
     """The place by its IP address, which is shorter than the name that spells it."""
     host = str(spelled_ip(address) or address.components[0].value)
-    return f"WSS on {HostPort(host, int(address.get('tcp') or 0))}"
+    form = ", by address" if address.has("sni") else ""
+    what = "WSS" if address.has("ws") and address.has("tls") else "libp2p"
+    return f"{what} on {HostPort(host, int(address.get('tcp') or 0))}{form}"
 
 
 def judge_unanswered(addresses: Sequence[Multiaddr], checked: Sequence[Checked], error: Exception | None) -> list[Step]:
@@ -74,7 +92,7 @@ def judge_unanswered(addresses: Sequence[Multiaddr], checked: Sequence[Checked],
     return [
         Step(
             Area.OUTSIDE,
-            _title(address),
+            title_of(address),
             Outcome.SKIP,
             reason,
             facts={"address": str(address)},

@@ -27,6 +27,8 @@ class Area(Enum):
     PEER = "This peer"
     ISSUER = "Issue servers"
     PROOFS = "Proof servers"
+    BROKER = "AutoTLS brokers"
+    CA = "Certificate authority"
     DNS = "DNS"
     CAA = "CAA"
     CERTIFICATE = "Certificate"

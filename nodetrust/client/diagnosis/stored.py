@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 
 from nodetrust.certificates import Chain
-from nodetrust.client.announced import certified_name
+from nodetrust.client.announced import autotls_name, certified_name
 from nodetrust.client.diagnosis.steps import Area, Outcome, Step, counted
 from nodetrust.client.files import COMBINED_FILE, KEY_FILE, load, load_chain, load_key
 from nodetrust.errors import NodetrustError
@@ -33,6 +33,8 @@ class Stored:
     fits: bool = False
     """Whether certificate and key belong together."""
     renew_at: datetime | None = None
+    addresses: tuple[IPAddress, ...] = ()
+    """Where the peer was when it got the certificate."""
     exposed: tuple[str, ...] = ()
     """Files with the key that others than their owner may read."""
     problem: str = ""
@@ -51,6 +53,7 @@ def read_stored(folder: Path) -> Stored:
         has_key=key is not None,
         fits=obtained is not None,
         renew_at=None if obtained is None else obtained.renew_at,
+        addresses=() if obtained is None else obtained.addresses,
         exposed=tuple(name for name in (COMBINED_FILE, KEY_FILE) if _is_exposed(folder / name)),
     )
 
@@ -143,14 +146,14 @@ def _judge_names(chain: Chain, peer: PeerId, zones: Sequence[str], proven: Seque
     said = counted(len(names), "name")
     foreign = [name for name in names if zones and not any(name.endswith(f".{zone}") for zone in zones)]
     if foreign:
-        advice = "the issue server gives names in another zone now: the client takes a new certificate when it renews"
+        advice = "names are given in another zone now: the client takes a new certificate when it renews"
         return Step(
             Area.CERTIFICATE, "names", Outcome.WARN, f"{foreign[0]} is not in {', '.join(zones)}", advice, facts
         )
-    missing = [str(ip) for ip in proven if certified_name(ip, peer, names) is None]
+    missing = [str(ip) for ip in proven if not (certified_name(ip, peer, names) or autotls_name(ip, peer, names))]
     if missing:
         advice = "the address has changed, and a client that runs takes another certificate within a minute"
-        found = f"none of its names is for {', '.join(missing)}, where the proof servers see this peer"
+        found = f"none of its names is for {', '.join(missing)}, where this peer is seen"
         return Step(Area.CERTIFICATE, "names", Outcome.FAIL, found, advice, facts)
-    covering = f"{said}, for each proven address" if proven else said
+    covering = f"{said}, for each address" if proven else said
     return Step(Area.CERTIFICATE, "names", Outcome.OK, covering, facts=facts)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 
-from nodetrust.client.diagnosis.caa import Climbed, judge_caa
 from nodetrust.client.diagnosis.issuer import judge_dial, judge_info
 from nodetrust.client.diagnosis.names import Names
-from nodetrust.client.diagnosis.network import ask_proofs, dial_all, read_info, together
+from nodetrust.client.diagnosis.network import ask_proofs, dial_all, read_info
 from nodetrust.client.diagnosis.outside import (
     DEFAULT_PORT,
     judge_checked,
@@ -22,19 +20,13 @@ from nodetrust.client.diagnosis.outside import (
     nothing_to_check,
     own_wss,
 )
+from nodetrust.client.diagnosis.peer import judge_peer
 from nodetrust.client.diagnosis.proofs import judge_agreement, judge_attempts
-from nodetrust.client.diagnosis.steps import Area, Outcome, Report, Step, brief, counted
+from nodetrust.client.diagnosis.steps import Report, Step, brief, counted
 from nodetrust.client.diagnosis.stored import Stored, judge_stored
-from nodetrust.client.diagnosis.zone import (
-    Expected,
-    expected_answers,
-    judge_delegation,
-    judge_no_address,
-    judge_place,
-    judge_resolved,
-    judge_serials,
-    nothing_looked_up,
-)
+from nodetrust.client.diagnosis.walked import Journal, Walked
+from nodetrust.client.diagnosis.zone import expected_answers
+from nodetrust.client.diagnosis.zone_walk import ZoneWalk
 from nodetrust.client.issuers import Issuer
 from nodetrust.client.prove import peer_of, places_of
 from nodetrust.errors import NodetrustError
@@ -43,7 +35,6 @@ from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.messages import IssueInfo
-from nodetrust.names import IPAddress
 from nodetrust.reachability.ask import Checked, ask_check
 from nodetrust.settings import HostPort
 
@@ -60,22 +51,6 @@ class Subject:
     """Where WSS is to be reached; none: where a client with the stored certificate serves it."""
 
 
-@dataclass(slots=True)
-class Walked:
-    """What came of it so far."""
-
-    steps: list[Step] = field(default_factory=list)
-    infos: dict[PeerId, IssueInfo] = field(default_factory=dict)
-    """Of the issue servers that answered."""
-    proven: dict[str, tuple[IPAddress, ...]] = field(default_factory=dict)
-    """By zone."""
-
-    @property
-    def addresses(self) -> tuple[IPAddress, ...]:
-        """All that are proven, each once."""
-        return tuple(dict.fromkeys(ip for addresses in self.proven.values() for ip in addresses))
-
-
 class Walk:
     """One walk, with a host that has the peer's key. `walked` grows while `run` goes on."""
 
@@ -83,103 +58,71 @@ class Walk:
         self.walked = Walked()
         self._clock = clock
         self._host = host
-        self._names = names
         self._subject = subject
-        self._report = report
+        self._journal = Journal(report, self.walked)
+        self._zones = ZoneWalk(names, self._journal)
+        self._infos: list[IssueInfo] = []
 
     async def run(self) -> None:
         """All of it. What depends on a step that failed is not looked at; cancelling ends it at once."""
-        self._tell(_judge_peer(self._host.peer_id, self._subject.key_file))
+        self._journal.tell(judge_peer(self._host.peer_id, self._subject.key_file))
         for issuer in self._subject.issuers:
             await self._ask_issuer(issuer)
         outside = Deferred.fromCoroutine(self._ask_outside())
         try:
-            for zone in dict.fromkeys(info.domain for info in self.walked.infos.values()):
+            for zone in dict.fromkeys(info.domain for info in self._infos):
                 await self._look_at_zone(zone)
             self._look_at_certificate()
-            self._report.begin("asking servers to dial this peer back")
+            self._journal.begin("asking servers to dial this peer back")
             for step in await outside:
-                self._tell(step)
+                self._journal.tell(step)
         finally:
             outside.addErrback(lambda failure: failure.trap(CancelledError))
             outside.cancel()
 
-    def _tell(self, *steps: Step) -> None:
-        for step in steps:
-            self.walked.steps.append(step)
-            self._report.tell(step)
-
     async def _ask_issuer(self, issuer: Issuer) -> None:
         peer = peer_of(issuer)
-        self._report.begin(f"dialling the issue server {brief(peer)}")
+        self._journal.begin(f"dialling the issue server {brief(peer)}")
         dialled = await dial_all(self._host, self._clock, issuer)
         reached = any(not isinstance(one, Exception) for one in dialled.values())
-        self._tell(*(judge_dial(address, one, others=reached) for address, one in dialled.items()))
+        self._journal.tell(*(judge_dial(address, one, others=reached) for address, one in dialled.items()))
         if not reached:
             return
-        self._report.begin(f"asking the issue server {brief(peer)} for its proof servers")
+        self._journal.begin(f"asking the issue server {brief(peer)} for its proof servers")
         info = await read_info(self._host, self._clock, issuer)
-        self._tell(judge_info(peer, info))
+        self._journal.tell(judge_info(peer, info))
         if not isinstance(info, Exception):
-            self.walked.infos[peer] = info
+            self.walked.served = True
+            self._infos.append(info)
             await self._ask_proofs(peer, info)
 
     async def _ask_proofs(self, issuer: PeerId, info: IssueInfo) -> None:
-        self._report.begin(f"asking {counted(len(info.proofs), 'proof server')}")
+        self._journal.begin(f"asking {counted(len(info.proofs), 'proof server')}")
         attempts = await ask_proofs(self._host, self._clock, info, issuer)
-        self._tell(*judge_attempts(attempts, int(self._clock.seconds() * 1000)))
+        self._journal.tell(*judge_attempts(attempts, int(self._clock.seconds() * 1000)))
         agreement = judge_agreement(attempts, info.quorum)
-        self._tell(agreement.step)
-        known = self.walked.proven.get(info.domain, ())
-        self.walked.proven[info.domain] = tuple(dict.fromkeys((*known, *agreement.addresses)))
+        self._journal.tell(agreement.step)
+        known = self.walked.known.get(info.domain, ())
+        self.walked.known[info.domain] = tuple(dict.fromkeys((*known, *agreement.addresses)))
 
     async def _look_at_zone(self, zone: str) -> None:
-        expected = expected_answers(self._host.peer_id, self.walked.proven.get(zone, ()), zone)
-        self._report.begin(f"looking for the name servers of {zone}")
-        delegation = await self._names.delegation(zone)
-        self._tell(judge_delegation(zone, delegation.answer, delegation.referral))
-        self._tell(*map(judge_no_address, delegation.homeless))
-        if not delegation.places:
-            self._tell(nothing_looked_up())
-            return
-        self._report.begin(f"asking {counted(len(delegation.places), 'name server')} of {zone}")
-        seen = await self._names.see(delegation.places, zone, expected)
-        judged = [judge_place(place, zone, one, expected) for place, one in seen.items()]
-        serials = judge_serials(zone, seen)
-        self._tell(*judged, *([] if serials is None else [serials]))
-        await self._resolve(expected, served=any(step.outcome in (Outcome.OK, Outcome.WARN) for step in judged))
-        await self._climb(expected)
-
-    async def _resolve(self, expected: Sequence[Expected], *, served: bool) -> None:
-        self._report.begin("looking up this peer's names")
-        answers = await together([self._names.look_up(one.question) for one in expected])
-        for one, answer in zip(expected, answers, strict=True):
-            self._tell(judge_resolved(one, answer, served=served))
-
-    async def _climb(self, expected: Sequence[Expected]) -> None:
-        self._report.begin("asking for CAA records up to the root")
-        names: dict[str, list[str]] = {}
-        found: dict[str, Climbed] = {}
-        for one in expected:
-            climbed = await self._names.climb(one.question.name)
-            found[climbed.owner or climbed.failure] = climbed
-            names.setdefault(climbed.owner or climbed.failure, []).append(one.question.name)
-        chain = self._subject.stored.chain
-        wildcards = chain is not None and any(name.startswith("*.") for name in chain.names)
-        for key, climbed in found.items():
-            self._tell(*judge_caa(climbed, names[key], wildcards=wildcards))
+        expected = expected_answers(self._host.peer_id, self.walked.known.get(zone, ()), zone)
+        if await self._zones.look_at(zone, expected):
+            chain = self._subject.stored.chain
+            wildcards = chain is not None and any(name.startswith("*.") for name in chain.names)
+            await self._zones.climb([one.question.name for one in expected], wildcards=wildcards)
 
     def _look_at_certificate(self) -> None:
         now = datetime.fromtimestamp(self._clock.seconds(), UTC)
-        zones = list(self.walked.proven)
-        self._tell(*judge_stored(self._subject.stored, self._host.peer_id, zones, self.walked.addresses, now))
+        zones = list(self.walked.known)
+        self._journal.tell(*judge_stored(self._subject.stored, self._host.peer_id, zones, self.walked.addresses, now))
 
     async def _ask_outside(self) -> list[Step]:
         addresses = self._wss()
         if not addresses:
             return [nothing_to_check(self._why_no_wss())]
         servers = [address for issuer in self._subject.issuers for address in issuer]
-        for info in self.walked.infos.values():
+        for info in self._infos:
             servers += [one for server in info.proofs for one in places_of(server)]
         checked: list[Checked] = []
         failure: Exception | None = None
@@ -190,7 +133,7 @@ class Walk:
         return [*map(judge_checked, checked), *judge_unanswered(addresses, checked, failure)]
 
     def _wss(self) -> list[Multiaddr]:
-        zone = next(iter(self.walked.proven), None)
+        zone = next(iter(self.walked.known), None)
         if self._subject.key_file is None or zone is None:
             return []
         chain = self._subject.stored.chain
@@ -206,11 +149,3 @@ class Walk:
         if not self.walked.addresses:
             return "no address of this peer is proven"
         return "there is no certificate for a proven address: give the place with --wss HOST:PORT if it serves WSS"
-
-
-def _judge_peer(peer: PeerId, key_file: Path | None) -> Step:
-    facts = {"peer": str(peer), "key_file": None if key_file is None else str(key_file)}
-    if key_file is None:
-        found = f"{peer}, made up for this check: the folder has no key"
-        return Step(Area.PEER, "peer ID", Outcome.SKIP, found, facts=facts)
-    return Step(Area.PEER, "peer ID", Outcome.OK, f"{peer}, by {key_file}", facts=facts)

@@ -12,7 +12,13 @@ from nodetrust.client.lookup.errors import NoReply, NoRoute
 from nodetrust.client.lookup.transport import Over
 from nodetrust.client.lookup.wire import NO_ERROR, NO_SUCH_NAME, Question, Reply, Type
 from nodetrust.libp2p.peer_id import PeerId
-from nodetrust.names import IPAddress, name_for_address, name_for_peer, peer_from_label
+from nodetrust.names import (
+    IPAddress,
+    autotls_name_for_address,
+    name_for_address,
+    name_for_peer,
+    peer_from_label,
+)
 from nodetrust.settings import HostPort
 
 Answer: TypeAlias = Reply | NoReply
@@ -23,7 +29,10 @@ SHORT_TTL_SECONDS = 60
 LONG_TTL_SECONDS = 7 * 86400
 """RFC 8767 §4: what resolvers cap a TTL at. After a mistake, no correction is seen for that long."""
 
-UNTRUE = "the DNS server is another than nodetrust-dns, or it denies the address: see its deny lists and `addresses`"
+UNTRUE = (
+    "the DNS server does not spell out such names, as nodetrust-dns does, or it denies the address: see its deny lists "
+    "and `addresses`"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,14 @@ def expected_answers(peer: PeerId, addresses: Iterable[IPAddress], zone: str) ->
         Expected(Question(name_for_address(ip, zone), Type.A if ip.version == 4 else Type.AAAA), ip) for ip in addresses
     ]
     return (*spelled, Expected(Question(name_for_peer(peer, zone), Type.TXT), f"id={peer}"))
+
+
+def expected_by_autotls(peer: PeerId, addresses: Iterable[IPAddress], domain: str) -> tuple[Expected, ...]:
+    """The names of a peer at `addresses`, below its own in the domain of a broker."""
+    return tuple(
+        Expected(Question(autotls_name_for_address(ip, peer, domain), Type.A if ip.version == 4 else Type.AAAA), ip)
+        for ip in addresses
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +87,7 @@ def judge_delegation(zone: str, answer: Answer, referral: Referral | None) -> St
         return Step(Area.DNS, title, Outcome.FAIL, str(answer), advice, facts)
     if answer.of(Type.NS):
         return Step(Area.DNS, title, Outcome.OK, f"to {', '.join(servers)}", facts=facts)
-    said = f"the resolver knows no name servers for it ({_emptiness(answer)})"
+    said = f"the resolver knows no name servers for it ({emptiness(answer)})"
     if referral is None:
         advice = f"have the zone above name your DNS servers in NS records for {zone}, with their addresses as glue"
         return Step(Area.DNS, title, Outcome.FAIL, said, advice, facts)
@@ -149,7 +166,8 @@ def judge_place(place: Place, zone: str, seen: Seen, expected: Sequence[Expected
     if wrong:
         more = f", and {counted(len(wrong) - 1, 'other mistake')}" if len(wrong) > 1 else ""
         return step(Outcome.FAIL, f"{wrong[0]}{more}", UNTRUE)
-    right = f"serial {serial}; {counted(len(expected), 'name')} right, over UDP and TCP"
+    names = f"; {counted(len(expected), 'name')} right" if expected else ""
+    right = f"serial {serial}{names}, over UDP and TCP"
     odd = _odd_ttl(_ttls(seen, expected))
     return step(Outcome.WARN, f"{right}; {odd[0]}", odd[1]) if odd else step(Outcome.OK, right)
 
@@ -207,7 +225,7 @@ def mistake_in(expected: Expected, answer: Answer, *, recursive: bool = False) -
     if values == {expected.value}:
         return None
     if not values:
-        return f"{question.name} has no {question.type.name} record ({_emptiness(answer)})"
+        return f"{question.name} has no {question.type.name} record ({emptiness(answer)})"
     return f"{question.name} is {', '.join(sorted(map(str, values)))}, and not {expected.value}"
 
 
@@ -249,7 +267,8 @@ def _odd_ttl(ttls: Sequence[int]) -> tuple[str, str] | None:
     return None
 
 
-def _emptiness(reply: Reply) -> str:
+def emptiness(reply: Reply) -> str:
+    """In which way a reply has nothing."""
     if reply.code == NO_SUCH_NAME:
         return "NXDOMAIN: no such name"
     return "no data" if reply.code == NO_ERROR else reply.code_name

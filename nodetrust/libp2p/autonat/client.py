@@ -13,6 +13,7 @@ from nodetrust.libp2p.autonat.wire import (
     MAX_DIAL_BACK_BYTES,
     MAX_MESSAGE_BYTES,
     DataWanted,
+    Dialled,
     data,
     dial_back_taken,
     dial_request,
@@ -35,6 +36,8 @@ class Reached(Enum):
     """What a peer has found of an address."""
 
     YES = "yes"
+    MET = "met"
+    """The peer says that it has met us, but it has not come back here: it may have met another process of ours."""
     NO = "no"
     UNKNOWN = "unknown"
 
@@ -63,19 +66,21 @@ class AutoNat:
         return list(found.values())
 
     async def ask(self, connection: Connection, address: Multiaddr) -> Reached:
-        """Whether the peer reaches us at the address. Its yes counts only if it has come back. Raises `Libp2pError`."""
+        """Whether the peer reaches us at the address; a yes is one that has come back. Raises `Libp2pError`."""
         nonce = self._random.getrandbits(_NONCE_BITS)
         self._open.add(nonce)
         try:
             dialled = await self._exchange(connection, dial_request(address.without_peer_id(), nonce))
-            if dialled is False:
+            if dialled.reached is None:
+                return Reached.UNKNOWN
+            if not dialled.reached:
                 return Reached.NO
-            return Reached.YES if dialled and nonce in self._met else Reached.UNKNOWN
+            return Reached.YES if nonce in self._met else Reached.MET
         finally:
             self._open.discard(nonce)
             self._met.discard(nonce)
 
-    async def _exchange(self, connection: Connection, request: bytes) -> bool | None:
+    async def _exchange(self, connection: Connection, request: bytes) -> Dialled:
         below = await connection.open_stream([DIAL_REQUEST])
         stream = MessageStream(MAX_MESSAGE_BYTES, self._clock, ANSWER_SECONDS)
         below.attach(stream)
@@ -88,7 +93,7 @@ class AutoNat:
                 said = from_server(await stream.read())
             if isinstance(said, DataWanted):
                 raise InvalidData("a server that wants data twice")
-            return said.reached
+            return said
         finally:
             stream.close()
 

@@ -36,7 +36,7 @@ class DataWanted:
 
 @dataclass(frozen=True, slots=True)
 class Dialled:
-    """What came of it; `reached` is None where the server has not dialled, and where it was met but not spoken to."""
+    """What came of it: whether the server says that it has met us; None where it has not dialled."""
 
     reached: bool | None
 
@@ -71,7 +71,7 @@ def from_server(message: bytes) -> FromServer:
     response = read.dialResponse
     if response.status != pb.DialResponse.OK:
         return Dialled(None)
-    return Dialled({pb.OK: True, pb.E_DIAL_ERROR: False}.get(response.dialStatus))
+    return Dialled({pb.OK: True, pb.E_DIAL_BACK_ERROR: True, pb.E_DIAL_ERROR: False}.get(response.dialStatus))
 
 
 def read_nonce(message: bytes) -> int:

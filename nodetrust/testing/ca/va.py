@@ -4,10 +4,11 @@ import hashlib
 
 from josepy.json_util import encode_b64jose
 from josepy.jwk import JWK
+from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IReactorTime
 from twisted.names import dns
 from twisted.names.client import Resolver
-from twisted.names.error import DNSQueryTimeoutError, DomainError, ResolverError
+from twisted.names.error import DomainError, ResolverError
 
 from nodetrust.testing.ca.problems import Problem
 
@@ -35,7 +36,7 @@ class ValidationAuthority:
         host, port = self._dns_server
         try:
             found = await self._texts(record_name)
-        except (DomainError, ResolverError, DNSQueryTimeoutError, OSError) as error:
+        except (DomainError, ResolverError, DeferredTimeout, OSError) as error:
             # Twisted's own text is the whole DNS message; the class says what was wrong (DNSNameError: no such name).
             return Problem("dns", f"looking up TXT {record_name} at {host}:{port} failed: {type(error).__name__}")
         if value in found:

@@ -5,7 +5,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.acme import account_key_to_pem
-from nodetrust.client.autotls.account import Account, account_file, load_account, save_account
+from nodetrust.client.autotls.account import Account, account_file, load_account, read_account, save_account
 from nodetrust.client.autotls.errors import AccountFileError
 
 DIRECTORY = "https://ca.example/directory"
@@ -25,6 +25,15 @@ class AccountTests(SynchronousTestCase):
         self.assertEqual(account_key_to_pem(again.key), account_key_to_pem(made.key))
         self.assertEqual((made.url, again.url), (None, None))
         self.assertEqual(account_file(self.folder, DIRECTORY).stat().st_mode & 0o777, 0o600)
+
+    def test_only_read(self) -> None:
+        """Who only looks makes none."""
+        self.assertIsNone(read_account(self.folder, DIRECTORY))
+        self.assertEqual(list(self.folder.iterdir()), [])
+        made = load_account(self.folder, DIRECTORY)
+        read = read_account(self.folder, DIRECTORY)
+        assert read is not None
+        self.assertEqual(account_key_to_pem(read.key), account_key_to_pem(made.key))
 
     def test_the_url_is_kept(self) -> None:
         """What the CA calls the account."""

@@ -1,8 +1,8 @@
 """The client of a broker before a server that authenticates as p2p-forge and ours do."""
 
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from treq.testing import RequestTraversalAgent
 from twisted.internet.defer import Deferred
@@ -14,10 +14,13 @@ from twisted.web.server import NOT_DONE_YET
 from nodetrust.client.autotls.broker import CHALLENGE_SECONDS, HEALTH_SECONDS, Broker
 from nodetrust.client.autotls.errors import BrokerRefused, BrokerUnreachable
 from nodetrust.client.autotls.https import MAX_BODY_BYTES
+from nodetrust.client.autotls.wire import Status
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.peer_auth import Authenticated, Refused, ServerRules, authenticate, challenge_of
 from nodetrust.peer_auth.wire import Parameters, read_header
+
+T = TypeVar("T")
 
 HOST = "registration.example"
 URL = f"https://{HOST}"
@@ -38,6 +41,7 @@ class Registration(Resource):
         self.answer: Callable[[Any], bytes] = lambda request: b""
         self.health: Callable[[Any], bytes] = self.well
         self.asked: list[tuple[str, str]] = []
+        self.paths: list[str] = []
         self.registered: list[tuple[Any, dict[str, Any]]] = []
         self.signs_first = True
 
@@ -48,6 +52,7 @@ class Registration(Resource):
     def render(self, request: Any) -> Any:
         if request.path == b"/v1/health":
             return self.health(request)
+        self.paths.append(request.path.decode())
         self.asked.append((request.method.decode(), (request.getCookie(b"backend") or b"").decode()))
         request.addCookie("backend", "7")
         authorization = request.getHeader("Authorization")
@@ -72,6 +77,26 @@ class Registration(Resource):
         body = request.content.read()
         self.registered.append((verdict.peer, json.loads(body) if body else None))
         return self.answer(request)
+
+
+class NoBroker(Resource):
+    """A web server that knows nothing of it."""
+
+    isLeaf = True
+
+    def render(self, request: Any) -> bytes:
+        request.setResponseCode(404)
+        return b"404 page not found"
+
+
+def answering(status: int, body: bytes = b"") -> Callable[[Any], bytes]:
+    """What a `Registration` answers with."""
+
+    def answer(request: Any) -> bytes:
+        request.setResponseCode(status)
+        return body
+
+    return answer
 
 
 class BrokerCase(SynchronousTestCase):
@@ -174,15 +199,7 @@ class RegistrationTests(BrokerCase):
 
     def test_a_server_that_is_no_broker(self) -> None:
         """It is said, not that it authenticates wrongly."""
-
-        class Nothing(Resource):
-            isLeaf = True
-
-            def render(self, request: Any) -> bytes:
-                request.setResponseCode(404)
-                return b"404 page not found"
-
-        self.agent = RequestTraversalAgent(Nothing())
+        self.agent = RequestTraversalAgent(NoBroker())
         error = self.refusal(Broker(self.clock, self.agent, URL, self.key))
         self.assertEqual(error.status, 404)
         self.assertIn("is none", str(error))
@@ -234,13 +251,6 @@ class RemovalTests(BrokerCase):
         self.agent.flush()
         return removing
 
-    def answer_with(self, status: int, body: bytes = b"") -> None:
-        def answer(request: Any) -> bytes:
-            request.setResponseCode(status)
-            return body
-
-        self.server.answer = answer
-
     def test_after_a_registration(self) -> None:
         """One request, in this peer's name, by the bearer that the registration has brought; without a body."""
         self.successResultOf(self.register())
@@ -274,21 +284,72 @@ class RemovalTests(BrokerCase):
             (405, b""),
             (501, b""),
         ):
-            self.answer_with(status, body)
+            self.server.answer = answering(status, body)
             self.assertIs(self.successResultOf(self.remove()), False, status)
 
     def test_done(self) -> None:
         """By either status."""
         for status in (200, 204):
-            self.answer_with(status)
+            self.server.answer = answering(status)
             self.assertIs(self.successResultOf(self.remove()), True)
 
     def test_refused(self) -> None:
         """Another time the broker may do it."""
         for status in (302, 403, 429, 500):
-            self.answer_with(status, b"not now")
+            self.server.answer = answering(status, b"not now")
             error = self.failureResultOf(self.remove(), BrokerRefused).value
             self.assertEqual(error.status, status)
+
+
+class QuestionTests(BrokerCase):
+    """`meet` and `status`, which change nothing."""
+
+    def ask(self, question: Coroutine[Any, Any, T]) -> Deferred[T]:
+        asking = Deferred.fromCoroutine(question)
+        self.agent.flush()
+        return asking
+
+    def test_meet(self) -> None:
+        """Both prove who they are; p2p-forge has only POST, and says so after that. The bearer is good for more."""
+        for status in (200, 400):
+            self.server.answer = answering(status)
+            self.assertEqual(self.successResultOf(self.ask(self.broker.meet())), self.server.rules.key.peer_id)
+        self.assertEqual([method for method, _ in self.server.asked], ["GET", "GET", "GET"])
+        self.assertEqual({body for _, body in self.server.registered}, {None})
+
+    def test_not_met(self) -> None:
+        """A server that is no broker."""
+        self.agent = RequestTraversalAgent(NoBroker())
+        broker = Broker(self.clock, self.agent, URL, self.key)
+        error = self.failureResultOf(self.ask(broker.meet()), BrokerRefused).value
+        self.assertEqual(error.status, 404)
+
+    def test_status(self) -> None:
+        """It is asked for in this peer's name."""
+        self.server.answer = answering(200, b'{"values":[],"dialback":null}')
+        self.assertEqual(self.successResultOf(self.ask(self.broker.status())), Status((), None))
+        self.assertEqual(self.server.registered, [(self.key.peer_id, None)])
+        self.assertEqual(self.server.paths[-1], "/v1/status")
+
+    def test_brokers_that_do_not_tell(self) -> None:
+        """Before a handshake, as p2p-forge's HTTP server, or after it."""
+        self.server.answer = answering(404)
+        self.assertIsNone(self.successResultOf(self.ask(self.broker.status())))
+        self.agent = RequestTraversalAgent(NoBroker())
+        broker = Broker(self.clock, self.agent, URL, self.key)
+        self.assertIsNone(self.successResultOf(self.ask(broker.status())))
+
+    def test_nonsense(self) -> None:
+        """It is said."""
+        self.server.answer = answering(200, b"<html>")
+        error = self.failureResultOf(self.ask(self.broker.status()), BrokerRefused).value
+        self.assertIn("makes no sense", str(error))
+
+    def test_refused(self) -> None:
+        """The broker's words come through."""
+        self.server.answer = answering(503, b"the broker starts")
+        error = self.failureResultOf(self.ask(self.broker.status()), BrokerRefused).value
+        self.assertIn("the broker starts", str(error))
 
 
 class HealthTests(BrokerCase):

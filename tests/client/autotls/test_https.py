@@ -13,9 +13,12 @@ from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+import nodetrust.client.autotls.shown as shown_module
+from nodetrust.certificates import Chain
 from nodetrust.client.autotls.agent import https_agent
-from nodetrust.client.autotls.errors import BrokerUnreachable
+from nodetrust.client.autotls.errors import BrokerUnreachable, BrokerUntrusted
 from nodetrust.client.autotls.https import MAX_BODY_BYTES, Answer, Https
+from nodetrust.client.autotls.shown import shown_certificate
 from nodetrust.service import read_roots
 from tests.interop.certificates import make_certificate
 from tests.interop.nameserver import NAME, listen, port_number, resolver
@@ -70,7 +73,32 @@ class HttpsTests(TestCase):
     async def test_a_certificate_that_is_not_trusted(self) -> None:
         """Of an unknown root, or for another name."""
         for host, trusted in ((NAME, False), ("127.0.0.1", True)):
-            self.assertIn("no TLS certificate that is trusted here", await self.failure(host, trusted=trusted))
+            error = await self.assertFailure(Deferred.fromCoroutine(self.get(host, trusted=trusted)), BrokerUntrusted)
+            self.assertIn("no TLS certificate that is trusted here", str(error))
+
+    async def shown(self, host: str = NAME, port: int = 0) -> frozenset[str]:
+        """The names in the certificate that is shown."""
+        leaf = await shown_certificate(reactor, self.resolver, f"https://{host}:{port or self.port}")
+        return Chain(leaf, ()).names
+
+    async def test_a_certificate_is_looked_at(self) -> None:
+        """Whoever has signed it, and for whatever name."""
+        self.assertEqual(await self.shown(), {NAME})
+        self.assertEqual(await self.shown("127.0.0.1"), {NAME})
+
+    async def test_no_certificate(self) -> None:
+        """Of a name that nobody knows, a port that is closed, and a server that speaks something else, or nothing."""
+        plain = self.listen(reactor.listenTCP(0, Site(self.page), interface="127.0.0.1"))
+        silent = self.listen(reactor.listenTCP(0, Factory.forProtocol(Protocol), interface="127.0.0.1"))
+        self.patch(shown_module, "LOOK_SECONDS", 0.2)
+        for host, port, words in (
+            ("nowhere.test", self.port, "nowhere.test"),
+            (NAME, 1, "refused"),
+            (NAME, port_number(plain), ""),
+            (NAME, port_number(silent), "no certificate within 0.2 seconds"),
+        ):
+            looking = Deferred.fromCoroutine(self.shown(host, port))
+            self.assertIn(words, str(await self.assertFailure(looking, BrokerUnreachable)))
 
     async def test_nobody_listens(self) -> None:
         """It is said."""

@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.client.diagnosis.caa import Climbed, judge_caa, parents, read_permission
+from nodetrust.client.diagnosis.caa import Climbed, Orderer, judge_ca, judge_caa, parents, read_permission
 from nodetrust.client.diagnosis.steps import Outcome
 from nodetrust.client.lookup.wire import Record, Type
 
@@ -81,6 +81,32 @@ class JudgementTests(SynchronousTestCase):
         (step,) = judge_caa(Climbed("a", failure="SERVFAIL at example"), ["a"], wildcards=True)
         self.assertEqual(step.outcome, Outcome.WARN)
         self.assertIn("SERVFAIL at example", step.found)
+
+    def test_our_ca(self) -> None:
+        """Whether one CA may sign, for one account; nothing is said where the records do not say, or it has been."""
+        dns, http = "ca.example; validationmethods=dns-01", "ca.example; validationmethods=http-01"
+        bound = "ca.example; accounturi=https://ca.example/1"
+        us, new = Orderer(("ca.example", "ca.test"), "https://ca.example/1"), Orderer(("ca.example",))
+        stranger, unnamed = Orderer(("b.example",)), Orderer(())
+        for values, orderer, outcome in (
+            ((), us, None),
+            ((";",), us, None),
+            ((dns,), unnamed, None),
+            ((http,), us, None),
+            ((dns,), us, Outcome.OK),
+            (("other.example", dns), us, Outcome.OK),
+            ((dns,), stranger, Outcome.FAIL),
+            ((bound,), us, Outcome.OK),
+            ((bound,), new, Outcome.FAIL),
+            ((bound.replace("/1", "/2"), dns), us, Outcome.OK),
+        ):
+            step = judge_ca(Climbed("a", ZONE, tuple(map(record, values))), orderer)
+            self.assertEqual(None if step is None else step.outcome, outcome, (values, step))
+            self.assertEqual(bool(step and step.advice), outcome is Outcome.FAIL)
+        wild = (record(dns), record("other.example", "issuewild"))
+        step = judge_ca(Climbed("a", ZONE, wild), us)
+        assert step is not None
+        self.assertEqual(step.outcome, Outcome.FAIL)
 
     def test_climbing(self) -> None:
         """From the name up to the top-level domain."""

@@ -13,7 +13,7 @@ from nodetrust.client.files import save
 from nodetrust.client.obtain import Obtained
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.messages import ECDSA_P256
-from nodetrust.names import certificate_names
+from nodetrust.names import autotls_wildcard, certificate_names
 from tests.client.examples import certificate, moment
 
 ZONE = "nt.example.org"
@@ -63,6 +63,16 @@ class StoredTests(SynchronousTestCase):
         self.store()
         self.assert_wrong(self.judge(proven=(IP, OTHER))["names"], Outcome.FAIL, "for 8.8.4.4,")
         self.assert_wrong(self.judge(zone="other.example")["names"], Outcome.WARN, "is not in other.example")
+
+    def test_by_autotls(self) -> None:
+        """The wildcard is for each address below the peer's name, and for no other peer."""
+        self.chain = certificate(self.key, [autotls_wildcard(PEER, ZONE)], NOW)
+        self.store()
+        self.assertEqual(self.judge(proven=(IP, OTHER))["names"].outcome, Outcome.OK)
+        self.chain = certificate(self.key, [autotls_wildcard(PrivateKey.generate().peer_id, ZONE)], NOW)
+        self.store()
+        self.assert_wrong(self.judge()["names"], Outcome.FAIL, "for 8.8.8.8,")
+        self.assertEqual(read_stored(self.folder).addresses, (IP,))
 
     def test_files(self) -> None:
         """Another key, none, one that all may read, a chain that leads nowhere, and no certificate at all."""

@@ -71,10 +71,12 @@ class ClientTests(TestCase):
         self.assertEqual(await self.ask(answer, nonce_plus=0), Reached.YES)
 
     async def test_a_yes_without_a_dial_back(self) -> None:
-        """Is not believed, nor is one with another nonce."""
+        """Is less than a yes, as is one with another nonce, and a server's word that it could not come back."""
         answer = pb.DialResponse(status=OK, dialStatus=pb.OK)
-        self.assertEqual(await self.ask(answer), Reached.UNKNOWN)
-        self.assertEqual(await self.ask(answer, nonce_plus=1), Reached.UNKNOWN)
+        self.assertEqual(await self.ask(answer), Reached.MET)
+        self.assertEqual(await self.ask(answer, nonce_plus=1), Reached.MET)
+        met = pb.DialResponse(status=OK, dialStatus=pb.E_DIAL_BACK_ERROR)
+        self.assertEqual(await self.ask(met), Reached.MET)
 
     async def test_not_reached(self) -> None:
         """A no needs no proof: those who ask several peers weigh it."""

@@ -39,7 +39,7 @@ class WireTests(SynchronousTestCase):
         for status, dial_status, reached in (
             (200, 200, True),
             (200, 100, False),
-            (200, 101, None),
+            (200, 101, True),
             (200, 0, None),
             (100, 0, None),
             (101, 100, None),

@@ -1,0 +1,1 @@
+`nodetrust check --autotls` walks the path by AutoTLS: brokers and their certificates, the CA, the DNS with the challenge's records, CAA records as they concern that CA and account, the certificate, and WSS as seen from outside, by issue servers or AutoNAT.
