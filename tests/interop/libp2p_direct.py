@@ -14,9 +14,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.debian import PATH, find
+from tests.debian import find
 from tests.dns_oracle.servers import Child, spawn
 from tests.interop.certificates import make_certificate
+from tests.interop.namespaces import finish, must
 
 DOMAIN = "libp2p.direct"
 REGISTRATION = f"registration.{DOMAIN}"
@@ -26,7 +27,6 @@ FORGE_HTTP_PORT = 8080
 ACME_PORT, MANAGEMENT_PORT = 14000, 15000
 DIRECTORY = f"https://{OUTSIDE}:{ACME_PORT}/dir"
 NINETY_DAYS = 7_776_000  # in seconds
-COMMAND_SECONDS = 60
 _numbers = itertools.count()
 
 ZONE = f"""$TTL 300
@@ -100,7 +100,7 @@ class Libp2pDirect:
             self._children.popitem()[1].stop()
         for name in self._names.values():
             with contextlib.suppress(AssertionError):
-                self._must("ip", "netns", "delete", name)
+                must("ip", "netns", "delete", name)
             (self._resolver_folder(name) / "resolv.conf").unlink(missing_ok=True)
             with contextlib.suppress(FileNotFoundError):
                 self._resolver_folder(name).rmdir()
@@ -113,7 +113,7 @@ class Libp2pDirect:
 
     def run(self, which: str, *command: str | Path) -> "subprocess.CompletedProcess[str]":
         """Run a program there to its end."""
-        return _finish(*self.inside(which, *command))
+        return finish(*self.inside(which, *command))
 
     def start_child(self, name: str, which: str, *command: str | Path) -> None:
         """Start a program there; `stop` ends it, and so does `stop_child`."""
@@ -157,16 +157,16 @@ class Libp2pDirect:
 
     def _make_namespaces(self) -> None:
         for name in self._names.values():
-            self._must("ip", "netns", "add", name)
-            self._must("ip", "-n", name, "link", "set", "lo", "up")
+            must("ip", "netns", "add", name)
+            must("ip", "-n", name, "link", "set", "lo", "up")
             self._resolver_folder(name).mkdir(parents=True, exist_ok=True)
             (self._resolver_folder(name) / "resolv.conf").write_text(f"nameserver {OUTSIDE}\n")
         outside, node = self._names["outside"], self._names["node"]
-        self._must("ip", "-n", outside, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", node)
+        must("ip", "-n", outside, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", node)
         for name, address in ((outside, OUTSIDE), (node, NODE)):
-            self._must("ip", "-n", name, "address", "add", f"{address}/24", "dev", "eth0")
-            self._must("ip", "-n", name, "link", "set", "eth0", "up")
-        self._must("ip", "-n", node, "route", "add", "default", "via", OUTSIDE)
+            must("ip", "-n", name, "address", "add", f"{address}/24", "dev", "eth0")
+            must("ip", "-n", name, "link", "set", "eth0", "up")
+        must("ip", "-n", node, "route", "add", "default", "via", OUTSIDE)
 
     def _start_server(self, token: str) -> None:
         (self.folder / "zones").mkdir()
@@ -217,19 +217,3 @@ class Libp2pDirect:
     def _resolver_folder(name: str) -> Path:
         """What `ip netns exec` puts in the place of /etc."""
         return Path("/etc/netns") / name
-
-    def _must(self, *command: str) -> None:
-        done = _finish(*command)
-        assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}{done.stdout}"
-
-
-def _finish(*command: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        command,
-        env={**os.environ, "PATH": PATH},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=COMMAND_SECONDS,
-        check=False,
-    )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.debian import PATH
 
-COMMAND_SECONDS = 30
+COMMAND_SECONDS = 60
 _FOLDERS = Path("/etc/netns")
 """In which `ip netns exec` finds what it puts in the place of files in /etc."""
 
@@ -77,7 +77,14 @@ class Hosts:
 
 def must(*command: str | Path) -> str:
     """What a command prints; it ends well, or it raises AssertionError with what went wrong."""
-    done = subprocess.run(
+    done = finish(*command)
+    assert done.returncode == 0, f"{' '.join(map(str, command))}: {done.stderr}{done.stdout}"
+    return done.stdout
+
+
+def finish(*command: str | Path) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end, however that is."""
+    return subprocess.run(
         command,
         env={**os.environ, "PATH": PATH},
         stdin=subprocess.DEVNULL,
@@ -86,5 +93,3 @@ def must(*command: str | Path) -> str:
         timeout=COMMAND_SECONDS,
         check=False,
     )
-    assert done.returncode == 0, f"{' '.join(map(str, command))}: {done.stderr}{done.stdout}"
-    return done.stdout

@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.debian import PATH, find
+from tests.debian import find
 from tests.dns_oracle.servers import Child, spawn
+from tests.interop.namespaces import finish, must
 
 CLIENT = "192.168.77.2"
 GATEWAY = "192.168.77.1"
@@ -25,7 +26,6 @@ GREETING = "a real listener"
 """What the client's listener sends to whoever connects."""
 
 CONNECT_SECONDS = 1.0
-COMMAND_SECONDS = 30
 DEADLINE_SECONDS = 40.0
 _numbers = itertools.count()
 
@@ -90,15 +90,15 @@ class Router:
         """Make the namespaces, the NAT and the router's daemon; raises AssertionError with what went wrong."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for name in self._names.values():
-            self._must("ip", "netns", "add", name)
-            self._must("ip", "-n", name, "link", "set", "lo", "up")
+            must("ip", "netns", "add", name)
+            must("ip", "-n", name, "link", "set", "lo", "up")
         for end, other in (("lan", "lan"), ("wan", "out")):
             peer = ["peer", "name", "eth0", "netns", self._names[other]]
-            self._must("ip", "-n", self._names["router"], "link", "add", end, "type", "veth", *peer)
+            must("ip", "-n", self._names["router"], "link", "add", end, "type", "veth", *peer)
         for which, device, address in (*_ADDRESSES, ("router", "wan", f"{EXTERNAL}/24")):
-            self._must("ip", "-n", self._names[which], "address", "add", address, "dev", device)
-            self._must("ip", "-n", self._names[which], "link", "set", device, "up")
-        self._must("ip", "-n", self._names["lan"], "route", "add", "default", "via", GATEWAY)
+            must("ip", "-n", self._names[which], "address", "add", address, "dev", device)
+            must("ip", "-n", self._names[which], "link", "set", device, "up")
+        must("ip", "-n", self._names["lan"], "route", "add", "default", "via", GATEWAY)
         self._in("router", "sysctl", "--quiet", "--write", "net.ipv4.ip_forward=1")
         (self.folder / "rules").write_text(_RULES % self._rule)
         self._in("router", "nft", "--file", str(self.folder / "rules"))
@@ -111,7 +111,7 @@ class Router:
                 child.stop()
         for name in self._names.values():
             with contextlib.suppress(AssertionError):
-                self._must("ip", "netns", "delete", name)
+                must("ip", "netns", "delete", name)
 
     def start_daemon(self) -> None:
         """Start miniupnpd; returns when it listens."""
@@ -133,13 +133,13 @@ class Router:
 
     def drop_lan(self) -> None:
         """Let the router be deaf and dumb on the home's side."""
-        self._must("ip", "-n", self._names["router"], "link", "set", "lan", "down")
+        must("ip", "-n", self._names["router"], "link", "set", "lan", "down")
 
     def change_address(self, address: str = OTHER_EXTERNAL) -> None:
         """Give the router another external address."""
         device = ["dev", "wan"]
-        self._must("ip", "-n", self._names["router"], "address", "delete", f"{EXTERNAL}/24", *device)
-        self._must("ip", "-n", self._names["router"], "address", "add", f"{address}/24", *device)
+        must("ip", "-n", self._names["router"], "address", "delete", f"{EXTERNAL}/24", *device)
+        must("ip", "-n", self._names["router"], "address", "add", f"{address}/24", *device)
 
     def start_client(self, *arguments: str) -> None:
         """Start `tests.interop.mapped`, which listens, and has its port mapped if it gets arguments."""
@@ -190,21 +190,4 @@ class Router:
         assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}{done.stdout}"
 
     def _run(self, which: str, *command: str) -> "subprocess.CompletedProcess[str]":
-        return _finish("ip", "netns", "exec", self._names[which], *command)
-
-    def _must(self, *command: str) -> None:
-        done = _finish(*command)
-        if done.returncode != 0:
-            raise AssertionError(f"{' '.join(command)}: {done.stderr}{done.stdout}")
-
-
-def _finish(*command: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        command,
-        env={**os.environ, "PATH": PATH},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=COMMAND_SECONDS,
-        check=False,
-    )
+        return finish("ip", "netns", "exec", self._names[which], *command)

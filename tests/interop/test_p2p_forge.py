@@ -99,6 +99,26 @@ check_seconds = {CHECK_SECONDS}
         done = await deferToThread(self.world.run, "node", sys.executable, *NODETRUST, *command)
         return done.returncode, json.loads(done.stdout or "{}"), done.stderr
 
+    async def check(self, *options: str) -> tuple[int, dict[str, Any]]:
+        """`nodetrust check --autotls` on the node's host, with its defaults: its status, and the document."""
+        where = ["--acme-directory", DIRECTORY, "--trust-file", str(self.world.roots), "--state", str(self.state)]
+        command = ["check", "--autotls", "--json", *where, *options]
+        done = await deferToThread(self.world.run, "node", sys.executable, *NODETRUST, *command)
+        self.assertEqual(done.stderr, "")
+        document: dict[str, Any] = json.loads(done.stdout)
+        return done.returncode, document
+
+    async def go_peers(self, number: int) -> list[str]:
+        """Addresses of go-libp2p nodes outside, which dial back whoever asks them to, and trust Pebble's root."""
+        addresses = []
+        for _ in range(number):
+            command = self.world.inside("outside", self.tools.go_peer)
+            environment = {"SSL_CERT_FILE": str(self.world.wss_root)}
+            started = {"listen": [f"/ip4/{OUTSIDE}/tcp/0"], "autoNAT": True}
+            go = await self._start("go", command, environment, started)
+            addresses += go.listening
+        return addresses
+
     def leaf_pem(self) -> bytes:
         """What is in the folder."""
         return (self.state / "fullchain.pem").read_bytes()
@@ -208,6 +228,24 @@ class CommandTests(NamespacesTestCase):
         self.assertIn("could not connect to this peer at any of its addresses", errors)
 
 
+class CheckTests(NamespacesTestCase):
+    """`nodetrust check --autotls` on the node's host, whose resolver and name servers are real."""
+
+    async def test_all_is_well(self) -> None:
+        """Beside a client that runs, with peers that dial it: all is well; p2p-forge has no status, which is said."""
+        await self.run_forge()
+        peers = await self.go_peers(2)
+        self.start_client()
+        await self.certificate()
+        bootstrap = [part for peer in peers for part in ("--bootstrap", peer)]
+        status, document = await self.check(*bootstrap, "--announce", f"/ip4/{NODE}/tcp/4001")
+        self.assertEqual((status, document["status"], document["addresses"]), (0, 0, [NODE]), document)
+        outcomes = [(one["area"], one["outcome"]) for one in document["steps"]]
+        self.assertEqual([one for one in outcomes if one[1] != "ok"], [("broker", "skip")], document)
+        self.assertLessEqual({"broker", "ca", "dns", "caa", "certificate", "outside"}, {area for area, _ in outcomes})
+        self.stop_client()
+
+
 class RefusalTests(NamespacesTestCase):
     """What keeps a certificate from coming is said, and the client goes on trying."""
 
@@ -218,15 +256,6 @@ class RefusalTests(NamespacesTestCase):
         await self.wait_for("could not connect to this peer at any of its addresses (status 400)")
         self.assertIn(f"/ip4/{NODE}/tcp/4009]", self.world.log("client"))
         self.stop_client()
-
-    async def go_peers(self, number: int) -> list[str]:
-        """Addresses of go-libp2p nodes outside, which dial back whoever asks them to."""
-        addresses = []
-        for _ in range(number):
-            command = self.world.inside("outside", self.tools.go_peer)
-            go = await self._start("go", command, {}, {"listen": [f"/ip4/{OUTSIDE}/tcp/0"], "autoNAT": True})
-            addresses += go.listening
-        return addresses
 
     async def test_peers_that_cannot_connect(self) -> None:
         """They say so by AutoNAT, and the CA hears nothing; when they can, the certificate comes."""
