@@ -120,6 +120,17 @@ class BrokerCase(SynchronousTestCase):
         assert isinstance(error, BrokerRefused)
         return error
 
+    def tokens(self) -> list[str | None]:
+        """Those of the real requests from now on, which all get an empty answer."""
+        tokens: list[str | None] = []
+
+        def answer(request: Any) -> bytes:
+            tokens.append(request.getHeader("Forge-Authorization"))
+            return b""
+
+        self.server.answer = answer
+        return tokens
+
 
 class RegistrationTests(BrokerCase):
     """`register`."""
@@ -150,13 +161,7 @@ class RegistrationTests(BrokerCase):
 
     def test_an_access_token(self) -> None:
         """It goes with the real request, as it is."""
-        tokens: list[str | None] = []
-
-        def answer(request: Any) -> bytes:
-            tokens.append(request.getHeader("Forge-Authorization"))
-            return b""
-
-        self.server.answer = answer
+        tokens = self.tokens()
         self.successResultOf(self.register(Broker(self.clock, self.agent, URL, self.key, "secret")))
         self.successResultOf(self.register())
         self.assertEqual(tokens, ["secret", None])
@@ -266,13 +271,7 @@ class RemovalTests(BrokerCase):
 
     def test_an_access_token(self) -> None:
         """It goes along."""
-        tokens: list[str | None] = []
-
-        def answer(request: Any) -> bytes:
-            tokens.append(request.getHeader("Forge-Authorization"))
-            return b""
-
-        self.server.answer = answer
+        tokens = self.tokens()
         self.successResultOf(self.remove(Broker(self.clock, self.agent, URL, self.key, "secret")))
         self.assertEqual(tokens, ["secret"])
 
