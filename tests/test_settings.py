@@ -7,7 +7,18 @@ from typing import Annotated, Literal
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.libp2p.peer_id import PeerId
-from nodetrust.settings import HostPort, Settings, SettingsError, ZoneName, build, described, options_for, read_file
+from nodetrust.settings import (
+    HostPort,
+    Settings,
+    SettingsError,
+    ZoneName,
+    build,
+    described,
+    from_values,
+    options_for,
+    read_file,
+    within,
+)
 
 
 class Example(Settings, frozen=True, kw_only=True):
@@ -25,6 +36,27 @@ class Example(Settings, frozen=True, kw_only=True):
 
 
 Options = options_for(Example, "example", "An example.")
+
+
+class Part(Settings, frozen=True, kw_only=True):
+    doors: Annotated[tuple[str, ...], described("the name of a door")]
+    height: Annotated[int, described("how high", ge=1)] = 3
+    roof: Annotated[bool, described("have a roof")] = True
+
+    def check(self):
+        if self.height > 5 and not self.roof:
+            raise SettingsError("height: expected at most 5 without a roof")
+
+
+class House(Settings, frozen=True, kw_only=True):
+    """The kitchen is always there, the garage may be missing."""
+
+    owner: Annotated[str, described("whose it is")] = ""
+    kitchen: Part
+    garage: Annotated[Part | None, described("where the car is")] = None
+
+
+HouseOptions = options_for(House, "house", "A house.")
 
 
 PEER = PeerId.parse("12D3KooWGGF8kv9bsCqCNmeVZodvzpa63FkwFKF9xGTtDt14W4o7")
@@ -157,3 +189,81 @@ class OptionTests(SynchronousTestCase):
         ):
             self.assertIn(expected, text)
         self.assertIn("[default: 60]", text)
+
+
+class PartTests(SynchronousTestCase):
+    """Settings in settings."""
+
+    def parse(self, *arguments, file=None):
+        if file is not None:
+            folder = TemporaryDirectory()
+            self.addCleanup(folder.cleanup)
+            self.path = Path(folder.name) / "house.toml"
+            self.path.write_text(file)
+            arguments = ("--config", str(self.path), *arguments)
+        options = HouseOptions()
+        options.parseOptions(list(arguments))
+        return options.settings
+
+    def refused(self, *arguments, file=None):
+        return str(self.assertRaises(SystemExit, self.parse, *arguments, file=file).code)
+
+    def test_what_is_always_there(self):
+        """Its keys stand among the others."""
+        self.assertEqual(self.parse("--doors", "in", "--owner", "me"), House(owner="me", kitchen=Part(doors=("in",))))
+        self.assertEqual(self.parse(file='doors = ["a"]\nheight = 2\n').kitchen, Part(doors=("a",), height=2))
+
+    def test_a_table(self):
+        """What may be missing is a table of the file."""
+        settings = self.parse(file='doors = ["a"]\n[garage]\ndoors = ["b"]\nroof = false\n')
+        self.assertEqual(settings.garage, Part(doors=("b",), roof=False))
+        self.assertIsNone(self.parse("--doors", "a").garage)
+
+    def test_options_of_a_table(self):
+        """They have its name before theirs, win over the file, and alone mean that it is there."""
+        file = 'doors = ["a"]\n[garage]\ndoors = ["b"]\nheight = 4\n'
+        settings = self.parse("--garage-doors", "c", "--garage-doors", "d", "--no-garage-roof", file=file)
+        self.assertEqual(settings.garage, Part(doors=("c", "d"), height=4, roof=False))
+        self.assertEqual(self.parse("--doors", "a", "--garage-doors", "b").garage, Part(doors=("b",)))
+
+    def test_what_is_missing_in_a_table(self):
+        """The line says where to put it."""
+        expected = "garage.doors: is not set: give --garage-doors, or put doors into the table [garage] of the file"
+        self.assertIn(expected, self.refused("--doors", "a", "--garage-height", "2"))
+        self.assertIn(expected, self.refused(file='doors = ["a"]\n[garage]\n'))
+
+    def test_what_is_wrong_in_a_table(self):
+        """The line names file, table, key and what was expected."""
+        self.assertEqual(
+            self.refused(file="[garage]\nheight = 0\n"), f"house: {self.path}: garage.height: expected int >= 1"
+        )
+        self.assertEqual(
+            self.refused(file="[garage]\ncolour = 1\n"),
+            f"house: {self.path}: garage.colour: no such setting; there are doors, height, roof",
+        )
+        self.assertEqual(self.refused(file="garage = 1\n"), f"house: {self.path}: garage: expected a table, got 1")
+        self.assertIn("there are doors, garage, height, owner, roof", self.refused(file="colour = 1\n"))
+        self.assertEqual(self.refused("--garage-height", "x"), "house: --garage-height: expected int, got str")
+
+    def test_what_does_not_fit_together_in_a_table(self):
+        """Its own check names the key with the table."""
+        file = 'doors = ["a"]\n[garage]\ndoors = ["b"]\nheight = 6\nroof = false\n'
+        wrong = "garage.height: expected at most 5 without a roof"
+        self.assertEqual(self.refused(file=file), f"house: {self.path}: {wrong}")
+        table = {"doors": "b", "height": 6, "roof": False}
+        error = self.assertRaises(SettingsError, from_values, House, {"doors": "a", "garage": table})
+        self.assertEqual(str(error), wrong)
+
+    def test_within(self):
+        """What is found wrong later is named in the same way."""
+        with self.assertRaises(SettingsError) as caught, within("garage"):
+            raise SettingsError("doors: they are stuck")
+        self.assertEqual(str(caught.exception), "garage.doors: they are stuck")
+
+    def test_help(self):
+        """Each option of a table is there; its name alone is none."""
+        text = " ".join(str(HouseOptions()).split())
+        for expected in ("--garage-doors= ", "[required with any other --garage-]", "--no-garage-roof", "--owner="):
+            self.assertIn(expected, text)
+        self.assertNotIn("--garage=", text)
+        self.assertNotIn("--kitchen", text)
