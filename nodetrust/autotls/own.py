@@ -18,7 +18,7 @@ from nodetrust.acme import (
     generate_account_key,
     obtain,
 )
-from nodetrust.autotls.broker import Challenges
+from nodetrust.broker.broker import Challenges
 from nodetrust.autotls.settings import AutoTlsSettings
 from nodetrust.certificates import CertificateKey, Chain, make_csr
 from nodetrust.errors import NodetrustError

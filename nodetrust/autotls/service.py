@@ -17,16 +17,16 @@ from twisted.protocols.haproxy._wrapper import HAProxyWrappingFactory
 from twisted.python.failure import Failure
 
 from nodetrust.addresses import direct_ip, normalise
-from nodetrust.autotls.broker import Broker
-from nodetrust.autotls.decide import Rules
-from nodetrust.autotls.dialback import DialBack
-from nodetrust.autotls.metrics import BrokerCounters
-from nodetrust.autotls.ours import is_ours
+from nodetrust.broker.broker import Broker
+from nodetrust.broker.decide import Rules
+from nodetrust.broker.dialback import DialBack
+from nodetrust.broker.metrics import BrokerCounters
+from nodetrust.broker.ours import is_ours
 from nodetrust.autotls.own import OwnOrders
-from nodetrust.autotls.pages import BOUNDS, PROXY_BOUNDS, Access, BoundedRequest, BrokerPages
-from nodetrust.autotls.quota import Quota
+from nodetrust.broker.pages import BOUNDS, PROXY_BOUNDS, Access, BoundedRequest, BrokerPages
+from nodetrust.broker.quota import Quota
 from nodetrust.autotls.settings import SECONDS_A_DAY, AutoTlsSettings
-from nodetrust.autotls.sources import is_in
+from nodetrust.broker.sources import is_in
 from nodetrust.certificates import key_to_pem
 from nodetrust.challenges.servers import DnsServers
 from nodetrust.libp2p.host import Host

@@ -12,10 +12,10 @@ from twisted.names import dns
 from twisted.names.common import ResolverBase
 from twisted.names.server import DNSServerFactory
 
-from nodetrust.autotls import targets
-from nodetrust.autotls.pages import MAX_DISCARDED_BYTES
+from nodetrust.broker import targets
+from nodetrust.broker.pages import MAX_DISCARDED_BYTES
 from nodetrust.autotls.service import AutoTlsService
-from nodetrust.autotls.wire import MAX_BODY_BYTES
+from nodetrust.broker.wire import MAX_BODY_BYTES
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr

@@ -136,7 +136,7 @@ class RegistrationTests(SiteTestCase):
 
     async def test_dns_server_is_down(self) -> None:
         """A value that no DNS server confirms is not called set, and nothing is left of it."""
-        self.patch(__import__("nodetrust.autotls.broker", fromlist=["x"]), "PUBLISH_SECONDS", 0.5)
+        self.patch(__import__("nodetrust.broker.broker", fromlist=["x"]), "PUBLISH_SECONDS", 0.5)
         dns = await self.start_dns()
         broker = await self.start_broker()
         node = await self.start_node()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 
-from nodetrust.autotls.decide import Visit
+from nodetrust.broker.decide import Visit
 from nodetrust.quotas import Draw, Limit
 
 PREFIX = "autotls/"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.addresses import IPV4_SPECIAL, IPV6_SPECIAL
-from nodetrust.autotls.decide import (
+from nodetrust.broker.decide import (
     MAX_ADDRESSES,
     Chosen,
     Named,
@@ -19,8 +19,8 @@ from nodetrust.autotls.decide import (
     choose,
     choose_of_name,
 )
-from nodetrust.autotls.errors import Refusal, Tried
-from nodetrust.autotls.ours import is_ours
+from nodetrust.broker.errors import Refusal, Tried
+from nodetrust.broker.ours import is_ours
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.lists.entries import Entries
 from nodetrust.lists.lists import Lists

@@ -10,7 +10,7 @@ from itertools import accumulate
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from nodetrust.autotls.wire import CHALLENGE_PATH
+from nodetrust.broker.wire import CHALLENGE_PATH
 
 _FORGE = "coredns_forge_acme_"
 _HANDLER = CHALLENGE_PATH.decode()

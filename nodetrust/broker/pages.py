@@ -18,12 +18,12 @@ from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
 from nodetrust.addresses import normalise
-from nodetrust.autotls.broker import SERVER_ERROR, Broker
-from nodetrust.autotls.decide import Rules, Visit, check_token
-from nodetrust.autotls.errors import Refusal
-from nodetrust.autotls.metrics import BrokerCounters
-from nodetrust.autotls.sources import client_first
-from nodetrust.autotls.wire import BAD_REQUEST, CHALLENGE_PATH, MAX_BODY_BYTES, refusal_json, refusal_text
+from nodetrust.broker.broker import SERVER_ERROR, Broker
+from nodetrust.broker.decide import Rules, Visit, check_token
+from nodetrust.broker.errors import Refusal
+from nodetrust.broker.metrics import BrokerCounters
+from nodetrust.broker.sources import client_first
+from nodetrust.broker.wire import BAD_REQUEST, CHALLENGE_PATH, MAX_BODY_BYTES, refusal_json, refusal_text
 from nodetrust.libp2p.limits import Limits
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.peer_auth import (

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.autotls.errors import Refusal, Tried
-from nodetrust.autotls.sources import MAX_HOPS, client_first
-from nodetrust.autotls.wire import Registration, read_registration, refusal_json
+from nodetrust.broker.errors import Refusal, Tried
+from nodetrust.broker.sources import MAX_HOPS, client_first
+from nodetrust.broker.wire import Registration, read_registration, refusal_json
 from tests.autotls.site import value_of
 
 VALUE = value_of("x")

@@ -4,7 +4,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import CollectorRegistry
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.autotls.metrics import BrokerCounters
+from nodetrust.broker.metrics import BrokerCounters
 
 DURATION = "coredns_forge_acme_http_request_duration_seconds"
 INFLIGHT = "coredns_forge_acme_http_requests_inflight"

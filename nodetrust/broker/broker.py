@@ -12,12 +12,12 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from nodetrust.autotls.decide import MAX_DIALS, Rules, Visit, check_lists
-from nodetrust.autotls.dialback import TOO_MANY_REQUESTS, DialBack, Report
-from nodetrust.autotls.errors import Refusal
-from nodetrust.autotls.metrics import BrokerCounters
-from nodetrust.autotls.quota import PREFIX, Quota, draws
-from nodetrust.autotls.wire import BAD_REQUEST, read_registration, to_time, tried_json
+from nodetrust.broker.decide import MAX_DIALS, Rules, Visit, check_lists
+from nodetrust.broker.dialback import TOO_MANY_REQUESTS, DialBack, Report
+from nodetrust.broker.errors import Refusal
+from nodetrust.broker.metrics import BrokerCounters
+from nodetrust.broker.quota import PREFIX, Quota, draws
+from nodetrust.broker.wire import BAD_REQUEST, read_registration, to_time, tried_json
 from nodetrust.challenges.errors import DnsServerError
 from nodetrust.challenges.outbox import Challenge
 from nodetrust.libp2p.peer_id import PeerId

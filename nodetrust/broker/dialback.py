@@ -12,9 +12,9 @@ from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.internet.interfaces import IResolver
 
 from nodetrust.addresses import direct_ip
-from nodetrust.autotls.decide import MAX_DIALS, Chosen, Named, Rules, Visit, choose, choose_of_name, shown
-from nodetrust.autotls.errors import Refusal, Tried
-from nodetrust.autotls.targets import Targets
+from nodetrust.broker.decide import MAX_DIALS, Chosen, Named, Rules, Visit, choose, choose_of_name, shown
+from nodetrust.broker.errors import Refusal, Tried
+from nodetrust.broker.targets import Targets
 from nodetrust.libp2p.errors import DialError
 from nodetrust.libp2p.staggered import AllFailed, first_success
 from nodetrust.libp2p.transports.resolve import resolve

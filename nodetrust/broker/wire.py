@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from nodetrust.autotls.errors import Refusal, Tried
+from nodetrust.broker.errors import Refusal, Tried
 
 CHALLENGE_PATH = b"/v1/_acme-challenge"
 

@@ -14,8 +14,8 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from nodetrust.addresses import normalise, special_block
-from nodetrust.autotls.errors import Refusal, Tried
-from nodetrust.autotls.wire import BAD_REQUEST
+from nodetrust.broker.errors import Refusal, Tried
+from nodetrust.broker.wire import BAD_REQUEST
 from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId

@@ -4,8 +4,8 @@ from ipaddress import ip_address
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.autotls import targets
-from nodetrust.autotls.targets import DIALS_PER_48, DIALS_PER_ADDRESS, PERIOD_SECONDS, Targets
+from nodetrust.broker import targets
+from nodetrust.broker.targets import DIALS_PER_48, DIALS_PER_ADDRESS, PERIOD_SECONDS, Targets
 
 NOW = 1_000_000.0
 ASKER = "45.1.1.1"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from nodetrust.addresses import normalise
-from nodetrust.autotls.errors import Refusal
-from nodetrust.autotls.wire import BAD_REQUEST
+from nodetrust.broker.errors import Refusal
+from nodetrust.broker.wire import BAD_REQUEST
 from nodetrust.names import IPAddress
 
 MAX_HOPS = 16
