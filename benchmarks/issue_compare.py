@@ -40,9 +40,9 @@ from twisted.internet.defer import Deferred
 from benchmarks.issue_peers import addresses_of, known_key
 from benchmarks.issue_site import AT_ONCE, ZONE, Site
 from nodetrust.certificates import CertificateKey, key_to_pem, make_key, public_key_der
-from nodetrust.issue.service import STORE_FILE
 from nodetrust.messages import ECDSA_P256
 from nodetrust.names import certificate_names
+from nodetrust.ordering import STORE_FILE
 from nodetrust.store import Store, StoredCertificate
 from nodetrust.store.certificates import add_certificate
 from tests.interop.harness import Program, ProgramError

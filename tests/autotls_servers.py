@@ -20,7 +20,7 @@ from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.names import autotls_wildcard
 from nodetrust.own.files import OWN_FILE
 from nodetrust.service import load_identity
-from nodetrust.settings import HostPort, ZoneName
+from nodetrust.settings import HostPort, ZoneName, from_values
 from nodetrust.testing.ca import CASettings
 from nodetrust.testing.ca.db import Certificate, Order
 from nodetrust.testing.ca.va import ValidationAuthority
@@ -57,18 +57,19 @@ class AutoTlsServers(Servers):
     async def start_broker(self) -> None:
         """After the other servers; returns when it has its own certificate."""
         state = self.folder / "autotls"
-        settings = AutoTlsSettings(
-            zone=ZoneName(ZONE),
-            registration_name=(REGISTRATION,),
-            dns_servers=tuple(full_addresses(self.dns.host)),
-            state=state,
-            https_listen=(HostPort("127.0.0.1", 0),),
-            acme_directory=self.acme_directory,
-            acme_ca_file=self.ca.root_pem_path,
-            agree_to_terms=True,
-            allow_networks=("127.0.0.0/8",),
-        )
-        self.broker = await self._run(AutoTlsService(reactor, replace(settings, **self.changes["autotls"])))
+        settings = {
+            "zone": ZONE,
+            "registration_name": REGISTRATION,
+            "dns_servers": full_addresses(self.dns.host),
+            "state": state,
+            "https_listen": "127.0.0.1:0",
+            "acme_directory": self.acme_directory,
+            "acme_ca_file": self.ca.root_pem_path,
+            "agree_to_terms": True,
+            "allow_networks": "127.0.0.0/8",
+        }
+        values = {**settings, **self.changes["autotls"]}
+        self.broker = await self._run(AutoTlsService(reactor, from_values(AutoTlsSettings, values)))
         while not (state / OWN_FILE).exists():
             await deferLater(reactor, 0.01)
 

@@ -35,8 +35,8 @@ AT_ONCE = 10
 
 NEWCOMERS_PER_SECOND = 8
 LIFE = timedelta(seconds=36)
-"""Renewed after 24; a machine that is too busy for all who come has the other twelve to catch up, for all of this is one
-process."""
+"""Renewed after 24: a machine that is too busy for all who come has the other twelve to catch up, for all of this is
+one process."""
 
 AFTER_SECONDS = 2.0
 """For so long newcomers still come when the certificate is renewed."""

@@ -15,11 +15,12 @@ from benchmarks.shared_domain.tally import Asker, Tally
 from benchmarks.shared_domain.waiting import Crowd
 from nodetrust.issue.decide import Order
 from nodetrust.issue.quota import Kind, OrderDraws, draws_of
-from nodetrust.issue.settings import LETS_ENCRYPT, LETS_ENCRYPT_LIMITS, CaSettings, IssueSettings
+from nodetrust.issue.settings import LETS_ENCRYPT_LIMITS, CaSettings, IssueSettings
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.messages import ECDSA_P256
 from nodetrust.names import IPAddress
+from nodetrust.ordering import LETS_ENCRYPT
 from nodetrust.quotas import Draw, Exhausted, spend
 from nodetrust.settings import ZoneName
 

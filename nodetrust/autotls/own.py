@@ -18,8 +18,8 @@ from nodetrust.acme import (
     generate_account_key,
     obtain,
 )
-from nodetrust.broker.broker import Challenges
 from nodetrust.autotls.settings import AutoTlsSettings
+from nodetrust.broker.broker import Challenges
 from nodetrust.certificates import CertificateKey, Chain, make_csr
 from nodetrust.errors import NodetrustError
 from nodetrust.renewal import renewal_time

@@ -36,7 +36,7 @@ from nodetrust.peer_auth import (
 )
 from nodetrust.web.listener import Bounds
 
-BOUNDS = Bounds(Limits(handshakes=512, connections_per_network=16), connection_seconds=90.0)
+BOUNDS = Bounds(Limits(handshakes=512, connections_per_network=24), connection_seconds=90.0)
 """A registration may take three quarters of a minute; a household may have a few nodes."""
 
 PROXY_BOUNDS = Bounds(Limits(handshakes=1024, connections_per_network=1024), connection_seconds=3600.0)

@@ -12,10 +12,10 @@ from nodetrust.client.forward.target import Target
 from nodetrust.client.renewal import CHECK_SECONDS, Intervals
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.names import NameChoice
+from nodetrust.ordering import LETS_ENCRYPT
 from nodetrust.settings import HostPort, PeerSettings, SettingsError, ZoneName, described
 
 LIBP2P_DIRECT = ZoneName("libp2p.direct")
-LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 
 Preference: TypeAlias = Literal["issuer", "autotls"]
 STATE_FOLDER = Path("~/.nodetrust/client").expanduser()

@@ -15,7 +15,6 @@ from nodetrust.command.run import run
 from nodetrust.errors import NodetrustError
 from nodetrust.issue.authorities.account import load_account, open_client
 from nodetrust.issue.authorities.rollover import roll_over
-from nodetrust.issue.service import store_url
 from nodetrust.issue.settings import CaSettings, IssueSettings
 from nodetrust.settings import SettingsError, build, read_file
 from nodetrust.store import Store, StoredAccount
@@ -211,7 +210,7 @@ def _run(work: _Work, config: Path, directory: str | None) -> None:
 
 
 async def _with(reactor: Any, settings: IssueSettings, chosen: CaSettings, work: _Work) -> None:
-    store = await Store.open(reactor, store_url(settings))
+    store = await Store.open(reactor, settings.store_url)
     try:
         account = await load_account(store, chosen.directory)
         client = open_client(reactor, settings, chosen, account)

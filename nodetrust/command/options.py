@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
-from nodetrust.client.settings import LETS_ENCRYPT, LIBP2P_DIRECT
+from nodetrust.client.settings import LIBP2P_DIRECT
 from nodetrust.command.parameters import HOST_PORT, ZONE
+from nodetrust.ordering import LETS_ENCRYPT
 
 C = TypeVar("C", bound=Callable[..., Any])
 

@@ -8,6 +8,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from nodetrust.broker.service import BrokerService
 from nodetrust.challenges.servers import DnsServers
 from nodetrust.discovery import relay, start_pubsub
 from nodetrust.issue.decide import Policy
@@ -25,17 +26,15 @@ from nodetrust.messages import ISSUE_INFO_PROTOCOL, ISSUE_PROTOCOL, MAX_ISSUE_RE
 from nodetrust.reachability.decide import Rules as CheckRules
 from nodetrust.reachability.protocol import CheckProtocol
 from nodetrust.service import RoleService, dial_options, listen_all, open_host
+from nodetrust.settings import within
 from nodetrust.store import Store
 
 REQUEST_SECONDS = 30.0
 """How long a peer may take to send its request."""
 
-STORE_FILE = "store.sqlite"
-"""In the state folder, where no other database is configured."""
-
 
 class IssueService(RoleService):
-    """Checks proofs, and gets certificates for those who have them."""
+    """Checks proofs, and gets certificates for those who have them; it may be an AutoTLS broker besides."""
 
     name = "nodetrust-issue"
     log = Logger()
@@ -47,6 +46,7 @@ class IssueService(RoleService):
         self.store: Store | None = None
         self.dns: DnsServers | None = None
         self.own: OwnService | None = None
+        self.broker: BrokerService | None = None
         self.orders: Orders | None = None
         self._pubsub: PubSub | None = None
         self._trust: TrustInForce | None = None
@@ -59,17 +59,22 @@ class IssueService(RoleService):
         options = dial_options(self.reactor, None, settings.trust_file)
         self.host = host = open_host(self.reactor, settings, **options)
         await listen_all(host, settings, self.log, "nodetrust-issue")
-        if settings.own_names:
-            self.own = OwnService(self.reactor, settings, host)
+        self._trust = trust = TrustInForce(self.reactor, settings)
+        trust.start()
+        if settings.autotls is not None:
+            self.broker = BrokerService(self.reactor, settings.autotls, settings, host, trust.lists)
+            with within("autotls"):
+                self.broker.listen()
+        if settings.certificate_names:
+            tenant = self.broker.tenant if self.broker is not None and settings.serves_broker else None
+            self.own = OwnService(self.reactor, settings, host, tenant)
             await self.own.listen()
         self._pubsub = start_pubsub(host, self.reactor)
         relay(self._pubsub)
-        self.store = store = await Store.open(self.reactor, store_url(settings))
+        self.store = store = await Store.open(self.reactor, settings.store_url)
         self.dns = dns = DnsServers(self.reactor, host, settings.dns_servers, settings.dns_confirmations)
         dns.start()
         self.orders = await Orders.open(self.reactor, settings, dns, store, host.peer_id)
-        self._trust = trust = TrustInForce(self.reactor, settings)
-        trust.start()
         policy = policy_of(settings, host.peer_id, trust.trust)
         protocol = IssueProtocol(self.reactor, policy, settings.proof_servers, self.orders, store)
         trust.tell(protocol.replace_trust)
@@ -79,13 +84,15 @@ class IssueService(RoleService):
             rules = CheckRules(settings.zone, settings.allow_private)
             self._checks = CheckProtocol(self.reactor, rules, trust.denied, options.get("trust_root"))
             self._checks.serve(host)
+        if self.broker is not None:
+            await self.broker.begin(store, dns, [] if self.own is None else self.own.https)
         if self.own is not None:
             self.own.begin(self.orders, store, dns)
         windows = Windows(self.reactor, store, self.orders.tools.authorities)
         self._windows = Deferred.fromCoroutine(windows.run()).addErrback(self._log_bug)
 
     async def stop(self) -> None:
-        """Give up open orders while the DNS servers can still be told, then close connections, listeners and store."""
+        """Give up what is open while the DNS servers can still be told, then close connections, listeners and store."""
         if self._pubsub is not None:
             self._pubsub.stop()
         if self._trust is not None:
@@ -93,13 +100,13 @@ class IssueService(RoleService):
         if self._windows is not None:
             self._windows.cancel()
         if self.own is not None:
-            self.own.end()
+            await self.own.stop()
+        if self.broker is not None:
+            await self.broker.stop()
         if self.orders is not None:
             await self.orders.give_up()
         if self.dns is not None:
             await self.dns.stop()
-        if self.own is not None:
-            await self.own.stop()
         if self.host is not None:
             await self.host.stop()
         if self._checks is not None:
@@ -112,11 +119,6 @@ class IssueService(RoleService):
     def _log_bug(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
             self.log.failure("renewals are not looked after any more, which is a bug", failure=failure)
-
-
-def store_url(settings: IssueSettings) -> str:
-    """The database that the settings name, or the file in the state folder."""
-    return settings.store or f"sqlite:///{(settings.state / STORE_FILE).absolute()}"
 
 
 def policy_of(settings: IssueSettings, issuer: PeerId, trust: Trust) -> Policy:

@@ -8,16 +8,14 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta
 
+from nodetrust.broker.settings import BrokerSettings
 from nodetrust.certificates import CRYPTO_NAMES, CryptoName
-from nodetrust.libp2p.errors import InvalidKey
-from nodetrust.libp2p.keys import PublicKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
-from nodetrust.lists.settings import ListedSettings
 from nodetrust.names import NameChoice
-from nodetrust.settings import HostPort, Settings, SettingsError, ZoneName, described
-
-LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+from nodetrust.ordering import OrderingSettings, check_peers, peers_of
+from nodetrust.own.names import checked_names
+from nodetrust.settings import HostPort, Settings, SettingsError, described
 
 LETS_ENCRYPT_LIMITS = {
     "certificates_per_week": 50,
@@ -75,16 +73,11 @@ class CaSettings(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True
         return LETS_ENCRYPT_LIMITS[name] if host.endswith(".letsencrypt.org") else 0
 
 
-class IssueSettings(ListedSettings, frozen=True, kw_only=True):
+class IssueSettings(OrderingSettings, frozen=True, kw_only=True):
     """What an operator may say about an issue server."""
 
-    zone: Annotated[ZoneName, described("the zone in which peers get their names")]
     proof_servers: Annotated[
         tuple[Multiaddr, ...], described("a proof server whose proofs are trusted, with its /p2p peer ID")
-    ]
-    dns_servers: Annotated[
-        tuple[Multiaddr, ...],
-        described("a DNS server of the zone, with its /p2p peer ID; each must list this server's peer ID as an admin"),
     ]
     state: Annotated[Path, described("the folder for the peer's key, and for the store where it is SQLite")] = Path(
         "~/.nodetrust/issue"
@@ -94,19 +87,11 @@ class IssueSettings(ListedSettings, frozen=True, kw_only=True):
     )
     ca: Annotated[
         tuple[CaSettings, ...],
-        described("a table [[ca]] for each CA, best first, with directory, root_file, profile, limits and more"),
+        described(
+            "a table [[ca]] for each CA, best first, with directory, root_file, profile, limits and more, in place of "
+            "the settings that begin with acme_"
+        ),
     ] = ()
-    acme_directory: Annotated[str, described("the URL of the CA's ACME directory, where there is no table [[ca]]")] = (
-        LETS_ENCRYPT
-    )
-    acme_ca_file: Annotated[
-        Path | None, described("PEM file with the root of the CA's own HTTPS, where the system does not know it")
-    ] = None
-    acme_profile: Annotated[str, described("the certificate profile to order, where the CA has several")] = ""
-    agree_to_terms: Annotated[bool, described("you agree to the CA's terms of service; nothing is issued without")] = (
-        False
-    )
-    contact: Annotated[tuple[str, ...], described("an e-mail address for the CA's account")] = ()
     names: Annotated[
         NameChoice,
         described(
@@ -119,7 +104,6 @@ class IssueSettings(ListedSettings, frozen=True, kw_only=True):
         "ecdsa-p384",
         "rsa",
     )
-    store: Annotated[str, described("the URL of the database; SQLite in the state folder when empty")] = ""
     allow_private: Annotated[
         bool, described("also give names of loopback and private addresses; no public CA signs them: for tests")
     ] = False
@@ -132,9 +116,6 @@ class IssueSettings(ListedSettings, frozen=True, kw_only=True):
             "changes"
         ),
     ] = None
-    dns_confirmations: Annotated[
-        int, described("how many DNS servers must have a challenge before the CA is told; 0 is all", ge=0)
-    ] = 0
     max_open_orders: Annotated[int, described("orders with the CA at one time; further ones wait", ge=1)] = 100
     max_waiting_orders: Annotated[
         int, described("orders that wait for their turn; further ones are told to come back", ge=0)
@@ -160,6 +141,10 @@ class IssueSettings(ListedSettings, frozen=True, kw_only=True):
     https_listen: Annotated[
         tuple[HostPort, ...], described("an address for HTTPS with the certificate of own_names, such as 0.0.0.0:443")
     ] = ()
+    autotls: Annotated[
+        BrokerSettings | None,
+        described("an AutoTLS broker in this process, with its host, its store and its DNS servers"),
+    ] = None
     require_nonce: Annotated[
         bool, described("refuse proofs that were not made for this server and visit; shuts out clients of 2018")
     ] = False
@@ -167,30 +152,18 @@ class IssueSettings(ListedSettings, frozen=True, kw_only=True):
         bool,
         described("dial peers back over WSS when they ask whether their own addresses can be reached from outside"),
     ] = True
-    trust_file: Annotated[
-        Path | None, described("PEM file with further roots to trust when dialling WSS, for tests and private CAs")
-    ] = None
 
     def check(self) -> None:
         """What must hold between settings."""
-        for key, addresses in (("proof_servers", self.proof_servers), ("dns_servers", self.dns_servers)):
-            if not addresses:
-                raise SettingsError(f"{key}: expected at least one multiaddr with /p2p/PEER-ID")
-            for address in addresses:
-                if address.peer_id is None or not _holds_a_key(address.peer_id):
-                    raise SettingsError(
-                        f"{key}: expected a multiaddr that ends in /p2p/PEER-ID, of an Ed25519 or secp256k1 key, "
-                        f"got {address}"
-                    )
+        check_peers("proof_servers", self.proof_servers)
+        OrderingSettings.check(self)
         for ca in self.ca:
             ca.check()
         if len({ca.directory for ca in self.cas}) < len(self.cas):
             raise SettingsError("ca: expected another directory in each table")
-        if (self.wss_listen or self.https_listen) and not self.own_names:
+        if (self.wss_listen and not self.own_names) or (self.https_listen and not self.certificate_names):
             raise SettingsError("own_names: expected a name for the certificate of wss_listen and https_listen")
-        if self.dns_confirmations > len(self.dns_ids):
-            raise SettingsError(f"dns_confirmations: expected at most {len(self.dns_ids)}, as many as DNS servers")
-        ListedSettings.check(self)
+        self._check_broker()
         if self.quorum > len(self.proof_ids):
             raise SettingsError(f"quorum: expected at most {len(self.proof_ids)}, as many as proof servers")
         if not self.cryptos:
@@ -200,6 +173,29 @@ class IssueSettings(ListedSettings, frozen=True, kw_only=True):
                 "agree_to_terms: expected true: read the terms of service of "
                 f"{' and '.join(ca.directory for ca in self.cas)}, and agree to them"
             )
+
+    def _check_broker(self) -> None:
+        if self.autotls is None:
+            return
+        if not self.autotls.external_tls and not self.https_listen:
+            raise SettingsError("https_listen: expected an address to listen on, here or in autotls.external_tls")
+        if not self.autotls.hostnames.isdisjoint(name.lower() for name in self.own_names):
+            raise SettingsError(
+                "autotls.registration_name: expected another name than in own_names, which are for the page"
+            )
+
+    @property
+    def serves_broker(self) -> bool:
+        """Whether `https_listen` has the broker's pages as well: it does unless the broker is behind a proxy."""
+        return self.autotls is not None and bool(self.https_listen) and not self.autotls.external_tls
+
+    @property
+    def certificate_names(self) -> tuple[str, ...]:
+        """The names of this server's own certificate, sorted. Raises `SettingsError`."""
+        names = checked_names("own_names", self.own_names)
+        if self.autotls is None or not self.serves_broker:
+            return names
+        return tuple(sorted({*names, *checked_names("autotls.registration_name", self.autotls.hostnames)}))
 
     @property
     def cas(self) -> tuple[CaSettings, ...]:
@@ -215,22 +211,9 @@ class IssueSettings(ListedSettings, frozen=True, kw_only=True):
     @property
     def proof_ids(self) -> frozenset[PeerId]:
         """The proof servers."""
-        return frozenset(one.peer_id for one in self.proof_servers if one.peer_id is not None)
-
-    @property
-    def dns_ids(self) -> frozenset[PeerId]:
-        """The DNS servers."""
-        return frozenset(one.peer_id for one in self.dns_servers if one.peer_id is not None)
+        return peers_of(self.proof_servers)
 
     @property
     def crypto_numbers(self) -> tuple[int, ...]:
         """`cryptos` as the protocol's numbers."""
         return tuple(CRYPTO_NAMES[name] for name in self.cryptos)
-
-
-def _holds_a_key(peer: PeerId) -> bool:
-    """Whether the key itself is in the peer ID, and fit to trust."""
-    try:
-        return PublicKey.from_peer_id(peer) is not None
-    except InvalidKey:
-        return False

@@ -27,7 +27,7 @@ from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.peer_auth import ClientHandshake, Token, challenge_of
 from nodetrust.service import KEY_FILE
-from nodetrust.settings import HostPort, ZoneName
+from nodetrust.settings import HostPort, ZoneName, from_values
 
 reactor: Any = default_reactor
 
@@ -147,6 +147,12 @@ class Asker:
         return await self.ask("POST", body=json.dumps(body).encode())
 
 
+def place_of(broker: AutoTlsService) -> HostPort:
+    """Where it answers HTTP."""
+    assert broker.broker is not None
+    return broker.broker.http[0].place
+
+
 class SiteTestCase(TestCase):
     """Starts what a test needs, and stops it in the end."""
 
@@ -189,7 +195,7 @@ class SiteTestCase(TestCase):
             "external_tls": (HostPort("127.0.0.1", 0),),
             "allow_networks": ("127.0.0.0/8",),
         }
-        return AutoTlsSettings(**{**given, **changes})
+        return from_values(AutoTlsSettings, {**given, **changes})
 
     async def start_broker(self, name: str = "broker", **changes: Any) -> AutoTlsService:
         broker: AutoTlsService = await self.run_role(AutoTlsService(reactor, self.broker_settings(name, **changes)))
@@ -203,7 +209,7 @@ class SiteTestCase(TestCase):
         return host
 
     def asker(self, broker: AutoTlsService, host: Host) -> Asker:
-        return Asker(broker.http[0].place, host.key)
+        return Asker(place_of(broker), host.key)
 
     async def texts(self, host: Host) -> list[str]:
         """The TXT records at the node's name, by a real query."""

@@ -12,9 +12,9 @@ from twisted.names import dns
 from twisted.names.common import ResolverBase
 from twisted.names.server import DNSServerFactory
 
+from nodetrust.autotls.service import AutoTlsService
 from nodetrust.broker import targets
 from nodetrust.broker.pages import MAX_DISCARDED_BYTES
-from nodetrust.autotls.service import AutoTlsService
 from nodetrust.broker.wire import MAX_BODY_BYTES
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
@@ -22,7 +22,7 @@ from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.peer_auth.tokens import Bearer, Opaque, seal_bearer, seal_opaque
 from nodetrust.peer_auth.wire import Parameters, signed_by_client
 from nodetrust.settings import HostPort
-from tests.autotls.site import NAME, Asker, SiteTestCase, reactor, send, send_raw, value_of
+from tests.autotls.site import NAME, Asker, SiteTestCase, place_of, reactor, send, send_raw, value_of
 
 PATH = "/v1/_acme-challenge"
 VALUE = value_of("x")
@@ -81,12 +81,12 @@ class BadRequestsTests(SiteTestCase):
 
     async def with_known_keys(self) -> AutoTlsService:
         """The same, with keys that were in the store before the broker."""
-        from nodetrust.autotls.service import HMAC_KEY as HMAC_NAME  # noqa: PLC0415
-        from nodetrust.autotls.service import IDENTITY, store_url  # noqa: PLC0415
+        from nodetrust.broker.service import HMAC_KEY as HMAC_NAME  # noqa: PLC0415
+        from nodetrust.broker.service import IDENTITY  # noqa: PLC0415
         from nodetrust.store import Store  # noqa: PLC0415
 
         await self.start_dns()
-        store = await Store.open(reactor, store_url(self.broker_settings()))
+        store = await Store.open(reactor, self.broker_settings().store_url)
         await store.secret(IDENTITY, SERVER.to_protobuf())
         await store.secret(HMAC_NAME, HMAC_KEY)
         await store.close()
@@ -101,7 +101,7 @@ class BadRequestsTests(SiteTestCase):
     async def test_credentials(self) -> None:
         """Twenty-odd wrong ones: 400 where they can never be right, 401 with a challenge where new ones may be."""
         broker = await self.with_known_keys()
-        place = broker.http[0].place
+        place = place_of(broker)
         now = reactor.seconds()
         good = authorization(created=now)
         bearer = Bearer(peer=CLIENT.peer_id, hostname=NAME, created=now)
@@ -153,7 +153,7 @@ class BadRequestsTests(SiteTestCase):
     async def test_hosts(self) -> None:
         """A request for another name, or for none, is refused before anything is signed for it."""
         broker = await self.start()
-        place = broker.http[0].place
+        place = place_of(broker)
         for host in ("example.com", f"{NAME}.", f"x.{NAME}", "127.0.0.1", "", f"{NAME}:x", f"{NAME}, {NAME}"):
             answer = await send(place, "OPTIONS", PATH, [("Host", host)])
             self.assertEqual((answer.status, answer.header("WWW-Authenticate")), (400, []), host)
@@ -208,7 +208,7 @@ class BadRequestsTests(SiteTestCase):
     async def test_raw(self) -> None:
         """What is no HTTP ends the connection, and is in no log."""
         broker = await self.start()
-        place = broker.http[0].place
+        place = place_of(broker)
         with capturedLogs() as logs:
             for request in (
                 b"nonsense\r\n\r\n",
@@ -222,7 +222,7 @@ class BadRequestsTests(SiteTestCase):
 
     async def test_octets_that_are_no_text(self) -> None:
         """In any header that is looked at: an answer, and nothing in the log, which Trial would see."""
-        place = (await self.start()).http[0].place
+        place = place_of(await self.start())
         for name in ("Accept", "Authorization", "Access-Control-Request-Method", "User-Agent", "Forge-Authorization"):
             for method in ("GET", "OPTIONS", "POST"):
                 answer = await send(place, method, "/v1/status", [("Host", NAME), (name, "\xff")])
@@ -242,7 +242,7 @@ class BadRequestsTests(SiteTestCase):
         (dns_server,) = self.dns.host.addresses()
         places = [f"/ip4/127.0.0.2/tcp/{trap}", f"/ip6/::ffff:127.0.0.2/tcp/{trap}", f"/dns4/trap.example/tcp/{trap}"]
         places += [f"{place}/ws" for place in places]
-        own = f"/ip4/127.0.0.1/tcp/{broker.http[0].place.port}"
+        own = f"/ip4/127.0.0.1/tcp/{place_of(broker).port}"
         for address in (
             *places,
             str(dns_server),
@@ -337,7 +337,7 @@ class BadRequestsTests(SiteTestCase):
         self.patch(targets, "DIALS_PER_ADDRESS", 6)
         broker = await self.start(proxies=("127.0.0.1/32",))
         trap = f"/ip4/127.0.0.2/tcp/{self.trap_port.getHost().port}"
-        place = broker.http[0].place
+        place = place_of(broker)
         told = []
         for number in range(5):
             stranger = Asker(place, PrivateKey.generate(), headers=[("X-Forwarded-For", f"45.1.1.{number}")])

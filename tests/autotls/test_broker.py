@@ -10,7 +10,19 @@ from twisted.logger import capturedLogs
 
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.settings import HostPort
-from tests.autotls.site import NAME, TCP, WS, Asker, SiteTestCase, open_connection, reactor, send, send_raw, value_of
+from tests.autotls.site import (
+    NAME,
+    TCP,
+    WS,
+    Asker,
+    SiteTestCase,
+    open_connection,
+    place_of,
+    reactor,
+    send,
+    send_raw,
+    value_of,
+)
 
 FIRST, SECOND, THIRD = (value_of(text) for text in ("first", "second", "third"))
 
@@ -106,7 +118,7 @@ class RegistrationTests(SiteTestCase):
         await asker.register(FIRST, *node.addresses())
         await broker.stop()
         again = await self.start_broker()
-        asker.place, asker.requests = again.http[0].place, 0
+        asker.place, asker.requests = place_of(again), 0
         told = (await asker.ask("GET", "/v1/status")).json
         self.assertEqual((asker.requests, [one["value"] for one in told["values"]]), (1, [FIRST]))
 
@@ -117,7 +129,7 @@ class RegistrationTests(SiteTestCase):
         brokers = [await self.start_broker(name, store=store) for name in ("a", "b")]
         node = await self.start_node()
         asker = self.asker(brokers[0], node)
-        places = [broker.http[0].place for broker in brokers]
+        places = [place_of(broker) for broker in brokers]
 
         class Turns(Asker):
             @property
@@ -196,12 +208,12 @@ class RegistrationTests(SiteTestCase):
         broker = await self.start_broker()
         node = await self.start_node()
         await self.asker(broker, node).register(FIRST, *node.addresses())
-        assert broker.store is not None and broker._broker is not None
+        assert broker.store is not None and broker.broker is not None and broker.broker.broker is not None
         (one,) = await broker.store.registrations(node.peer_id.multihash)
         dialback = await broker.store.dialback(one.peer_id)
         assert dialback is not None
         await broker.store.register(replace(one, until=one.set_at), 2, dialback)
-        await broker._broker._clean()
+        await broker.broker.broker._clean()
         self.assertEqual(await self.texts(node), ["not set yet"])
         self.assertEqual(await broker.store.registrations(node.peer_id.multihash), [])
 
@@ -211,7 +223,7 @@ class ProxyTests(SiteTestCase):
         """A PROXY header of version 1 or 2 says where the client is; without one, or from elsewhere, none is served."""
         await self.start_dns()
         broker = await self.start_broker(proxy_protocol=True, proxies=("127.0.0.1/32",))
-        place = broker.http[0].place
+        place = place_of(broker)
         request = f"GET /v1/health HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n".encode()
         first = b"PROXY TCP4 45.1.1.1 45.2.2.2 1000 443\r\n"
         second = b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c" + bytes([45, 1, 1, 1, 45, 2, 2, 2, 3, 232, 1, 187])
@@ -220,7 +232,7 @@ class ProxyTests(SiteTestCase):
         for header in (b"", b"PROXY nonsense\r\n"):
             self.assertNotIn(b" 204 ", await send_raw(place, header + request))
         other = await self.start_broker("other", proxy_protocol=True, proxies=("10.0.0.0/8",))
-        self.assertEqual(await send_raw(other.http[0].place, first + request), b"")
+        self.assertEqual(await send_raw(place_of(other), first + request), b"")
 
     async def test_who_the_client_is(self) -> None:
         """By the PROXY header; with same_address only what is there counts."""
@@ -248,8 +260,8 @@ class PageTests(SiteTestCase):
             asker.headers = [("User-Agent", agent)]
             await asker.register(FIRST, *node.addresses())
         await asker.register(SECOND, "/ip4/127.0.0.1/tcp/1024")
-        assert broker.metrics is not None
-        place = HostPort("127.0.0.1", broker.metrics.getHost().port)  # type: ignore[attr-defined]
+        assert broker.broker is not None and broker.broker.metrics is not None
+        place = HostPort("127.0.0.1", broker.broker.metrics.getHost().port)  # type: ignore[attr-defined]
         told = (await send(place, "GET", "/metrics", [("Host", "x")])).text.splitlines()
         for line in (
             'coredns_forge_acme_libp2p_probe_total{agent="kubo",result="ok"} 1.0',
@@ -269,7 +281,7 @@ class PageTests(SiteTestCase):
         await self.start_dns()
         broker = await self.start_broker()
         for method in ("GET", "HEAD", "POST", "OPTIONS", "BREW"):
-            answer = await send(broker.http[0].place, method, "/v1/health", [("Host", "anything")])
+            answer = await send(place_of(broker), method, "/v1/health", [("Host", "anything")])
             self.assertEqual((answer.status, answer.body), (204, b""), method)
 
     async def test_challenged(self) -> None:
@@ -277,7 +289,7 @@ class PageTests(SiteTestCase):
         await self.start_dns()
         broker = await self.start_broker()
         for method in ("GET", "OPTIONS", "POST", "DELETE"):
-            answer = await send(broker.http[0].place, method, "/v1/_acme-challenge", [("Host", NAME)])
+            answer = await send(place_of(broker), method, "/v1/_acme-challenge", [("Host", NAME)])
             self.assertEqual(answer.status, 401)
             (header,) = answer.header("WWW-Authenticate")
             self.assertRegex(
@@ -289,9 +301,9 @@ class PageTests(SiteTestCase):
         await self.start_dns()
         broker = await self.start_broker()
         headers = [("Host", NAME), ("Origin", "https://a.example"), ("Access-Control-Request-Method", "POST")]
-        answer = await send(broker.http[0].place, "OPTIONS", "/v1/_acme-challenge", headers)
+        answer = await send(place_of(broker), "OPTIONS", "/v1/_acme-challenge", headers)
         self.assertEqual((answer.status, answer.header("WWW-Authenticate")), (204, []))
         self.assertIn("Authorization", answer.header("Access-Control-Allow-Headers")[0])
-        answer = await send(broker.http[0].place, "GET", "/v1/status", headers[:2])
+        answer = await send(place_of(broker), "GET", "/v1/status", headers[:2])
         self.assertEqual((answer.status, answer.header("Access-Control-Allow-Origin")), (401, ["*"]))
         self.assertIn("WWW-Authenticate", answer.header("Access-Control-Expose-Headers")[0])

@@ -11,7 +11,7 @@ from tests.interop.libp2p_direct import DOMAIN, FORGE_HTTP_PORT, NODE, OUTSIDE, 
 from tests.interop.test_p2p_forge import NamespacesTestCase
 from tests.interop.test_twistd import TWISTD
 
-ANSWERS = "nodetrust-autotls answers HTTP on"
+ANSWERS = "the AutoTLS broker answers HTTP on"
 
 
 class OurServers(Libp2pDirect):

@@ -14,12 +14,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.issue.decide import Order
 from nodetrust.issue.quota import Ended, Kind, draws_of, kind_of, refusal
-from nodetrust.issue.settings import LETS_ENCRYPT, CaSettings, IssueSettings
+from nodetrust.issue.settings import CaSettings, IssueSettings
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.messages import E_RATE_LIMIT, ECDSA_P256
 from nodetrust.names import IPAddress, certificate_names, name_for_peer
+from nodetrust.ordering import LETS_ENCRYPT
 from nodetrust.quotas import Draw, Exhausted, Limit, refund, spend
 from nodetrust.settings import ZoneName
 from nodetrust.store import StoredCertificate

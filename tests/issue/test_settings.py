@@ -5,8 +5,9 @@ from tempfile import TemporaryDirectory
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.issue.settings import LETS_ENCRYPT, CaSettings, IssueSettings
+from nodetrust.issue.settings import CaSettings, IssueSettings
 from nodetrust.libp2p.peer_id import PeerId
+from nodetrust.ordering import LETS_ENCRYPT
 from nodetrust.settings import SettingsError, build, read_file
 
 PEER = "12D3KooWGGF8kv9bsCqCNmeVZodvzpa63FkwFKF9xGTtDt14W4o7"

@@ -36,7 +36,7 @@ class TrustInForce:
     def __init__(self, reactor: Any, settings: IssueSettings) -> None:
         self._settings = settings
         self._told: Callable[[Trust], None] | None = None
-        self._lists = ListsInForce(reactor, settings, lambda lists: self._changed())
+        self.lists = ListsInForce(reactor, settings, lambda lists: self._changed())
         self._keys: KeysOfServers = own_keys(settings.proof_ids)
         self._stamp: Stamp | None = None
         self._polling = LoopingCall(self._poll)
@@ -45,15 +45,15 @@ class TrustInForce:
     @property
     def trust(self) -> Trust:
         """What is in force."""
-        return trust_in(self._keys, self._settings.quorum, self._lists.lists)
+        return trust_in(self._keys, self._settings.quorum, self.lists.lists)
 
     def denied(self, peer: PeerId, ip: IPAddress) -> bool:
         """Whether a peer that comes from `ip` gets nothing."""
-        return self._lists.lists.deny_peer(peer, (ip,))
+        return self.lists.lists.deny_peer(peer, (ip,))
 
     def start(self) -> None:
         """Read everything, blocking, and from now on when it changes. Raises ProofKeysError or ListError."""
-        self._lists.start()
+        self.lists.start()
         if self._settings.proof_keys is not None:
             self._read(self._settings.proof_keys)
             self._polling.start(POLL_SECONDS, now=False)
@@ -64,7 +64,7 @@ class TrustInForce:
 
     def stop(self) -> None:
         """Read nothing any more."""
-        self._lists.stop()
+        self.lists.stop()
         if self._polling.running:
             self._polling.stop()
 

@@ -7,6 +7,8 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.web.resource import IResource
+from twisted.web.server import Request
 
 from nodetrust.certificates import key_to_pem
 from nodetrust.challenges.servers import DnsServers
@@ -19,25 +21,25 @@ from nodetrust.issue.settings import IssueSettings
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.transports import CertificateStore
-from nodetrust.names import InvalidName, check_certificate_name
 from nodetrust.own.files import OwnCertificate
 from nodetrust.own.upkeep import OwnUpkeep, Self
 from nodetrust.page import About, PageFiles, PageResource
 from nodetrust.service import listen
-from nodetrust.settings import SettingsError
 from nodetrust.store import Store
+from nodetrust.web.hosts import ByHost, Tenant
 from nodetrust.web.listener import Guarded, WebListener, site_for
 
 
 class OwnService:
-    """Only for settings with `own_names`. `listen` is called first, `begin` once orders can be made, `stop` at the end.
+    """Only for settings with `certificate_names`. `tenant` has further pages for the HTTPS listener.
 
-    Until there is a certificate no TLS handshake succeeds.
+    `listen` is called first, `begin` once orders can be made, `stop` at the end. Until there is a certificate no TLS
+    handshake succeeds.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, settings: IssueSettings, host: Host) -> None:
+    def __init__(self, reactor: Any, settings: IssueSettings, host: Host, tenant: Tenant | None) -> None:
         self.certificates = CertificateStore()
         self.wss_listening: list[Multiaddr] = []
         self.https: list[WebListener] = []
@@ -46,6 +48,7 @@ class OwnService:
         self._reactor = reactor
         self._settings = settings
         self._host = host
+        self._tenant = tenant
         self._wss_addresses: list[Multiaddr] = []
         self._health: Health | None = None
         self._upkeep: OwnUpkeep | None = None
@@ -54,15 +57,18 @@ class OwnService:
     async def listen(self) -> None:
         """Bind the ports. Raises `SettingsError`."""
         settings = self._settings
-        self._names = _checked(settings.own_names)
+        self._names = settings.certificate_names
         self._plain_addresses = list(settings.announce) or self._host.addresses()
         for address in settings.wss_listen:
             self.wss_listening.append(await listen(self._host, address, "wss_listen", self.certificates))
         if settings.https_listen:
-            pages = Pages(PageResource(PageFiles.load(), self._about), self._report)
+            pages: IResource = Pages(PageResource(PageFiles.load(), self._about), self._report)
+            request: type[Request] = BodilessRequest
+            bounds = BOUNDS
+            if self._tenant is not None:
+                pages, request, bounds = ByHost(pages, self._tenant), self._tenant.request, self._tenant.bounds
             for place in settings.https_listen:
-                site = site_for(self._reactor, pages, BodilessRequest)
-                guarded = Guarded(self._reactor, site, BOUNDS, self.certificates)
+                guarded = Guarded(self._reactor, site_for(self._reactor, pages, request), bounds, self.certificates)
                 self.https.append(WebListener(self._reactor, "https_listen", place, guarded))
         for listener in self.https:
             self.log.info("nodetrust-issue answers HTTPS on {place}", place=str(listener.place))
@@ -78,14 +84,10 @@ class OwnService:
         self._running = Deferred.fromCoroutine(self._upkeep.run())
         self._running.addErrback(self._log_bug)
 
-    def end(self) -> None:
-        """Order nothing any more; before the orders are given up."""
+    async def stop(self) -> None:
+        """Order nothing any more, and close what `listen` opened but the host's listeners."""
         if self._running is not None:
             self._running.cancel()
-
-    async def stop(self) -> None:
-        """Close what `listen` opened but the host's listeners."""
-        self.end()
         while self.https:
             await self.https.pop().stop()
 
@@ -105,7 +107,8 @@ class OwnService:
     def _wss(self, own: OwnCertificate) -> list[Multiaddr]:
         """Where browsers can dial: each name, at each port that WSS is served on."""
         ports = sorted({str(address.get("tcp")) for address in self.wss_listening})
-        names = sorted(name for name in own.chain.names if not name.startswith("*."))
+        wanted = sorted({name.lower() for name in self._settings.own_names} & own.chain.names)
+        names = [name for name in wanted if not name.startswith("*.")]
         return [Multiaddr.parse(f"/dns/{name}/tcp/{port}/tls/ws") for name in names for port in ports]
 
     def _about(self) -> About:
@@ -124,12 +127,3 @@ class OwnService:
     def _log_bug(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
             self.log.failure("the own certificate is not looked after any more, which is a bug", failure=failure)
-
-
-def _checked(names: tuple[str, ...]) -> tuple[str, ...]:
-    try:
-        for name in names:
-            check_certificate_name(name)
-    except InvalidName as error:
-        raise SettingsError(f"own_names: {error}") from None
-    return tuple(sorted(set(names)))

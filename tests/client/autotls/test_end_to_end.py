@@ -48,7 +48,7 @@ class RemovalTests(AutoTlsTestCase):
         self.patch(removal_module, "STOP_SECONDS", 0.1)
         servers = await self.start_all()
         asked: list[PeerId] = []
-        broker: Any = servers.broker._broker
+        broker: Any = servers.broker.broker.broker
 
         def remove(peer: PeerId) -> Deferred[None]:
             asked.append(peer)
