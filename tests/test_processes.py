@@ -23,6 +23,7 @@ from nodetrust.settings import HostPort
 from nodetrust.testing.ca import DevelopmentCA
 from tests.autotls.site import send
 from tests.servers import LOOPBACK_NAME, ServersTestCase, reactor
+from tests.toml import to_toml
 
 CHECKOUT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONUNBUFFERED": "1"}
@@ -127,7 +128,7 @@ class TwistdTests(ProcessTestCase):
         path.mkdir()
         settings = {"state": str(path / "state"), **settings}
         file = path / f"{role}.toml"
-        file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items()))
+        file.write_text(to_toml(settings))
         return file
 
     def twistd(self, role: str, **settings: Any) -> Running:
@@ -166,12 +167,8 @@ class TwistdTests(ProcessTestCase):
         file.write_text("")
         good = {"listen": [LOOPBACK_PORT]}
         issue = {**good, "zone": ZONE, "proof_servers": [issuer], "dns_servers": [issuer], "agree_to_terms": True}
-        autotls = {
-            "zone": ZONE,
-            "registration_name": ["registration.example"],
-            "dns_servers": [issuer],
-            "external_tls": ["127.0.0.1:0"],
-        }
+        part = {"registration_name": ["registration.example"], "external_tls": ["127.0.0.1:0"]}
+        autotls = {**part, "zone": ZONE, "dns_servers": [issuer]}
         for role, settings, key, expected in (
             ("proof", {"listen": ["nowhere"]}, "listen[0]", ""),
             ("proof", {**good, "colour": "red"}, "colour", "no such setting"),
@@ -199,6 +196,21 @@ class TwistdTests(ProcessTestCase):
             ("autotls", {**autotls, "allow_networks": ["10.0.0.1/8"]}, "allow_networks", ""),
             ("autotls", {**autotls, "proxy_protocol": True}, "proxy_protocol", "proxies"),
             ("autotls", {**autotls, "access_token_file": str(file)}, "access_token_file", "empty"),
+            ("issue", {**issue, "autotls": {**part, "colour": "red"}}, "autotls.colour", "no such setting"),
+            (
+                "issue",
+                {**issue, "https_listen": [], "autotls": {"registration_name": ["x.example"]}},
+                "https_listen",
+                "autotls.external_tls",
+            ),
+            ("issue", {**issue, "autotls": {**part, "external_tls": ["localhost:0"]}}, "autotls.external_tls", "an IP"),
+            ("issue", {**issue, "autotls": {**part, "allow_networks": ["x"]}}, "autotls.allow_networks", ""),
+            (
+                "issue",
+                {**issue, "autotls": {**part, "access_token_file": str(file)}},
+                "autotls.access_token_file",
+                "empty",
+            ),
         ):
             await self.assert_refused(role, self.settings_file(role, **settings), key, expected)
 
@@ -389,6 +401,8 @@ class DemoTests(ProcessTestCase):
         self.assertEqual((demo.status, demo.printed[2], list(folder.iterdir())), (0, "", []), demo.printed)
         reached = (
             "certificate for ip4127-0-0-1",
+            "certificate for *.k51",
+            "a second peer heard of /dns4/127-0-0-1.k51",
             "WSS at /dns4/",
             "dialled it over verified TLS",
             "https://issue.nodetrust.test:",
@@ -401,13 +415,15 @@ class DemoTests(ProcessTestCase):
         for number in (signal.SIGTERM, signal.SIGINT):
             demo, folder = self.demo("--json")
             told = json.loads(await demo.line_with("{"))
-            expected = {"zone", "dns", "issue", "proof", "client", "clients", "page", "ca_root", "acme_directory"}
-            self.assertEqual(set(told), expected)
+            places = {"dns", "issue", "proof", "client", "clients", "page", "broker", "autotls_client"}
+            self.assertEqual(set(told), {"zone", *places, "ca_root", "acme_directory"})
             self.assertIn("BEGIN CERTIFICATE", Path(told["ca_root"]).read_text())
             self.assertTrue(all("/p2p/" in one for role in ("issue", "proof", "client") for one in told[role]))
             self.assertEqual(told["clients"][0], told["client"])
             self.assertEqual(len(told["clients"]), 3)
             self.assertTrue(all(any("/tls/ws/" in one for one in client) for client in told["clients"]))
+            self.assertRegex(told["broker"], rf"^https://autotls\.{ZONE}:\d+$")
+            self.assertTrue(any("/tls/sni/127-0-0-1.k51" in one for one in told["autotls_client"]))
             await self.assert_ends(demo, number, 0)
             self.assertEqual((demo.printed[1].count("\n"), list(folder.iterdir())), (1, []))
 

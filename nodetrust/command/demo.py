@@ -44,9 +44,9 @@ class TooSlow(NodetrustError):
 def demo(once: bool, as_json: bool, clients: int, browser: bool, verbose: bool) -> None:
     """Show all of nodetrust at work on this machine.
 
-    Runs a CA, the three servers, clients that get certificates, and a visitor that dials one of them, on loopback; with
-    --browser, a page in a browser that finds and dials them all. Needs no domain and no internet, and keeps nothing.
-    Ends with Ctrl-C.
+    Runs a CA, the three servers, clients that get certificates (from the issue server, and one by AutoTLS), and a
+    visitor that dials them, on loopback; with --browser, a page in a browser that finds and dials them all. Needs no
+    domain and no internet, and keeps nothing. Ends with Ctrl-C.
     """
     if once and browser:
         raise click.UsageError("--once ends the demo before --browser has shown anything: choose one")
@@ -63,7 +63,7 @@ def demo(once: bool, as_json: bool, clients: int, browser: bool, verbose: bool) 
         return 0
 
     async def run_in(reactor: Any, folder: Path, program: str | None) -> None:
-        deployment = Deployment(reactor, folder, clients=clients, page=True)
+        deployment = Deployment(reactor, folder, clients=clients, page=True, autotls=True)
         opened = None if program is None else Browser(reactor, program)
         try:
             await _show(reactor, console, deployment)
@@ -90,13 +90,15 @@ async def _show(reactor: Any, console: Console, deployment: Deployment) -> None:
         obtained = await _in_time(reactor, deployment.start(step))
     for line in _certificate_lines(obtained[0]):
         console.print(line, soft_wrap=True)
-    for client in deployment.clients:
+    by_autotls = [] if deployment.autotls_client is None else [deployment.autotls_client]
+    for client in (*deployment.clients, *by_autotls):
         for address in client.addresses:
             step(f"WSS at {address}")
-    with console.status("a second peer looks for the first client"):
-        visit = await _in_time(reactor, deployment.visit())
-    step(f"a second peer heard of {visit.address} over pubsub")
-    step(f"and dialled it over verified TLS: ping in {visit.round_trip_seconds * 1000:.1f} ms")
+    for client in (deployment.client, *by_autotls):
+        with console.status("a second peer looks for a client"):
+            visit = await _in_time(reactor, deployment.visit(client))
+        step(f"a second peer heard of {visit.address} over pubsub")
+        step(f"and dialled it over verified TLS: ping in {visit.round_trip_seconds * 1000:.1f} ms")
     step(f"the page is at {deployment.page_url}; --browser opens one in which that name leads here")
 
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred, FirstError, gatherResults
 
+from nodetrust.broker.settings import BrokerSettings
 from nodetrust.client.client import Client
 from nodetrust.client.obtain import Obtained
 from nodetrust.client.settings import ClientSettings
@@ -36,7 +38,15 @@ ZONE = "nodetrust.test"
 PAGE_NAME = f"issue.{ZONE}"
 """The issue server's own."""
 
-ZONE_FILE = "@ 60 SOA ns hostmaster 1 3600 600 86400 60\n@ 60 NS ns\nns 60 A 127.0.0.1\nissue 60 A 127.0.0.1\n"
+BROKER_NAME = f"autotls.{ZONE}"
+"""Of the AutoTLS broker, which the issue server runs."""
+
+ZONE_FILE = """@ 60 SOA ns.elsewhere.test. hostmaster 1 3600 600 86400 60
+@ 60 NS ns.elsewhere.test.
+issue 60 A 127.0.0.1
+autotls 60 A 127.0.0.1
+"""
+"""An NS record has no port: with the real address, clients would ask whoever has port 53 here."""
 
 LOOPBACK = (Multiaddr.parse("/ip4/127.0.0.1/tcp/0"),)
 WSS = (Multiaddr.parse("/ip4/127.0.0.1/tcp/0/tls/ws"),)
@@ -57,13 +67,23 @@ class Deployment:
     """A DNS, a proof and an issue server, a development CA and clients, with all their state in one folder."""
 
     def __init__(
-        self, reactor: Any, folder: Path, ca_settings: CASettings | None = None, *, clients: int = 1, page: bool = False
+        self,
+        reactor: Any,
+        folder: Path,
+        ca_settings: CASettings | None = None,
+        *,
+        clients: int = 1,
+        page: bool = False,
+        autotls: bool = False,
     ) -> None:
-        """`clients` is how many `start` starts; with `page` the issue server has a name, and shows its page."""
+        """`clients` is how many `start` starts; with `page` the issue server has a name, and shows its page; with
+        `autotls` it is an AutoTLS broker as well, and `start` starts one more client, which orders by it.
+        """
         self.reactor = reactor
         self.folder = folder
         self.ca_settings = ca_settings
         self.clients: list[Client] = []
+        self.autotls_client: Client | None = None
         self.dns_place: HostPort
         self.ca: DevelopmentCA
         self.acme_directory = ""
@@ -72,6 +92,7 @@ class Deployment:
         self.issue: IssueService
         self._clients = clients
         self._page = page
+        self._autotls = autotls
         self._started: list[Any] = []
 
     @property
@@ -83,9 +104,15 @@ class Deployment:
     def page_url(self) -> str | None:
         """Where the page is, if there is one and it has its certificate."""
         own = self.issue.own
-        if own is None or own.current is None or not own.https:
+        if not self._page or own is None or own.current is None:
             return None
         return f"https://{PAGE_NAME}:{own.https[0].place.port}/"
+
+    @property
+    def broker_url(self) -> str | None:
+        """Where the AutoTLS broker is, if there is one."""
+        own = self.issue.own
+        return f"https://{BROKER_NAME}:{own.https[0].place.port}" if self._autotls and own is not None else None
 
     async def start(self, step: Step) -> list[Obtained]:
         """Start everything in order, and return when WSS and the page are served; on failure call `stop` all the same.
@@ -93,11 +120,7 @@ class Deployment:
         The certificates are those of the clients.
         """
         await self.start_servers(step)
-        obtained = await self._start_clients(step)
-        if self._page and self.issue.own is not None:
-            await self.issue.own.certified
-            step(f"the issue server has a certificate for its own {PAGE_NAME}")
-        return obtained
+        return await self._start_clients(step)
 
     async def start_servers(self, step: Step) -> None:
         """Start the CA and the three servers."""
@@ -117,20 +140,40 @@ class Deployment:
 
     async def _start_clients(self, step: Step) -> list[Obtained]:
         """All at once, for each waits for the CA."""
-        starting = [Deferred.fromCoroutine(self.start_client(step)) for _ in range(self._clients)]
+        starting: list[Deferred[Any]] = [Deferred.fromCoroutine(self.start_client(step)) for _ in range(self._clients)]
+        starting.append(Deferred.fromCoroutine(self._start_what_needs_https(step)))
         try:
-            return await gatherResults(starting, consumeErrors=True)
+            *obtained, _ = await gatherResults(starting, consumeErrors=True)
         except FirstError as error:
             error.subFailure.raiseException()
+        return obtained
+
+    async def _start_what_needs_https(self, step: Step) -> None:
+        """The issue server's own certificate, and the client that asks the broker under that."""
+        own = self.issue.own
+        if own is None:
+            return
+        await own.certified
+        step(f"the issue server has a certificate for its own {', '.join(own.names)}")
+        if self._autotls:
+            await self.start_autotls_client(step)
 
     async def start_client(self, step: Step) -> Obtained:
         """Start one more client, after the servers; returns when it serves WSS and has been reached there."""
         client = Client(self.reactor, self.client_settings(len(self.clients) + 1))
         self.clients.append(client)
+        return await self._until_served(client, "it asks for proofs, then for a certificate", step)
+
+    async def start_autotls_client(self, step: Step) -> Obtained:
+        """Start the client that orders itself, with the broker's help, once the broker has its certificate."""
+        self.autotls_client = client = Client(self.reactor, self.autotls_client_settings())
+        return await self._until_served(client, f"it orders from the CA itself, with {self.broker_url}", step)
+
+    async def _until_served(self, client: Client, how: str, step: Step) -> Obtained:
         await self._run(client)
         if client.host is not None:
             answer_hello(client.host)
-        step(f"client {client.peer_id}; it asks for proofs, then for a certificate")
+        step(f"client {client.peer_id}; {how}")
         obtained = await client.certificate()
         await client.announced()
         step(f"certificate for {', '.join(sorted(obtained.chain.names))}")
@@ -141,16 +184,16 @@ class Deployment:
         while self._started:
             await self._started.pop().stop()
 
-    async def visit(self) -> Visit:
-        """Be a second peer that knows the issue server alone: hear of the client, dial its name, ping it."""
+    async def visit(self, client: Client | None = None) -> Visit:
+        """Be a second peer that knows the issue server alone: hear of a client (the first), dial its name, ping it."""
         options = dial_options(self.reactor, self.dns_place, self.ca.root_pem_path)
         host = Host(self.reactor, PrivateKey.generate(), **options)
         pubsub = start_pubsub(host, self.reactor)
-        client = load_identity(self.client.settings.state).peer_id
+        wanted = load_identity((client or self.client).settings.state).peer_id
         heard: Deferred[list[Multiaddr]] = Deferred()
 
         def found(peer: PeerId, addresses: list[Multiaddr]) -> None:
-            if peer == client and not heard.called:
+            if peer == wanted and not heard.called:
                 heard.callback(addresses)
 
         watch(pubsub, found)
@@ -166,6 +209,7 @@ class Deployment:
 
     def describe(self) -> dict[str, Any]:
         """Where everything is, for other programs."""
+        autotls = self.autotls_client
         return {
             "zone": ZONE,
             "dns": str(self.dns_place),
@@ -174,6 +218,8 @@ class Deployment:
             "client": list(map(str, full_addresses(self.client.host))),
             "clients": [list(map(str, full_addresses(client.host))) for client in self.clients],
             "page": self.page_url,
+            "broker": self.broker_url,
+            "autotls_client": [] if autotls is None else list(map(str, full_addresses(autotls.host))),
             "ca_root": str(self.ca.root_pem_path),
             "acme_directory": self.acme_directory,
         }
@@ -185,16 +231,17 @@ class Deployment:
 
     def dns_settings(self, issuer: PeerId) -> DnsSettings:
         """The DNS server's settings; the issue server may set challenges."""
-        page: dict[str, Any] = {}
-        if self._page:
-            page = {"zone_file": self._zone_file(), "challenge_names": (ZoneName(PAGE_NAME),)}
+        own: dict[str, Any] = {}
+        if self._page or self._autotls:
+            names = (ZoneName(PAGE_NAME), ZoneName(BROKER_NAME))
+            own = {"zone_file": self._zone_file(), "challenge_names": names}
         return DnsSettings(
             zone=ZoneName(ZONE),
             state=self.folder / "dns",
             listen=LOOPBACK,
             listen_dns=(HostPort("127.0.0.1", 0),),
             admins=(issuer,),
-            **page,
+            **own,
         )
 
     def _zone_file(self) -> Path:
@@ -210,9 +257,11 @@ class Deployment:
 
     def issue_settings(self) -> IssueSettings:
         """The issue server's settings, once DNS server, CA and proof server run."""
-        page: dict[str, Any] = {}
+        own: dict[str, Any] = {}
         if self._page:
-            page = {"own_names": (PAGE_NAME,), "wss_listen": WSS, "https_listen": (HostPort("127.0.0.1", 0),)}
+            own |= {"own_names": (PAGE_NAME,), "wss_listen": WSS, "https_listen": (HostPort("127.0.0.1", 0),)}
+        if self._autotls:
+            own |= {"autotls": self.broker_settings(), "https_listen": (HostPort("127.0.0.1", 0),)}
         return IssueSettings(
             zone=ZoneName(ZONE),
             state=self.folder / "issue",
@@ -225,7 +274,13 @@ class Deployment:
             allow_private=True,
             require_nonce=False,
             trust_file=self.ca.root_pem_path,
-            **page,
+            **own,
+        )
+
+    def broker_settings(self) -> BrokerSettings:
+        """The settings of the broker in the issue server; it dials nobody but those who are here."""
+        return BrokerSettings(
+            registration_name=(BROKER_NAME,), allow_networks=("127.0.0.0/8",), nameserver=self.dns_place
         )
 
     def client_settings(self, number: int = 1) -> ClientSettings:
@@ -240,6 +295,17 @@ class Deployment:
             map_ports=False,
             nameserver=self.dns_place,
             trust_file=self.ca.root_pem_path,
+        )
+
+    def autotls_client_settings(self) -> ClientSettings:
+        """The settings of the client that orders by the broker first; the issue server dials it back."""
+        return replace(
+            self.client_settings(),
+            state=self.folder / "client-autotls",
+            prefer="autotls",
+            broker=() if self.broker_url is None else (self.broker_url,),
+            domain=ZoneName(ZONE),
+            acme_directory=self.acme_directory,
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import resource
@@ -17,6 +16,7 @@ from typing import Any
 import dns.message
 
 import nodetrust
+from tests.toml import to_toml
 
 ROOT = Path(nodetrust.__file__).parent.parent
 _TWISTD = ("-c", "from twisted.scripts.twistd import run; run()", "--nodaemon", "--pidfile=")
@@ -39,7 +39,7 @@ class ServerProcess:
             **settings,
         }
         config = folder / "dns.toml"
-        config.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()))
+        config.write_text(to_toml(values))
         self.process = subprocess.Popen(
             [*prefix, sys.executable, *_TWISTD, "nodetrust-dns", "--config", str(config.absolute())],
             cwd=folder,

@@ -23,6 +23,9 @@ from tests.interop.test_twistd import ADDRESS
 
 ZONE = "auto.test"
 NAME = "registration.auto.test"
+PAGE_NAME = "issue.auto.test"
+"""Of the issue server, where that is the broker."""
+
 SERVERS, NODE, VISITOR = "45.30.1.1", "45.30.2.2", "45.30.3.2"
 PRIVATE_NODE, PRIVATE_NETWORK = "10.30.2.2", "10.0.0.0/8"
 """Where the node is as well, for a LAN's broker."""
@@ -37,6 +40,7 @@ _ZONE_FILE = f"""$TTL 60
 @ NS ns
 ns A {SERVERS}
 registration A {SERVERS}
+issue A {SERVERS}
 """
 
 BROKER_PORTS = (8081, 8082)
@@ -158,17 +162,46 @@ class Forge(Site):
 
     async def start(self, pebble: Path, *, life_seconds: int = 90 * 86400, **broker_settings: Any) -> None:
         """The DNS server, Pebble and the broker, in this order."""
+        dns_server = await self._start_others(pebble, life_seconds)
+        self._settings = {
+            **self._ordering(dns_server),
+            "registration_name": [NAME],
+            "external_tls": [f"{SERVERS}:{HTTP_PORT}"],
+            "https_listen": [f"{SERVERS}:443"],
+        }
+        self.broker = self.twistd("autotls", **{**self._settings, **broker_settings})
+        await self.broker.logged("broker's own certificate is for (.*),")
+
+    async def start_issue_server(self, pebble: Path) -> str:
+        """The DNS server, Pebble, a proof server, and an issue server that is the broker; the address of the last."""
+        dns_server = await self._start_others(pebble, 90 * 86400)
+        proof_server = await self.twistd("proof", listen=[f"/ip4/{SERVERS}/tcp/8958"]).logged(ADDRESS)
+        issuer = self.twistd(
+            "issue",
+            **self._ordering(dns_server),
+            listen=[f"/ip4/{SERVERS}/tcp/8959"],
+            proof_servers=[proof_server],
+            own_names=[PAGE_NAME],
+            https_listen=[f"{SERVERS}:443"],
+            autotls={"registration_name": [NAME]},
+        )
+        address = await issuer.logged(ADDRESS)
+        await issuer.logged("issue server's own certificate is for (.*),")
+        return address
+
+    async def _start_others(self, pebble: Path, life_seconds: int) -> str:
+        """The DNS server and Pebble; the address of the first."""
         self.hosts.start()
         (self.folder / "zone").write_text(_ZONE_FILE)
-        brokers = [load_or_create(self.state(name) / KEY_FILE).peer_id for name in ("autotls", "replica")]
+        admins = [load_or_create(self.state(name) / KEY_FILE).peer_id for name in ("autotls", "replica", "issue")]
         dns = self.twistd(
             "dns",
             zone=ZONE,
             zone_file=str(self.folder / "zone"),
             listen=[f"/ip4/{SERVERS}/tcp/8953"],
             listen_dns=[NAME_SERVER],
-            admins=[str(broker) for broker in brokers],
-            challenge_names=[NAME],
+            admins=[str(admin) for admin in admins],
+            challenge_names=[NAME, PAGE_NAME],
             max_tcp_per_client=1000,
         )
         dns_server = await dns.logged(ADDRESS)
@@ -176,19 +209,18 @@ class Forge(Site):
         await self.pebble.begin(pebble, self.folder, life_seconds)
         (self.folder / "root.pem").write_bytes(self.pebble.root_pem)
         (self.folder / "roots.pem").write_bytes(self.pebble.root_pem + self.pebble.https_root.read_bytes())
-        self._settings = {
+        return dns_server
+
+    def _ordering(self, dns_server: str) -> dict[str, Any]:
+        """The settings of a role that orders from Pebble."""
+        return {
             "zone": ZONE,
-            "registration_name": [NAME],
             "dns_servers": [dns_server],
-            "external_tls": [f"{SERVERS}:{HTTP_PORT}"],
-            "https_listen": [f"{SERVERS}:443"],
             "acme_directory": self.pebble.directory,
             "acme_ca_file": str(self.pebble.https_root),
             "agree_to_terms": True,
             "trust_file": str(self.folder / "root.pem"),
         }
-        self.broker = self.twistd("autotls", **{**self._settings, **broker_settings})
-        await self.broker.logged("broker's own certificate is for (.*),")
 
     async def start_replicas(self, store: str) -> None:
         """In place of the one broker, two on one database, behind a proxy that takes turns with requests."""

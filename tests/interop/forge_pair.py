@@ -4,7 +4,6 @@ The client says as a proxy that a request comes from the node's own address. Nod
 p2p-forge dials what it is told, ours is told that the operator has opened that network.
 """
 
-import json
 import socket
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from nodetrust.service import load_identity
 from tests.interop.harness import Daemon
 from tests.interop.pebble import free_port
 from tests.interop.test_twistd import ADDRESS, ENVIRONMENT, LOOPBACK, TWISTD
+from tests.toml import to_toml
 
 DOMAIN = "forge.test"
 REGISTRATION = f"registration.{DOMAIN}"
@@ -151,7 +151,7 @@ class Nodetrust(Side):
         metrics = f"{HOST}:{free_port()}"
         self.metrics.append(f"http://{metrics}/metrics")
         settings = {"state": str(self.folder / role), "metrics_listen": metrics, "deny": self._deny, **settings}
-        file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items()))
+        file.write_text(to_toml(settings))
         profile = ["--profiler=cprofile", "--savestats", f"--profile={self.folder / role}.profile"]
         options = [*TWISTD, *(profile if self._profile else []), f"nodetrust-{role}"]
         return self.run(role, [sys.executable, *options, "--config", file])

@@ -1,6 +1,5 @@
 """Programs that run at hosts of `namespaces`, each with its files in one folder; `stop` ends them, and the hosts."""
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from twisted.internet.utils import getProcessOutputAndValue
 from tests.interop.harness import Daemon, Program
 from tests.interop.namespaces import Hosts
 from tests.interop.test_twistd import ENVIRONMENT, NODETRUST, TWISTD
+from tests.toml import to_toml
 
 
 class Site:
@@ -38,7 +38,7 @@ class Site:
         """Run a role at a host."""
         file = self.folder / f"{role}.toml"
         settings = {"state": str(self.state(role)), **settings}
-        file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items()))
+        file.write_text(to_toml(settings))
         program = Daemon(f"nodetrust-{role}")
         self.run(program, which, [sys.executable, *TWISTD, f"nodetrust-{role}", "--config", file], ENVIRONMENT)
         return program

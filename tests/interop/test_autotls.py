@@ -89,6 +89,18 @@ class AutoTlsTests(InteropTestCase):
         self.assertEqual(names.get_values_for_type(x509.DNSName), [f"*.{_label(node)}.{ZONE}"])
         await self.assert_dialled(node)
 
+    async def test_issue_server(self) -> None:
+        """One issue server, two ways: js-libp2p by AutoTLS, and ours by proofs, each dialled over WSS."""
+        issuer = await self.forge.start_issue_server(self.tools.pebble)
+        node = await self.start_js_node(endpoint=f"https://{NAME}/")
+        await node.event("certificate:provision")
+        await self.assert_dialled(node)
+        out = self.forge.folder / "out"
+        options = ["--issuer", issuer, "--nameserver", NAME_SERVER, "--trust-file", str(self.forge.roots), "--json"]
+        status, printed, err = await self.forge.nodetrust("node", "obtain", *options, "--out", out)
+        self.assertEqual(status, 0, err)
+        self.assertIn(f"ip4{NODE.replace('.', '-')}.{ZONE}", json.loads(printed)["names"])
+
     async def test_js_behind_a_proxy(self) -> None:
         """The same over plain HTTP with a port in the URL, which js-libp2p signs as part of the name."""
         await self.forge.start(self.tools.pebble)

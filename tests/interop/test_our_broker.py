@@ -1,6 +1,5 @@
 """Our client against our own broker and DNS server, in the place of libp2p.direct's."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from nodetrust.service import KEY_FILE
 from tests.interop.libp2p_direct import DOMAIN, FORGE_HTTP_PORT, NODE, OUTSIDE, REGISTRATION, ZONE, Libp2pDirect
 from tests.interop.test_p2p_forge import NamespacesTestCase
 from tests.interop.test_twistd import TWISTD
+from tests.toml import to_toml
 
 ANSWERS = "the AutoTLS broker answers HTTP on"
 
@@ -43,7 +43,7 @@ class OurServers(Libp2pDirect):
     def _start_role(self, role: str, **settings: Any) -> None:
         file = self.folder / f"{role}.toml"
         lines = {"state": str(self._state(role)), **settings}
-        file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in lines.items()))
+        file.write_text(to_toml(lines))
         self.start_child(role, "outside", sys.executable, *TWISTD, f"nodetrust-{role}", "--config", file)
 
     def _state(self, role: str) -> Path:

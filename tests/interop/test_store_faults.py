@@ -6,7 +6,6 @@ and when the cause is gone all goes on, without a second order for what was orde
 """
 
 import errno
-import json
 import os
 import shutil
 import subprocess
@@ -31,6 +30,7 @@ from tests.interop.harness import Daemon, InteropTestCase
 from tests.interop.postgresql import PostgreSQL, programs
 from tests.interop.roles import Asker, Roles
 from tests.interop.test_twistd import ADDRESS, ENVIRONMENT, TWISTD
+from tests.toml import to_toml
 
 reactor: Any = default_reactor
 
@@ -104,7 +104,7 @@ class StoreFaultTestCase(InteropTestCase):
             **settings,
         }
         file = roles.folder / "issue.toml"
-        file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in written.items()))
+        file.write_text(to_toml(written))
         program = Daemon("nodetrust-issue")
         program.spawn([*before, sys.executable, *twistd, "nodetrust-issue", "--config", file], ENVIRONMENT)
         self.addCleanup(lambda: Deferred.fromCoroutine(program.stop()))

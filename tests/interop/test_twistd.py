@@ -1,6 +1,5 @@
 """The servers and the client as an operator runs them: processes under twistd, with TOML files."""
 
-import json
 import os
 import re
 import sys
@@ -18,6 +17,7 @@ from tests.interop.harness import Daemon, InteropTestCase
 from tests.interop.pebble import Pebble
 from tests.interop.roles import ZONE
 from tests.interop.toolchain import CHECKOUT
+from tests.toml import to_toml
 
 LOOPBACK = "/ip4/127.0.0.1/tcp/0"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONUNBUFFERED": "1"}
@@ -39,7 +39,7 @@ class TwistdTests(InteropTestCase):
         """Run a role with these settings in a TOML file, and a state folder of its own."""
         file = self.folder / f"{role}.toml"
         settings = {"state": str(self.folder / role), **settings}
-        file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items()))
+        file.write_text(to_toml(settings))
         program = Daemon(f"nodetrust-{role}")
         program.spawn([sys.executable, *TWISTD, f"nodetrust-{role}", "--config", file], ENVIRONMENT)
         self.addCleanup(lambda: Deferred.fromCoroutine(program.stop()))

@@ -20,6 +20,9 @@ dns_servers = ["/ip4/192.0.2.2/tcp/1/p2p/{PEER}"]
 agree_to_terms = true
 """
 
+BROKER = '[autotls]\nregistration_name = ["Registration.nt.test"]\n'
+PROXY = 'external_tls = ["127.0.0.1:80"]\n'
+
 
 class SettingsTests(SynchronousTestCase):
     """As they stand in a file."""
@@ -59,5 +62,28 @@ class SettingsTests(SynchronousTestCase):
         self.assertIn("quorum: expected at most 1", self.refusal("quorum = 2"))
         self.assertIn("dns_confirmations: expected at most 1", self.refusal("dns_confirmations = 2"))
         self.assertIn("own_names", self.refusal('https_listen = ["127.0.0.1:443"]'))
+        self.assertIn("own_names", self.refusal('wss_listen = ["/ip4/127.0.0.1/tcp/0/tls/ws"]', BROKER))
         weak = GOOD.replace(f"tcp/1/p2p/{PEER}", f"tcp/1/p2p/{SMALL_ORDER}", 1)
         self.assertIn("proof_servers: ", str(self.assertRaises(SettingsError, self.read, text=weak)))
+
+    def test_broker(self):
+        """On the HTTPS listener, with the one certificate; or behind a proxy, which has one."""
+        page = 'own_names = ["issue.nt.test"]\nhttps_listen = ["127.0.0.1:443"]'
+        settings = self.read(page, BROKER)
+        self.assertTrue(settings.serves_broker)
+        self.assertEqual(settings.certificate_names, ("issue.nt.test", "registration.nt.test"))
+        alone = self.read('https_listen = ["127.0.0.1:443"]', BROKER)
+        self.assertEqual((alone.serves_broker, alone.certificate_names), (True, ("registration.nt.test",)))
+        behind = self.read(page, BROKER, PROXY)
+        self.assertEqual((behind.serves_broker, behind.certificate_names), (False, ("issue.nt.test",)))
+        self.assertEqual(self.read(BROKER, PROXY).certificate_names, ())
+        self.assertIsNone(self.read(page).autotls)
+
+    def test_broker_that_does_not_fit(self):
+        """It needs a listener, and a name that is not the page's and that a CA signs."""
+        self.assertIn("https_listen: expected an address to listen on", self.refusal(BROKER))
+        https = 'https_listen = ["127.0.0.1:443"]'
+        self.assertIn("own_names: expected a name", self.refusal(https, BROKER, PROXY))
+        self.assertIn("autotls.registration_name", self.refusal('own_names = ["registration.nt.test"]', https, BROKER))
+        strange = BROKER.replace("Registration", "a_b")
+        self.assertIn("autotls.registration_name: ", self.refusal(https, strange))

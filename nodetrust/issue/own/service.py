@@ -40,12 +40,14 @@ class OwnService:
     log = Logger()
 
     def __init__(self, reactor: Any, settings: IssueSettings, host: Host, tenant: Tenant | None) -> None:
+        """Raises `SettingsError`."""
         self.certificates = CertificateStore()
         self.wss_listening: list[Multiaddr] = []
         self.https: list[WebListener] = []
         self.certified: Deferred[OwnCertificate] = Deferred()
         """Fires once there is a certificate; its failures are in the log alone, for it is tried again."""
         self._reactor = reactor
+        self.names = settings.certificate_names
         self._settings = settings
         self._host = host
         self._tenant = tenant
@@ -57,7 +59,6 @@ class OwnService:
     async def listen(self) -> None:
         """Bind the ports. Raises `SettingsError`."""
         settings = self._settings
-        self._names = settings.certificate_names
         self._plain_addresses = list(settings.announce) or self._host.addresses()
         for address in settings.wss_listen:
             self.wss_listening.append(await listen(self._host, address, "wss_listen", self.certificates))
@@ -76,7 +77,7 @@ class OwnService:
 
     def begin(self, orders: Orders, store: Store, dns: DnsServers) -> None:
         """Serve with the stored certificate, and look after the next."""
-        who = Self("the issue server's own", self._names, self._settings.state)
+        who = Self("the issue server's own", self.names, self._settings.state)
         self._health = Health(self._reactor, store, dns, orders.tools.authorities)
         source = OwnOrders(self._host.peer_id, store, orders.fulfil)
         self._upkeep = OwnUpkeep(self._reactor, who, source, self._use)
