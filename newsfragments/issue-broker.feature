@@ -1,0 +1,1 @@
+An issue server with a table `[autotls]` (or `--autotls-registration-name` and its like) is an AutoTLS broker as well, on its own HTTPS listener under a name of its own, or behind a proxy: one process for both ways to a certificate. `nodetrust demo` shows it, with a client that orders by AutoTLS.
