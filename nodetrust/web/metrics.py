@@ -23,6 +23,15 @@ IDLE_SECONDS = 60
 """How long an idle connection stays open; Prometheus scrapes about as often."""
 
 
+class _Site(Site):
+    """Without a line in the log for each request: whoever watches comes again and again."""
+
+    noisy = False
+
+    def log(self, request: Request) -> None:  # type: ignore[override]  # Twisted's says http.Request
+        pass
+
+
 @implementer(IResource)
 class _MetricsPage:
     """The one page; whatever else is asked for is not there."""
@@ -56,7 +65,7 @@ def serve_metrics(reactor: Any, place: HostPort, *collectors: Collector) -> ILis
     ProcessCollector(registry=registry)
     for collector in collectors:
         registry.register(collector)
-    site = Site(_MetricsPage(registry), timeout=IDLE_SECONDS)
-    site.noisy = False
-    port: IListeningPort = reactor.listenTCP(place.port, site, interface=place.host)
+    site: Any = _Site  # Twisted's has no types
+    pages = site(_MetricsPage(registry), timeout=IDLE_SECONDS)
+    port: IListeningPort = reactor.listenTCP(place.port, pages, interface=place.host)
     return port

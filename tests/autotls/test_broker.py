@@ -262,7 +262,9 @@ class PageTests(SiteTestCase):
         await asker.register(SECOND, "/ip4/127.0.0.1/tcp/1024")
         assert broker.broker is not None and broker.broker.metrics is not None
         place = HostPort("127.0.0.1", broker.broker.metrics.getHost().port)  # type: ignore[attr-defined]
-        told = (await send(place, "GET", "/metrics", [("Host", "x")])).text.splitlines()
+        with capturedLogs() as logs:
+            told = (await send(place, "GET", "/metrics", [("Host", "x")])).text.splitlines()
+        self.assertEqual([log for log in logs if "/metrics" in str(log)], [], "who watches comes again and again")
         for line in (
             'coredns_forge_acme_libp2p_probe_total{agent="kubo",result="ok"} 1.0',
             'coredns_forge_acme_libp2p_probe_total{agent="other",result="ok"} 1.0',
