@@ -64,6 +64,6 @@ class CheckTests(ServersTestCase):
         issue = full_addresses(servers.issue.host)
         await self.ask(issue, address)
         denied.write_text("127.0.0.0/8\n")
-        await servers.issue._trust._lists._files.poll()
+        await servers.issue._trust.lists._files.poll()
         with self.assertRaisesRegex(NotChecked, "denylist"):
             await self.ask(issue, address)
