@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 from twisted.application.service import Service
 from twisted.internet._sslverify import IOpenSSLTrustRoot  # the name by which Twisted documents it
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.ssl import Certificate, platformTrust, trustRootFromCertificates
 from twisted.logger import Logger
@@ -192,10 +193,12 @@ def load_identity(state: Path) -> PrivateKey:
 def dial_options(reactor: Any, nameserver: HostPort | None, trust_file: Path | None) -> dict[str, Any]:
     """The options of `Host` for those who dial names and WSS: another DNS server, and further roots to trust.
 
-    Raises `SettingsError` if the file cannot be read.
+    Raises `SettingsError` if the file cannot be read, or the DNS server is named by a name.
     """
     options: dict[str, Any] = {}
     if nameserver is not None:
+        if not isIPAddress(nameserver.host) and not isIPv6Address(nameserver.host):
+            raise SettingsError(f"nameserver: expected an IP address and a port, got {nameserver}")
         options["resolver"] = Resolver(servers=[(nameserver.host, nameserver.port)], reactor=reactor)
     if trust_file is not None:
         options["trust_root"] = read_roots("trust_file", trust_file)

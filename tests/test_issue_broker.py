@@ -52,26 +52,30 @@ class IssueBrokerTests(TestCase):
         await servers.start_servers(lambda _: None)
         return servers
 
-    async def behind_a_proxy(self) -> tuple[Servers, Asker, Host]:
-        """Where the page has no HTTPS; and a node that is registered by hand."""
-        proxied = {"external_tls": (HostPort("127.0.0.1", 0),)}
-        servers = await self.start(proxied, own_names=(), wss_listen=(), https_listen=())
-        assert servers.issue.broker is not None and servers.issue.own is None
+    async def behind_a_proxy(self, **own: Any) -> tuple[Servers, Asker, Host]:
+        """And a node that is registered by hand."""
+        place = HostPort("127.0.0.1", 0)
+        servers = await self.start({"external_tls": (place,), "metrics_listen": place}, **own)
+        assert servers.issue.broker is not None
         node = Host(reactor, PrivateKey.generate())
         self.addCleanup(node.stop)
         await node.listen(WHERE[0])
         return servers, Asker(servers.issue.broker.http[0].place, node.key, BROKER_NAME), node
 
     async def ask(self, servers: Servers, name: str, path: str, method: str = "GET", body: bytes = b"") -> str:
-        """The head of an answer over TLS that is verified for the name."""
+        """The head of an answer under the name."""
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {name.upper()}:443", f"Content-Length: {len(body)}"]
+        request = "\r\n".join([*lines, "Connection: close", "", ""]).encode() + body
+        return await self.send(servers, name, request)
+
+    async def send(self, servers: Servers, name: str, request: bytes) -> str:
+        """The head of what is answered over TLS that is verified for the name."""
         own = servers.issue.own
         assert own is not None
         root = Certificate.loadPEM(servers.ca.root_pem_path.read_bytes())
         options = optionsForClientTLS(name, trustRootFromCertificates([root]))
         place = own.https[0].place
         endpoint = wrapClientTLS(options, HostnameEndpoint(reactor, place.host, place.port))
-        lines = [f"{method} {path} HTTP/1.1", f"Host: {name.upper()}:{place.port}", f"Content-Length: {len(body)}"]
-        request = "\r\n".join([*lines, "Connection: close", "", ""]).encode() + body
         answer: Any = await endpoint.connect(Factory.forProtocol(lambda: Answer(request)))
         return (await answer.done).data.partition(b"\r\n\r\n")[0].decode()
 
@@ -105,28 +109,53 @@ class IssueBrokerTests(TestCase):
         self.assertTrue(any(f"/dns/{PAGE_NAME}/" in one for one in announced), announced)
         self.assertFalse(any(BROKER_NAME in one for one in announced), "WSS is the page's")
 
-    async def test_no_page_has_a_body(self) -> None:
-        """A body that is no broker's is read no further than one that is, and then the connection ends."""
+    async def test_a_body_for_the_page_is_bounded(self) -> None:
+        """It is read no further than one for the broker, and then the connection ends."""
         servers = await self.start()
         assert servers.issue.own is not None
         await servers.issue.own.certified
-        answer = await self.ask(servers, PAGE_NAME, "/", "POST", bytes(8192))
-        self.assertTrue(answer.startswith("HTTP/1.1 405 "), answer)
+        self.assertEqual(await self.ask(servers, PAGE_NAME, "/", "POST", bytes(1024 * 1024)), "")
+
+    async def test_which_host(self) -> None:
+        """One header says it, whatever its case and port; the name that TLS was verified for says nothing."""
+        servers = await self.start()
+        assert servers.issue.own is not None
+        await servers.issue.own.certified
+        ours, other = f"Host: {BROKER_NAME}:8443\r\n", f"Host: {PAGE_NAME}\r\n"
+        for headers, version, status in (
+            (ours, "1.1", "204"),
+            (ours, "1.0", "204"),
+            (other, "1.1", "404"),
+            (f"Host: {BROKER_NAME}.\r\n", "1.1", "404"),
+            ("", "1.0", "404"),
+            ("", "1.1", "400"),
+            (ours + other, "1.1", "400"),
+            (other + ours, "1.1", "400"),
+        ):
+            request = f"GET /v1/health HTTP/{version}\r\n{headers}Connection: close\r\n\r\n".encode()
+            for name in (BROKER_NAME, PAGE_NAME):
+                self.assertIn(f" {status} ", (await self.send(servers, name, request)).partition("\r\n")[0], request)
 
     async def test_behind_a_proxy(self) -> None:
-        """Over plain HTTP; the issue server's own services are not dialled for anybody."""
-        servers, asker, node = await self.behind_a_proxy()
+        """Over plain HTTP alone; the issue server's own services are dialled for nobody, whatever it announces."""
+        servers, asker, node = await self.behind_a_proxy(announce=(Multiaddr.parse("/ip4/192.0.2.1/tcp/1"),))
         answer = await asker.register(value_of("x"), *node.addresses())
         self.assertEqual(answer.status, 200, answer)
-        host = servers.issue.host
-        assert host is not None
-        answer = await asker.register(value_of("x"), *host.addresses())
+        host, own, broker = servers.issue.host, servers.issue.own, servers.issue.broker
+        assert host is not None and own is not None and broker is not None and broker.metrics is not None
+        metrics: Any = broker.metrics.getHost()
+        ports = {metrics.port, asker.place.port, own.https[0].place.port}
+        ports |= {int(one.get("tcp") or 0) for one in host.listening}
+        self.assertEqual(len(ports), 5, "libp2p, WSS, HTTPS, HTTP, metrics")
+        answer = await asker.register(value_of("x"), *(f"/ip4/127.0.0.1/tcp/{port}" for port in ports))
         self.assertEqual(answer.status, 400, answer)
-        self.assertIn("is where this broker's own services are", answer.text)
+        self.assertEqual(answer.text.count("is where this broker's own services are"), 5, answer.text)
+        await own.certified
+        self.assertIn(" 404 ", (await self.ask(servers, PAGE_NAME, "/v1/health")).partition("\r\n")[0])
 
     async def test_stopped_meanwhile(self) -> None:
         """In the middle of a registration: it stops in good time, and leaves nothing of it."""
-        servers, asker, node = await self.behind_a_proxy()
+        servers, asker, node = await self.behind_a_proxy(own_names=(), wss_listen=(), https_listen=())
         await asker.ask("GET", "/v1/status")
         await servers.dns.stop()
         asking = Deferred.fromCoroutine(asker.register(value_of("x"), *node.addresses()))

@@ -207,6 +207,12 @@ class TwistdTests(ProcessTestCase):
             ("issue", {**issue, "autotls": {**part, "allow_networks": ["x"]}}, "autotls.allow_networks", ""),
             (
                 "issue",
+                {**issue, "autotls": {**part, "nameserver": "ns.example:53"}},
+                "autotls.nameserver",
+                "an IP address",
+            ),
+            (
+                "issue",
                 {**issue, "autotls": {**part, "access_token_file": str(file)}},
                 "autotls.access_token_file",
                 "empty",

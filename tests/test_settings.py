@@ -241,6 +241,7 @@ class PartTests(SynchronousTestCase):
             self.refused(file="[garage]\ncolour = 1\n"),
             f"house: {self.path}: garage.colour: no such setting; there are doors, height, roof",
         )
+        self.assertIn("garage.height: no such setting", self.refused(file='"garage.height" = 4\n'))
         self.assertEqual(self.refused(file="garage = 1\n"), f"house: {self.path}: garage: expected a table, got 1")
         self.assertIn("there are doors, garage, height, owner, roof", self.refused(file="colour = 1\n"))
         self.assertEqual(self.refused("--garage-height", "x"), "house: --garage-height: expected int, got str")
@@ -251,6 +252,7 @@ class PartTests(SynchronousTestCase):
         wrong = "garage.height: expected at most 5 without a roof"
         self.assertEqual(self.refused(file=file), f"house: {self.path}: {wrong}")
         table = {"doors": "b", "height": 6, "roof": False}
+        self.assertIsNone(from_values(House, {"doors": "a", "garage": None}).garage)
         error = self.assertRaises(SettingsError, from_values, House, {"doors": "a", "garage": table})
         self.assertEqual(str(error), wrong)
 

@@ -17,7 +17,7 @@ from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.transports import CertificateStore
 from nodetrust.lists.build import ListsInForce
 from nodetrust.own.files import OwnCertificate
-from nodetrust.own.names import checked_names
+from nodetrust.own.names import checked_names, names_to_order
 from nodetrust.own.upkeep import OwnUpkeep, Self
 from nodetrust.service import RoleService, listen_all, open_host
 from nodetrust.store import Store
@@ -48,14 +48,14 @@ class AutoTlsService(RoleService):
         settings = self.settings
         self.host = host = open_host(self.reactor, settings)
         await listen_all(host, settings, self.log, self.name)
-        self._lists = lists = ListsInForce(self.reactor, settings, lambda _: None)
+        self._lists = lists = ListsInForce(self.reactor, settings)
         lists.start()
         self.broker = broker = BrokerService(self.reactor, settings.broker, settings, host, lists)
         broker.listen()
-        tenant = broker.tenant
+        virtual_host = broker.virtual_host
         for place in settings.https_listen:
-            site = site_for(self.reactor, tenant.pages, tenant.request)
-            guarded = Guarded(self.reactor, site, tenant.bounds, self.certificates)
+            site = site_for(self.reactor, virtual_host.pages, virtual_host.request)
+            guarded = Guarded(self.reactor, site, virtual_host.bounds, self.certificates)
             self.https.append(WebListener(self.reactor, "https_listen", place, guarded))
         self.store = store = await Store.open(self.reactor, settings.store_url)
         self.dns = dns = DnsServers(self.reactor, host, settings.dns_servers, settings.dns_confirmations)
@@ -68,7 +68,7 @@ class AutoTlsService(RoleService):
         """Until there is one no TLS handshake succeeds."""
         settings = self.settings
         self._orders = await OwnOrders.open(self.reactor, settings, store, dns)
-        names = checked_names("registration_name", settings.broker.registration_name)
+        names = names_to_order(checked_names("registration_name", settings.broker.registration_name))
         upkeep = OwnUpkeep(self.reactor, Self("the broker's own", names, settings.state), self._orders, self._use)
         upkeep.use_stored()
         self._upkeep = Deferred.fromCoroutine(upkeep.run()).addErrback(self._log_bug)

@@ -38,7 +38,7 @@ from nodetrust.peer_auth import ServerRules
 from nodetrust.service import dial_options
 from nodetrust.settings import HostPort, SettingsError
 from nodetrust.store import Store
-from nodetrust.web.hosts import Tenant
+from nodetrust.web.hosts import VirtualHost
 from nodetrust.web.listener import Guarded, WebListener, site_for
 from nodetrust.web.metrics import serve_metrics
 
@@ -51,7 +51,7 @@ HMAC_KEY_BYTES = 32
 class BrokerService:
     """`listen` is called first, `begin` once there are a store and DNS servers, and `stop` before these are closed.
 
-    Whoever has HTTPS serves `tenant` there, and closes that before `stop`.
+    Whoever has HTTPS serves `virtual_host` there, and closes that before `stop`.
     """
 
     log = Logger()
@@ -73,9 +73,9 @@ class BrokerService:
         self._dialback: DialBack | None = None
 
     @property
-    def tenant(self) -> Tenant:
+    def virtual_host(self) -> VirtualHost:
         """The broker's pages for an HTTPS listener; before `begin` they answer 503."""
-        return Tenant(self._settings.hostnames, self._pages, BoundedRequest, BOUNDS)
+        return VirtualHost(self._settings.hostnames, self._pages, BoundedRequest, BOUNDS)
 
     def listen(self) -> None:
         """Bind the ports. Raises `SettingsError`, also for a file that cannot be read."""
@@ -94,7 +94,10 @@ class BrokerService:
         """Serve; `https` has the role's listeners, which are not dialled either. Raises `StoreError`."""
         settings = self._settings
         own_ports = {one.place.port for one in (*self.http, *https)}
-        own_ports |= {int(address.get("tcp") or 0) for address in self._host.addresses()}
+        own_ports |= {int(address.get("tcp") or 0) for address in self._host.listening}
+        if self.metrics is not None:
+            metrics: Any = self.metrics.getHost()
+            own_ports.add(metrics.port)
         self._rules = replace(self._rules, own_ports=frozenset(own_ports))
         auth = await server_rules(store, settings)
         assert self._dialback is not None  # noqa: S101  # `listen` is called first

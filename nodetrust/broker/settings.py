@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
@@ -11,17 +12,26 @@ from nodetrust.settings import HostPort, Settings, SettingsError, described
 
 SECONDS_A_DAY = 86400.0
 
+_HOSTNAME = re.compile(r"[0-9A-Za-z]([0-9A-Za-z._-]{0,251}[0-9A-Za-z])?|\[[0-9A-Fa-f:.]{2,45}\]")
+"""An IP address, too, which a LAN may want."""
+
 
 class BrokerSettings(Settings, frozen=True, kw_only=True):
     """What an operator may say about a broker."""
 
     registration_name: Annotated[
         tuple[str, ...],
-        described("the name in the URL under which clients reach this broker; requests for others are refused"),
+        described(
+            "the name in the URL under which clients reach this broker; requests for others are refused; with HTTPS of "
+            "our own it must be among the DNS servers' `challenge_names`"
+        ),
     ]
     external_tls: Annotated[
         tuple[HostPort, ...],
-        described("an address for plain HTTP, for a proxy in front that speaks TLS, such as 127.0.0.1:8080"),
+        described(
+            "an address for plain HTTP, for a proxy in front that speaks TLS, such as 127.0.0.1:8080; an issue server "
+            "then has no broker on its own https_listen"
+        ),
     ] = ()
     proxies: Annotated[
         tuple[str, ...], described("a prefix from which proxies come: their X-Forwarded-For, or PROXY header, counts")
@@ -31,7 +41,9 @@ class BrokerSettings(Settings, frozen=True, kw_only=True):
     ] = False
     value_seconds: Annotated[
         int,
-        described("after how long a value is taken back; DNS servers forget it after their challenge_seconds", ge=60),
+        described(
+            "after how long a value is taken back; DNS servers forget it after their challenge_seconds", ge=60, le=86400
+        ),
     ] = 600
     allow_networks: Annotated[
         tuple[str, ...],
@@ -45,7 +57,9 @@ class BrokerSettings(Settings, frozen=True, kw_only=True):
     ] = None
     bearer_days: Annotated[
         int,
-        described("for how long a client that has proven its key need not do so again; nim-libp2p needs long", ge=1),
+        described(
+            "for how long a client that has proven its key need not do so again; nim-libp2p needs long", ge=1, le=3650
+        ),
     ] = 200
     registrations_per_peer: Annotated[int, described("for one peer in an hour; 0 is no limit", ge=0)] = 60
     registrations_per_address: Annotated[
@@ -63,6 +77,11 @@ class BrokerSettings(Settings, frozen=True, kw_only=True):
         """What must hold between settings."""
         if not self.registration_name:
             raise SettingsError("registration_name: expected at least one name")
+        for name in self.registration_name:
+            if not _HOSTNAME.fullmatch(name):
+                raise SettingsError(f"registration_name: expected a host's name alone, got {name!r}")
+        if self.proxy_protocol and not self.external_tls:
+            raise SettingsError("proxy_protocol: external_tls must say where such connections come")
         if self.proxy_protocol and not self.proxies:
             raise SettingsError("proxy_protocol: proxies must say from where such connections come")
         for key in ("proxies", "allow_networks"):

@@ -112,7 +112,9 @@ class Deployment:
     def broker_url(self) -> str | None:
         """Where the AutoTLS broker is, if there is one."""
         own = self.issue.own
-        return f"https://{BROKER_NAME}:{own.https[0].place.port}" if self._autotls and own is not None else None
+        if not self._autotls or own is None or own.current is None:
+            return None
+        return f"https://{BROKER_NAME}:{own.https[0].place.port}"
 
     async def start(self, step: Step) -> list[Obtained]:
         """Start everything in order, and return when WSS and the page are served; on failure call `stop` all the same.

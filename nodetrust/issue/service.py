@@ -66,8 +66,8 @@ class IssueService(RoleService):
             with within("autotls"):
                 self.broker.listen()
         if settings.certificate_names:
-            tenant = self.broker.tenant if self.broker is not None and settings.serves_broker else None
-            self.own = OwnService(self.reactor, settings, host, tenant)
+            virtual_host = self.broker.virtual_host if self.broker is not None and settings.serves_broker else None
+            self.own = OwnService(self.reactor, settings, host, virtual_host)
             await self.own.listen()
         self._pubsub = start_pubsub(host, self.reactor)
         relay(self._pubsub)

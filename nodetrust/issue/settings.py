@@ -14,7 +14,7 @@ from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.names import NameChoice
 from nodetrust.ordering import OrderingSettings, check_peers, peers_of
-from nodetrust.own.names import checked_names
+from nodetrust.own.names import checked_names, names_to_order
 from nodetrust.settings import HostPort, Settings, SettingsError, described
 
 LETS_ENCRYPT_LIMITS = {
@@ -139,12 +139,14 @@ class IssueSettings(OrderingSettings, frozen=True, kw_only=True):
         tuple[Multiaddr, ...], described("a multiaddr to serve libp2p over WSS on, with the certificate of own_names")
     ] = ()
     https_listen: Annotated[
-        tuple[HostPort, ...], described("an address for HTTPS with the certificate of own_names, such as 0.0.0.0:443")
+        tuple[HostPort, ...],
+        described(
+            "an address for HTTPS with this server's own certificate, such as 0.0.0.0:443: for the page and, unless "
+            "that is behind a proxy, the AutoTLS broker"
+        ),
     ] = ()
-    autotls: Annotated[
-        BrokerSettings | None,
-        described("an AutoTLS broker in this process, with its host, its store and its DNS servers"),
-    ] = None
+    autotls: BrokerSettings | None = None
+    """A table [autotls]: an AutoTLS broker in this process."""
     require_nonce: Annotated[
         bool, described("refuse proofs that were not made for this server and visit; shuts out clients of 2018")
     ] = False
@@ -179,7 +181,7 @@ class IssueSettings(OrderingSettings, frozen=True, kw_only=True):
             return
         if not self.autotls.external_tls and not self.https_listen:
             raise SettingsError("https_listen: expected an address to listen on, here or in autotls.external_tls")
-        if not self.autotls.hostnames.isdisjoint(name.lower() for name in self.own_names):
+        if not self.autotls.hostnames.isdisjoint(checked_names("own_names", self.own_names)):
             raise SettingsError(
                 "autotls.registration_name: expected another name than in own_names, which are for the page"
             )
@@ -193,9 +195,9 @@ class IssueSettings(OrderingSettings, frozen=True, kw_only=True):
     def certificate_names(self) -> tuple[str, ...]:
         """The names of this server's own certificate, sorted. Raises `SettingsError`."""
         names = checked_names("own_names", self.own_names)
-        if self.autotls is None or not self.serves_broker:
-            return names
-        return tuple(sorted({*names, *checked_names("autotls.registration_name", self.autotls.hostnames)}))
+        if self.autotls is not None and self.serves_broker:
+            names |= checked_names("autotls.registration_name", self.autotls.registration_name)
+        return names_to_order(names)
 
     @property
     def cas(self) -> tuple[CaSettings, ...]:

@@ -110,7 +110,12 @@ class Host:
 
     def addresses(self) -> list[Multiaddr]:
         """Where others reach us: `announced` if set, else where we listen. Without `/p2p`."""
-        return list(self.announced) or [listener.address for listener in self._listeners]
+        return list(self.announced) or self.listening
+
+    @property
+    def listening(self) -> list[Multiaddr]:
+        """Where we listen, whatever is announced."""
+        return [listener.address for listener in self._listeners]
 
     def announce(self, addresses: Sequence[Multiaddr]) -> None:
         """Set `announced`, and tell the peers."""

@@ -94,7 +94,9 @@ def start_feeds(reactor: Any, settings: ListSettings) -> Fetches | None:
 class ListsInForce:
     """The lists of a role: `lists` is what is in force now, and `put_in_force` is told when that changes."""
 
-    def __init__(self, reactor: Any, settings: ListSettings, put_in_force: Callable[[Lists], None]) -> None:
+    def __init__(
+        self, reactor: Any, settings: ListSettings, put_in_force: Callable[[Lists], None] = lambda _: None
+    ) -> None:
         self._reactor = reactor
         self._settings = settings
         self._put_in_force = put_in_force

@@ -20,6 +20,7 @@ from nodetrust.peer_auth.server import (
     Verdict,
     authenticate,
     host_is_ours,
+    without_port,
 )
 from nodetrust.peer_auth.wire import CHALLENGE_BYTES, challenge_of
 
@@ -40,4 +41,5 @@ __all__ = [
     "challenge_of",
     "host_is_ours",
     "hostname_of",
+    "without_port",
 ]

@@ -67,7 +67,7 @@ Verdict: TypeAlias = Authenticated | Unauthenticated | Refused
 
 def host_is_ours(rules: ServerRules, host: str | None) -> bool:
     """Whether the header `Host`, which may have a port, names this server."""
-    return host is not None and _without_port(host).lower() in rules.hostnames
+    return host is not None and without_port(host).lower() in rules.hostnames
 
 
 def authenticate(rules: ServerRules, authorization: str | None, host: str, now: float, challenge: str) -> Verdict:
@@ -151,14 +151,14 @@ class _Request:
             return self.challenge("a bearer that is not from here")
         if not self.is_young(bearer.created, self.rules.bearer_seconds):
             return self.challenge("a bearer that has expired")
-        if _without_port(bearer.hostname).lower() != _without_port(self.host).lower():
+        if without_port(bearer.hostname).lower() != without_port(self.host).lower():
             return self.challenge("a bearer for another host name")
         return Authenticated(bearer.peer, None)
 
     @property
     def hostnames(self) -> tuple[str, ...]:
         """What a client may take for our name: go-libp2p and js-libp2p have the port in it, nim-libp2p has not."""
-        bare = _without_port(self.host)
+        bare = without_port(self.host)
         return (self.host,) if bare == self.host else (self.host, bare)
 
     def to_sign(self, opaque: Opaque, hostname: str) -> bytes:
@@ -180,6 +180,7 @@ class _Request:
         return -AHEAD_SECONDS <= self.now - created <= seconds
 
 
-def _without_port(host: str) -> str:
+def without_port(host: str) -> str:
+    """The name in a header `Host`, as it is written there."""
     bare, colon, port = host.rpartition(":")
     return bare if colon and port.isdigit() else host

@@ -139,13 +139,15 @@ def _taken(
     """Each value by its key, as `take` makes it of its type, what it is, and the key. Raises `SettingsError`."""
     for name, value in values.items():
         key = table + name
-        known = keys.get(key)
+        known = keys.get(key) if "." not in name else None  # the dot is ours
         if known is None:
             there = (one.removeprefix(table) for one in keys if one.startswith(table))
             names = ", ".join(sorted(one for one in there if "." not in one))
             raise SettingsError(f"{place}{key}: no such setting; there are {names}")
         if not known.is_table:
             yield key, take(known.kind, value, key)
+        elif value is None:
+            continue
         elif isinstance(value, Mapping):
             yield key, {}
             yield from _taken(keys, value, f"{key}.", place, take)

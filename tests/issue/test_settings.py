@@ -87,3 +87,12 @@ class SettingsTests(SynchronousTestCase):
         self.assertIn("autotls.registration_name", self.refusal('own_names = ["registration.nt.test"]', https, BROKER))
         strange = BROKER.replace("Registration", "a_b")
         self.assertIn("autotls.registration_name: ", self.refusal(https, strange))
+        for name in ("*.nt.test", "https://r.nt.test", "r.nt.test:443", ""):
+            wrong = BROKER.replace("Registration.nt.test", name)
+            self.assertIn("autotls.registration_name: expected a host's name", self.refusal(https, wrong))
+        self.assertIn("autotls.proxy_protocol", self.refusal(https, BROKER, "proxy_protocol = true"))
+
+    def test_names_of_the_certificate(self):
+        """In lower case; a CA takes no name beside a wildcard that covers it."""
+        page = 'own_names = ["*.nt.test", "A.b.nt.test", "Other.test"]\nhttps_listen = ["127.0.0.1:443"]'
+        self.assertEqual(self.read(page, BROKER).certificate_names, ("*.nt.test", "a.b.nt.test", "other.test"))

@@ -26,12 +26,12 @@ from nodetrust.own.upkeep import OwnUpkeep, Self
 from nodetrust.page import About, PageFiles, PageResource
 from nodetrust.service import listen
 from nodetrust.store import Store
-from nodetrust.web.hosts import ByHost, Tenant
-from nodetrust.web.listener import Guarded, WebListener, site_for
+from nodetrust.web.hosts import ByHost, VirtualHost
+from nodetrust.web.listener import Bounds, Guarded, WebListener, site_for
 
 
 class OwnService:
-    """Only for settings with `certificate_names`. `tenant` has further pages for the HTTPS listener.
+    """Only for settings with `certificate_names`. `virtual_host` has further pages for the HTTPS listener.
 
     `listen` is called first, `begin` once orders can be made, `stop` at the end. Until there is a certificate no TLS
     handshake succeeds.
@@ -39,21 +39,22 @@ class OwnService:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, settings: IssueSettings, host: Host, tenant: Tenant | None) -> None:
+    def __init__(self, reactor: Any, settings: IssueSettings, host: Host, virtual_host: VirtualHost | None) -> None:
         """Raises `SettingsError`."""
         self.certificates = CertificateStore()
         self.wss_listening: list[Multiaddr] = []
         self.https: list[WebListener] = []
+        self.current: OwnCertificate | None = None
+        """The certificate that is served, if there is one yet."""
         self.certified: Deferred[OwnCertificate] = Deferred()
         """Fires once there is a certificate; its failures are in the log alone, for it is tried again."""
-        self._reactor = reactor
         self.names = settings.certificate_names
+        self._reactor = reactor
         self._settings = settings
         self._host = host
-        self._tenant = tenant
+        self._virtual_host = virtual_host
         self._wss_addresses: list[Multiaddr] = []
         self._health: Health | None = None
-        self._upkeep: OwnUpkeep | None = None
         self._running: Deferred[None] | None = None
 
     async def listen(self) -> None:
@@ -63,27 +64,31 @@ class OwnService:
         for address in settings.wss_listen:
             self.wss_listening.append(await listen(self._host, address, "wss_listen", self.certificates))
         if settings.https_listen:
-            pages: IResource = Pages(PageResource(PageFiles.load(), self._about), self._report)
-            request: type[Request] = BodilessRequest
-            bounds = BOUNDS
-            if self._tenant is not None:
-                pages, request, bounds = ByHost(pages, self._tenant), self._tenant.request, self._tenant.bounds
+            pages, request, bounds = self._web()
             for place in settings.https_listen:
                 guarded = Guarded(self._reactor, site_for(self._reactor, pages, request), bounds, self.certificates)
                 self.https.append(WebListener(self._reactor, "https_listen", place, guarded))
-        for listener in self.https:
-            self.log.info("nodetrust-issue answers HTTPS on {place}", place=str(listener.place))
+        names = ", ".join(self.names)
+        for one in self.https:
+            self.log.info("nodetrust-issue answers HTTPS on {place} for {names}", place=str(one.place), names=names)
         self._host.announce(self._plain_addresses)
+
+    def _web(self) -> tuple[IResource, type[Request], Bounds]:
+        """What the HTTPS listener answers, and within which bounds."""
+        page = Pages(PageResource(PageFiles.load(), self._about), self._report)
+        host = self._virtual_host
+        if host is None:
+            return page, BodilessRequest, BOUNDS
+        return ByHost(page, host), host.request, host.bounds
 
     def begin(self, orders: Orders, store: Store, dns: DnsServers) -> None:
         """Serve with the stored certificate, and look after the next."""
         who = Self("the issue server's own", self.names, self._settings.state)
         self._health = Health(self._reactor, store, dns, orders.tools.authorities)
         source = OwnOrders(self._host.peer_id, store, orders.fulfil)
-        self._upkeep = OwnUpkeep(self._reactor, who, source, self._use)
-        self._upkeep.use_stored()
-        self._running = Deferred.fromCoroutine(self._upkeep.run())
-        self._running.addErrback(self._log_bug)
+        upkeep = OwnUpkeep(self._reactor, who, source, self._use)
+        upkeep.use_stored()
+        self._running = Deferred.fromCoroutine(upkeep.run()).addErrback(self._log_bug)
 
     async def stop(self) -> None:
         """Order nothing any more, and close what `listen` opened but the host's listeners."""
@@ -92,14 +97,10 @@ class OwnService:
         while self.https:
             await self.https.pop().stop()
 
-    @property
-    def current(self) -> OwnCertificate | None:
-        """The certificate that is served, if there is one yet."""
-        return None if self._upkeep is None else self._upkeep.current
-
     def _use(self, own: OwnCertificate) -> None:
         """For new connections, and tell peers where browsers can dial; open connections keep theirs."""
         self.certificates.set(own.chain.names, key_to_pem(own.key), own.chain.full_pem)
+        self.current = own
         self._wss_addresses = self._wss(own)
         self._host.announce([*self._plain_addresses, *self._wss_addresses])
         if not self.certified.called:
@@ -108,8 +109,8 @@ class OwnService:
     def _wss(self, own: OwnCertificate) -> list[Multiaddr]:
         """Where browsers can dial: each name, at each port that WSS is served on."""
         ports = sorted({str(address.get("tcp")) for address in self.wss_listening})
-        wanted = sorted({name.lower() for name in self._settings.own_names} & own.chain.names)
-        names = [name for name in wanted if not name.startswith("*.")]
+        wanted = {name.lower() for name in self._settings.own_names}
+        names = sorted(name for name in wanted & own.chain.names if not name.startswith("*."))
         return [Multiaddr.parse(f"/dns/{name}/tcp/{port}/tls/ws") for name in names for port in ports]
 
     def _about(self) -> About:
