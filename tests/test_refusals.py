@@ -1,11 +1,13 @@
 """What is refused: each with its error number and a reason, nothing left behind, and the connection still good."""
 
 import time
+from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred
 
 from nodetrust.certificates import make_key
 from nodetrust.challenges import servers as challenges
+from nodetrust.challenges.outbox import Challenge
 from nodetrust.command.deployment import full_addresses
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
@@ -183,12 +185,22 @@ class StopTests(ServersTestCase):
     """An issue server that stops in the middle of an order."""
 
     async def test_open_orders_are_given_up(self) -> None:
-        """Who waits is told, the challenges are withdrawn, and it takes less than two seconds."""
-        servers = await self.start(CASettings(retry_after_seconds=60))
+        """Who waits is told, challenges of which the CA has not heard are withdrawn, in less than two seconds."""
+        servers = await self.start()
         peer = await self.connected_peer(servers)
+        dns = servers.issue.dns
+        assert dns is not None
+        publish, published = dns.publish, Deferred[None]()
+
+        async def publish_slowly(challenges: Sequence[Challenge]) -> None:
+            await publish(challenges)
+            published.callback(None)
+            await Deferred()
+
+        self.patch(dns, "publish", publish_slowly)
         asking = Deferred.fromCoroutine(peer.ask(peer.request()))
-        while not await servers.challenges(LOOPBACK_NAME):
-            pass
+        await published
+        self.assertEqual(await servers.challenges(LOOPBACK_NAME), 1)
         begun = time.monotonic()
         await servers.issue.stop()
         self.assertLess(time.monotonic() - begun, 2.0)
