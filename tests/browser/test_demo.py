@@ -32,7 +32,7 @@ class DemoTests(TestCase):
     timeout = 120
 
     async def test_browser(self) -> None:
-        """The page finds and dials all the clients; SIGTERM closes the browser, and nothing is left of its profile."""
+        """The page finds and dials all four clients; SIGTERM closes the browser, and nothing is left of its profile."""
         folder = Path(tempfile.mkdtemp())  # Trial's are too deep for the browser's own sockets
         self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
         (folder / "tmp").mkdir()
@@ -47,7 +47,7 @@ class DemoTests(TestCase):
         self.addCleanup(demo.ended)
         self.addCleanup(demo.signal, signal.SIGTERM)
         await demo.line_with("Everything runs")
-        while not (titles := await self.titles(folder / "tmp")) or not titles[0].startswith("3 peers"):
+        while not (titles := await self.titles(folder / "tmp")) or not titles[0].startswith("4 peers"):
             self.assertIsNone(demo.status, demo.printed)
             await deferLater(reactor, LOOK_SECONDS)
         demo.signal(signal.SIGTERM)
