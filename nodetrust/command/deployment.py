@@ -301,11 +301,14 @@ class Deployment:
 
     def autotls_client_settings(self) -> ClientSettings:
         """The settings of the client that orders by the broker first; the issue server dials it back."""
+        url = self.broker_url
+        if url is None:
+            raise RuntimeError("the broker is asked before it is there")
         return replace(
             self.client_settings(),
             state=self.folder / "client-autotls",
             prefer="autotls",
-            broker=() if self.broker_url is None else (self.broker_url,),
+            broker=(url,),
             domain=ZoneName(ZONE),
             acme_directory=self.acme_directory,
         )

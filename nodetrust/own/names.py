@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from nodetrust.names import InvalidName, check_certificate_name
 from nodetrust.settings import SettingsError
@@ -21,5 +21,14 @@ def checked_names(key: str, names: Iterable[str]) -> frozenset[str]:
 
 def names_to_order(names: Iterable[str]) -> tuple[str, ...]:
     """Sorted, and without those that a wildcard among them covers: Let's Encrypt refuses these beside it."""
-    wanted = set(names)
-    return tuple(sorted(name for name in wanted if f"*.{name.partition('.')[2]}" not in wanted - {name}))
+    wanted = frozenset(names)
+    return tuple(sorted(name for name in wanted if name.startswith("*.") or not _has_wildcard(name, wanted)))
+
+
+def is_covered(name: str, names: Collection[str]) -> bool:
+    """Whether a certificate for `names`, wildcards among them, is one for the name (RFC 9525 §6.3)."""
+    return name in names or _has_wildcard(name, names)
+
+
+def _has_wildcard(name: str, names: Collection[str]) -> bool:
+    return f"*.{name.partition('.')[2]}" in names

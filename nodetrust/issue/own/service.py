@@ -22,6 +22,7 @@ from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.transports import CertificateStore
 from nodetrust.own.files import OwnCertificate
+from nodetrust.own.names import is_covered
 from nodetrust.own.upkeep import OwnUpkeep, Self
 from nodetrust.page import About, PageFiles, PageResource
 from nodetrust.service import listen
@@ -109,8 +110,8 @@ class OwnService:
     def _wss(self, own: OwnCertificate) -> list[Multiaddr]:
         """Where browsers can dial: each name, at each port that WSS is served on."""
         ports = sorted({str(address.get("tcp")) for address in self.wss_listening})
-        wanted = {name.lower() for name in self._settings.own_names}
-        names = sorted(name for name in wanted & own.chain.names if not name.startswith("*."))
+        wanted = sorted({name.lower() for name in self._settings.own_names if not name.startswith("*.")})
+        names = [name for name in wanted if is_covered(name, own.chain.names)]
         return [Multiaddr.parse(f"/dns/{name}/tcp/{port}/tls/ws") for name in names for port in ports]
 
     def _about(self) -> About:
