@@ -13,9 +13,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET, Request
-from zope.interface import implementer
 
 from nodetrust.addresses import normalise
 from nodetrust.broker.broker import SERVER_ERROR, Broker
@@ -34,6 +32,7 @@ from nodetrust.peer_auth import (
     authenticate,
     challenge_of,
 )
+from nodetrust.web.leaf import Leaf
 from nodetrust.web.listener import Bounds
 
 BOUNDS = Bounds(Limits(handshakes=512, connections_per_network=24), connection_seconds=90.0)
@@ -94,13 +93,10 @@ class Access:
     rules: Callable[[], Rules]
 
 
-@implementer(IResource)
-class BrokerPages:
+class BrokerPages(Leaf):
     """All paths; before `serve`, each has 503."""
 
     log = Logger()
-    isLeaf = True
-    server = None
 
     def __init__(self, reactor: Any, counters: BrokerCounters) -> None:
         self._reactor = reactor
@@ -232,14 +228,6 @@ class BrokerPages:
         if not str(refusal):
             return _empty(request, refusal.status)
         return _body(request, refusal.status, "text/plain; charset=utf-8", refusal_text(refusal))
-
-    def getChildWithDefault(self, name: bytes, request: Request) -> IResource:
-        """A leaf has no children, and is not asked for them."""
-        raise RuntimeError("the pages are a leaf")
-
-    def putChild(self, path: bytes, child: IResource) -> None:
-        """A leaf takes no children."""
-        raise RuntimeError("the pages are a leaf")
 
 
 def _is_preflight(request: Request) -> bool:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IPushProducer
 from twisted.web.http import NOT_ALLOWED, NOT_FOUND, OK
-from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
 from nodetrust.page.files import About, PageFile, PageFiles
+from nodetrust.web.leaf import Leaf
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' wss:; "
@@ -36,12 +36,8 @@ CHUNK_BYTES = 16 * 1024
 """Written at a time: what is in flight when the last one was written fits into the connection's idle time."""
 
 
-@implementer(IResource)
-class PageResource:
+class PageResource(Leaf):
     """Answers GET and HEAD for the page's files; whatever else is asked for is not there."""
-
-    isLeaf = True
-    server = None
 
     def __init__(self, files: PageFiles, about: Callable[[], About]) -> None:
         self._files = files
@@ -58,14 +54,6 @@ class PageResource:
             request.setHeader("Allow", "GET, HEAD")
             return answer(request, NOT_ALLOWED, "text/plain", b"only GET and HEAD\n")
         return _send(request, file)
-
-    def getChildWithDefault(self, name: bytes, request: Request) -> IResource:
-        """A leaf has no children, and is not asked for them."""
-        raise RuntimeError("the page is a leaf")
-
-    def putChild(self, path: bytes, child: IResource) -> None:
-        """A leaf takes no children."""
-        raise RuntimeError("the page is a leaf")
 
 
 def answer(request: Request, code: int, content_type: str, body: bytes) -> bytes:

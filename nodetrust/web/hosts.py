@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from twisted.web.http import BAD_REQUEST
 from twisted.web.resource import IResource
 from twisted.web.server import Request
-from zope.interface import implementer
 
 from nodetrust.peer_auth import without_port
+from nodetrust.web.leaf import Leaf
 from nodetrust.web.listener import Bounds
 
 
@@ -26,15 +26,11 @@ class VirtualHost:
     """Of the listener, as these pages need them."""
 
 
-@implementer(IResource)
-class ByHost:
+class ByHost(Leaf):
     """The virtual host's pages under its names, `others` under whatever else is asked for.
 
     A request without `Host`, or with several, is answered 400 (RFC 9112 §3.2); HTTP/1.0 needs none.
     """
-
-    isLeaf = True
-    server = None
 
     def __init__(self, others: IResource, virtual_host: VirtualHost) -> None:
         self._others = others
@@ -51,11 +47,3 @@ class ByHost:
         pages = self._virtual_host.pages if name in self._virtual_host.names else self._others
         rendered: bytes | int = pages.render(request)
         return rendered
-
-    def getChildWithDefault(self, name: bytes, request: Request) -> IResource:
-        """A leaf has no children, and is not asked for them."""
-        raise RuntimeError("the pages are a leaf")
-
-    def putChild(self, path: bytes, child: IResource) -> None:
-        """A leaf takes no children."""
-        raise RuntimeError("the pages are a leaf")

@@ -12,11 +12,10 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 from twisted.internet.interfaces import IListeningPort
 from twisted.web.http import NOT_FOUND
-from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
-from zope.interface import implementer
 
 from nodetrust.settings import HostPort
+from nodetrust.web.leaf import Leaf
 
 PATH = b"/metrics"
 IDLE_SECONDS = 60
@@ -32,12 +31,8 @@ class _Site(Site):
         pass
 
 
-@implementer(IResource)
-class _MetricsPage:
+class _MetricsPage(Leaf):
     """The one page; whatever else is asked for is not there."""
-
-    isLeaf = True
-    server = None
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
@@ -49,14 +44,6 @@ class _MetricsPage:
             return b""
         request.setHeader("Content-Type", CONTENT_TYPE_LATEST)
         return generate_latest(self._registry)
-
-    def getChildWithDefault(self, name: bytes, request: Request) -> IResource:
-        """A leaf has no children, and is not asked for them."""
-        raise RuntimeError("the page of the metrics is a leaf")
-
-    def putChild(self, path: bytes, child: IResource) -> None:
-        """A leaf takes no children."""
-        raise RuntimeError("the page of the metrics is a leaf")
 
 
 def serve_metrics(reactor: Any, place: HostPort, *collectors: Collector) -> IListeningPort:

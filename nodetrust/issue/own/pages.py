@@ -13,10 +13,10 @@ from twisted.python.failure import Failure
 from twisted.web.http import INTERNAL_SERVER_ERROR, NOT_ALLOWED, OK, SERVICE_UNAVAILABLE
 from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET, Request
-from zope.interface import implementer
 
 from nodetrust.libp2p.limits import Limits
 from nodetrust.page import HEADERS, answer
+from nodetrust.web.leaf import Leaf
 from nodetrust.web.listener import Bounds
 
 BOUNDS = Bounds(Limits(handshakes=128, connections_per_network=24), connection_seconds=30.0)
@@ -37,13 +37,10 @@ class BodilessRequest(Request):
             self.channel.forceAbortClient()
 
 
-@implementer(IResource)
-class Pages:
+class Pages(Leaf):
     """`/health`; whatever else is asked for is the page's."""
 
     log = Logger()
-    isLeaf = True
-    server = None
 
     def __init__(self, page: IResource, report: Report) -> None:
         self._page = page
@@ -77,14 +74,6 @@ class Pages:
         if not gone:
             request.write(_text(request, INTERNAL_SERVER_ERROR, "out of order\n"))
             request.finish()
-
-    def getChildWithDefault(self, name: bytes, request: Request) -> IResource:
-        """A leaf has no children, and is not asked for them."""
-        raise RuntimeError("the pages are a leaf")
-
-    def putChild(self, path: bytes, child: IResource) -> None:
-        """A leaf takes no children."""
-        raise RuntimeError("the pages are a leaf")
 
 
 def _text(request: Request, code: int, text: str) -> bytes:
