@@ -109,17 +109,17 @@ class DnsServers:
             lacking = [server.trouble for server in self._servers if server.trouble]
             raise DnsServerError("; ".join(lacking) or "the DNS servers are too slow") from None
 
-    async def withdraw(self, challenges: Sequence[Challenge]) -> None:
+    async def withdraw(self, challenges: Sequence[Challenge], seconds: float = WITHDRAW_SECONDS) -> None:
         """Have every server forget the values: until it confirms, or has forgotten them by itself.
 
-        Returns when as many have confirmed as `publish` needs, or that has failed at first, `WITHDRAW_SECONDS` from now
-        at most. The rest goes on without the caller, and `owes` says whether there is any.
+        Returns when as many have confirmed as `publish` needs, or that has failed at first, so many seconds from now at
+        most. The rest goes on without the caller, and `owes` says whether there is any.
         """
         if not challenges:
             return
         attempts = [server.withdraw(challenges) for server in self._servers]
         with suppress(DnsServerError, TimeoutError):
-            await enough(attempts, self._needed).addTimeout(WITHDRAW_SECONDS, self._clock)
+            await enough(attempts, self._needed).addTimeout(seconds, self._clock)
 
     def owes(self, challenges: Sequence[Challenge]) -> bool:
         """Whether there is a server that has yet to be told to set, or to forget, one of these."""

@@ -6,6 +6,7 @@ import click
 
 from nodetrust import __version__
 from nodetrust.command.ca import ca
+from nodetrust.command.challenge import challenge
 from nodetrust.command.check import check
 from nodetrust.command.demo import demo
 from nodetrust.command.key import key
@@ -25,5 +26,5 @@ def main() -> None:
     """
 
 
-for subcommand in (demo, obtain, check, peers, ca, key, name, zone):
+for subcommand in (demo, obtain, check, peers, ca, challenge, key, name, zone):
     main.add_command(subcommand)
