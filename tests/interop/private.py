@@ -4,7 +4,6 @@ Resolver, DNS server, CA, broker, proof server and issue server: their settings 
 leaves out. Nobody there knows anything of the internet's DNS, or of its CAs.
 """
 
-import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,13 @@ from nodetrust.keyfile import load_or_create
 from nodetrust.service import KEY_FILE
 from tests.debian import find
 from tests.interop.campus import DNS_SERVER, SERVERS, Campus
+from tests.interop.documented import block
 from tests.interop.harness import Daemon
 from tests.interop.site import Site
 from tests.interop.step_ca import StepCa
 from tests.interop.test_twistd import ADDRESS
-from tests.interop.toolchain import CHECKOUT
 
-PAGE = CHECKOUT / "docs" / "private-networks.md"
+PAGE = "private-networks.md"
 ZONE = "nt.internal"
 BROKER, CA, ISSUE, PROOF = (f"{host}.{ZONE}" for host in ("registration", "ca", "issue", "proof"))
 
@@ -74,7 +73,7 @@ class PrivateNetwork(Site):
     async def _start_resolver(self) -> None:
         configuration = self.folder / "unbound.conf"
         own = _UNBOUND.format(ipv4=SERVERS[0], ipv6=SERVERS[1], folder=self.folder)
-        configuration.write_text(own + _block("For Unbound"))
+        configuration.write_text(own + block(PAGE, "For Unbound"))
         program = find("unbound")
         assert program is not None
         unbound = Daemon("unbound")
@@ -84,7 +83,7 @@ class PrivateNetwork(Site):
     async def _start_dns(self) -> str:
         """The zone's server; its address for challenges."""
         zone = self.folder / "zone"
-        zone.write_text(_block(f"`/etc/nodetrust/{ZONE}.zone`") + _AAAA)
+        zone.write_text(block(PAGE, f"`/etc/nodetrust/{ZONE}.zone`") + _AAAA)
         places = [f"{DNS_SERVER[0]}:53", f"[{DNS_SERVER[1]}]:53"]
         admins = [str(self._peer(role)) for role in ("autotls", "issue")]
         dns = self._documented("dns", zone_file=str(zone), listen_dns=places, admins=admins)
@@ -92,7 +91,7 @@ class PrivateNetwork(Site):
 
     def _documented(self, role: str, **changes: Any) -> Daemon:
         """A role with the settings in the page."""
-        settings = tomllib.loads(_block(f"`/etc/nodetrust/{role}.toml`"))
+        settings = tomllib.loads(block(PAGE, f"`/etc/nodetrust/{role}.toml`"))
         return self.twistd(role, **{**settings, "state": str(self.state(role)), **changes})
 
     def _peer(self, role: str) -> object:
@@ -101,15 +100,8 @@ class PrivateNetwork(Site):
     @property
     def client_settings(self) -> dict[str, Any]:
         """What the page tells a client of ours, for AutoTLS."""
-        return {**tomllib.loads(_block("**nodetrust's client**")), "trust_file": str(self.ca.root)}
+        return {**tomllib.loads(block(PAGE, "**nodetrust's client**")), "trust_file": str(self.ca.root)}
 
 
 def _listen(port: int) -> list[str]:
     return [f"/ip4/{SERVERS[0]}/tcp/{port}", f"/ip6/{SERVERS[1]}/tcp/{port}"]
-
-
-def _block(after: str) -> str:
-    """The first block of code after the line of the page that has these words."""
-    found = re.search(rf"{re.escape(after)}.*?^```\w*\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    assert found is not None, f"{PAGE.name} has no block after {after}"
-    return found[1]

