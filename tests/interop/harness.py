@@ -133,14 +133,14 @@ class Daemon(Program):
         self.lines: list[str] = []
         self._watchers: list[tuple[re.Pattern[str], Deferred[str]]] = []
 
-    async def logged(self, pattern: str) -> str:
+    async def logged(self, pattern: str, seconds: float = LOG_SECONDS) -> str:
         """The group in the first line that has the pattern, which may be yet to come."""
         for line in self.lines:
             if found := re.search(pattern, line):
                 return found[1]
         waiting: Deferred[str] = Deferred()
         self._watchers.append((re.compile(pattern), waiting))
-        return await waiting.addTimeout(LOG_SECONDS, self._reactor)
+        return await waiting.addTimeout(seconds, self._reactor)
 
     def line_received(self, line: str) -> None:
         super().line_received(line)
