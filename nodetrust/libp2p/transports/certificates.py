@@ -71,11 +71,16 @@ class CertificateStore:
 
     def context_for(self, name: str | None) -> SSL.Context | None:
         """The context for a name: its own, the wildcard's above it, else the newest; none while the store is empty."""
-        if name is None:
-            return self._newest
+        return (self._own_context(name) if name else None) or self._newest
+
+    def covers(self, name: str) -> bool:
+        """Whether a certificate is for this name, itself or by the wildcard above it."""
+        return self._own_context(name) is not None
+
+    def _own_context(self, name: str) -> SSL.Context | None:
         folded = name.lower().rstrip(".")
         parent = folded.partition(".")[2]
-        return self._by_name.get(folded) or self._by_name.get(f"*.{parent}") or self._newest
+        return self._by_name.get(folded) or self._by_name.get(f"*.{parent}")
 
     def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Start with the newest certificate; the server name, when it arrives, may change it."""

@@ -1,7 +1,8 @@
 """WebSocket as a byte stream: `/ws`, and `/tls/ws` with a certificate that browsers trust.
 
 Sources: RFC 6455 by way of Autobahn; libp2p/specs `websockets/README.md`. No subprotocol, no compression, any path, any
-Origin. We send binary messages; text messages are taken for bytes as well, as go and js do, but text it must be.
+Origin; with TLS, a Host that is an address or one of the certificates' names. We send binary messages; text messages
+are taken for bytes as well, as go and js do, but text it must be.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from autobahn.twisted.websocket import (
     WebSocketServerProtocol,
 )
 from autobahn.websocket.protocol import WebSocketFactory
-from autobahn.websocket.types import ConnectingRequest
+from autobahn.websocket.types import ConnectingRequest, ConnectionDeny, ConnectionRequest
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IAddress,
@@ -171,12 +173,15 @@ class _Accepted(WebSocketBytes, WebSocketServerProtocol):  # type: ignore[misc] 
         ticket: Ticket,
         target: TransportAddress,
         accept: Accept,
+        *,
+        certificates: CertificateStore | None,
     ) -> None:
         super().__init__()
         self.factory = settings
         self.channel = WebSocketChannel(self, clock, ticket)
         self._target = target
         self._accept = accept
+        self._certificates = certificates
         self._silent = True
 
     def connectionMade(self) -> None:
@@ -192,6 +197,13 @@ class _Accepted(WebSocketBytes, WebSocketServerProtocol):  # type: ignore[misc] 
     def dataReceived(self, data: bytes) -> None:
         self.heard()
         super().dataReceived(data)
+
+    def onConnect(self, request: ConnectionRequest) -> None:
+        """A request for a name that no certificate of ours is for was not meant for us."""
+        host = request.host.removeprefix("[").removesuffix("]")
+        named = not (isIPAddress(host) or isIPv6Address(host))
+        if named and self._certificates is not None and not self._certificates.covers(host):
+            raise ConnectionDeny(ConnectionDeny.FORBIDDEN, "the Host is not one of ours")
 
     def onOpen(self) -> None:
         self._accept(raw_connection(self.channel, self._target, self.channel.ticket))
@@ -234,13 +246,16 @@ class _Accepting(Factory):
         self._settings = WebSocketServerFactory(reactor=reactor, server="")
         self._settings.setProtocolOptions(**_OPTIONS, webStatus=False)
         self._protocol = _with_options(_Accepted, self._settings)
+        self._certificates = tls
         self._tls = None if tls is None else TLSMemoryBIOFactory(tls, False, self, reactor)
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         ticket = admit(self._budget, addr)
         if ticket is None:
             return None
-        accepted = self._protocol(self._settings, self._reactor, ticket, self._target, self._accept)
+        accepted = self._protocol(
+            self._settings, self._reactor, ticket, self._target, self._accept, certificates=self._certificates
+        )
         # Not the TLS factory's buildProtocol: it can't refuse.
         return accepted if self._tls is None else _AcceptedTls(self._tls, accepted)
 

@@ -71,6 +71,7 @@ class CertificateStoreTests(SynchronousTestCase):
             (None, "c.example"),
         ):
             self.assertEqual(({shown}, ALPN), self.shown_to(asked), asked)
+            self.assertEqual(asked is not None and shown != "c.example", self.store.covers(asked or ""))
 
     def test_replaced(self) -> None:
         """A later certificate for a name takes the place of the earlier one, and only for that name."""

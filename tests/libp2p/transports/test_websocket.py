@@ -20,6 +20,7 @@ from nodetrust.libp2p.transports.certificates import CertificateStore
 from nodetrust.libp2p.transports.sockets import RawConnection
 from nodetrust.libp2p.transports.websocket import FIRST_BYTE_SECONDS, HANDSHAKE_SECONDS, _Accepting
 from nodetrust.libp2p.transports.websocket_channel import CLOSE_SECONDS, MAX_FRAGMENTS, MAX_MESSAGE_BYTES, PING_BURST
+from tests.libp2p.throwaway_ca import ThrowawayCa
 
 REQUEST = (
     b"GET /any/path HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -114,6 +115,31 @@ class WebSocketListenerTests(SynchronousTestCase):
         self.assertNotIn(b"deflate", answer)
         self.assertEqual("/ip4/192.0.2.1/tcp/5/ws", str(self.raw[0].remote_address))
         self.assertEqual([], self.clock.getDelayedCalls())
+
+    def test_host(self) -> None:
+        """With TLS it is an address, or a name of a certificate; for any other there is no WebSocket here."""
+        store = CertificateStore()
+        store.set(["a.example", "*.b.example"], *ThrowawayCa().issue(["a.example", "*.b.example"]))
+        target = TransportAddress.from_multiaddr(Multiaddr.parse("/ip4/127.0.0.1/tcp/1/tls/ws"))
+        factory = _Accepting(self.clock, self.budget, target, self.raw.append, store)
+        hosts = (
+            (b"a.example", 101),
+            (b"A.example.:4443", 101),
+            (b"x.b.example", 101),
+            (b"192.0.2.7:4443", 101),
+            (b"[2001:db8::1]:4443", 101),
+            (b"b.example", 403),
+            (b"a.example.evil.example", 403),
+            (b"localhost", 403),
+            (b"[a.example]x", 403),
+        )
+        for number, (host, status) in enumerate(hosts):
+            accepted = factory.buildProtocol(IPv4Address("TCP", f"192.0.2.{number}", 5)).wrappedProtocol
+            accepted.makeConnection(socket := Socket())
+            accepted.dataReceived(REQUEST.replace(b"a.example", host))
+            self.assertIn(b"HTTP/1.1 %d " % status, socket.value(), host)
+            self.assertEqual(status == 403, socket.disconnecting, host)
+        self.assertEqual(len(self.raw), 5)
 
     def test_nothing_kept(self) -> None:
         """The headers of the request are dropped, and no connection has Autobahn's options for itself."""
