@@ -1,10 +1,11 @@
-"""What `test_on_asyncio` runs: two hosts on asyncio's loop, and one line for each thing that is as it should be."""
+"""What `test_on_asyncio` runs: a hook and two hosts on asyncio's loop, and one line for each thing that is well."""
 
 import asyncio
 import logging
 
 from twisted.internet.defer import Deferred
 
+from nodetrust.client.hook import Hook
 from nodetrust.client.on_asyncio import StreamWriter, reactor_on, reader_and_writer, speaking
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
@@ -16,6 +17,14 @@ MUCH = 8 * 1024 * 1024
 
 async def in_time(what):
     return await asyncio.wait_for(what, SECONDS)
+
+
+async def hook(reactor):
+    """Its end is noticed though Twisted does not hear of SIGCHLD, and though what it has started holds its output."""
+    hook = Hook(reactor, "sleep 20 &")
+    hook.run({})
+    while hook._process is not None:
+        await asyncio.sleep(0.02)
 
 
 async def main():
@@ -89,6 +98,9 @@ async def main():
 
     if len(errors) == 1 and "ZeroDivisionError" in str(errors[0]["exception"].__class__):
         print("bug")
+    await in_time(hook(reactor))
+    print("hook")
+
     await listener.stop().asFuture(loop)
     await dialer.stop().asFuture(loop)
 

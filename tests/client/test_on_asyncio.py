@@ -15,7 +15,7 @@ class AsyncioTests(SynchronousTestCase):
     """The script checks one thing after the other, and says which."""
 
     def test_the_script(self) -> None:
-        """Data both ways, ends, resets, a reader that is slow, and a writer that waits for it."""
+        """Data both ways, ends, resets, a reader that is slow, a writer that waits for it, and the end of a hook."""
         checkout = SCRIPT.parents[2]
         done = subprocess.run(
             [sys.executable, str(SCRIPT)],
@@ -26,5 +26,5 @@ class AsyncioTests(SynchronousTestCase):
             check=False,
         )
         self.assertEqual(
-            (done.returncode, done.stdout.split()), (0, ["echo", "end", "reset", "slow", "bug"]), done.stderr
+            (done.returncode, done.stdout.split()), (0, ["echo", "end", "reset", "slow", "bug", "hook"]), done.stderr
         )
