@@ -7,8 +7,9 @@ certificate fresh, and every new TLS connection asks it for the newest one.
 """
 
 import sys
+from contextlib import suppress
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import SSL4ServerEndpoint
 from twisted.internet.task import react
 from twisted.web.resource import Resource
@@ -27,15 +28,14 @@ class Hello(Resource):
 async def main(reactor, settings):
     port = int(settings.pop("port", 443))
     client = Client(reactor, **settings)
-    try:
-        await client.start()
+    reactor.addSystemEventTrigger("before", "shutdown", client.stop)
+    await client.start()
+    with suppress(CancelledError):  # Ctrl-C, while there is no certificate yet
         obtained = await client.certificate()
         listening = await SSL4ServerEndpoint(reactor, port, client.certificates).listen(Site(Hello()))
         for name in sorted(obtained.chain.names):
             print(f"https://{name}:{listening.getHost().port}/", flush=True)
-        await Deferred()  # until Ctrl-C
-    finally:
-        await client.stop()
+    await Deferred()  # until Ctrl-C
 
 
 if __name__ == "__main__":
