@@ -16,7 +16,7 @@ from twisted.internet.threads import deferToThread
 
 import nodetrust.client.prove as proving
 from nodetrust.client.client import Client
-from nodetrust.client.errors import IssuerUnreachable, NoProofs, Refused
+from nodetrust.client.errors import AlreadyStarted, IssuerUnreachable, NoProofs, Refused
 from nodetrust.client.settings import ClientSettings
 from nodetrust.command.deployment import LOOPBACK, WSS, ZONE, full_addresses
 from nodetrust.issue.service import IssueService
@@ -320,6 +320,26 @@ class StopTests(ServersTestCase):
             await client.stop()
             self.assertLess(reactor.seconds() - begun, 2.0)
             self.assertTrue(waiting.called)
+
+    async def test_who_waits(self) -> None:
+        """Nobody waits for what will not come, before the stop or after it."""
+        servers = await self.start()
+        client = Client(reactor, servers.client_settings())
+        waiting = client.announced()
+        await client.stop()
+        await self.assertFailure(waiting, defer.CancelledError)
+        await self.assertFailure(client.certificate(), defer.CancelledError)
+        await self.assertFailure(client.announced(), defer.CancelledError)
+
+    async def test_starts_once(self) -> None:
+        """A second start is refused, and what the first one has opened is closed by the stop; so is one after it."""
+        servers = await self.start()
+        client = await self.client(servers)
+        host = client.host
+        await self.assertFailure(client.start(), AlreadyStarted)
+        self.assertIs(client.host, host)
+        await client.stop()
+        await self.assertFailure(client.start(), AlreadyStarted)
 
     async def test_while_it_asks_for_proofs(self) -> None:
         """A proof server that hangs does not hold it up."""
