@@ -76,8 +76,8 @@ class Client:
     def start(self) -> Deferred[None]:
         """Listen, join the announcements, and start to obtain a certificate, which goes on by itself.
 
-        Fails with `SettingsError` or `KeyFileError`; then, too, `stop` is called. Fails with `AlreadyStarted`, and changes
-        nothing, where it was called before, or `stop` was.
+        Fails with `SettingsError` or `KeyFileError`; then, too, `stop` is called. Fails with `AlreadyStarted`, and
+        changes nothing, where it was called before, or `stop` was.
         """
         return Deferred.fromCoroutine(self._start())
 
@@ -115,8 +115,8 @@ class Client:
     def certificate(self) -> Deferred[Obtained]:
         """The certificate as soon as WSS is served with one, or why the newest try had none.
 
-        After a failure the client goes on trying by itself, and this may be asked again. When the client is stopped, who
-        still waits gets Twisted's `CancelledError`, here and of `announced`; so does who asks later, if there was none.
+        After a failure the client goes on trying by itself, and this may be asked again. When the client is stopped,
+        who waits gets Twisted's `CancelledError`, here and of `announced`; so does who asks later, if there was none.
         """
         return self._certificate.get()
 

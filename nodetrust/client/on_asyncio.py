@@ -209,12 +209,15 @@ class AsyncioClient:
 
     def __init__(self, **settings: Any) -> None:
         self._settings = settings
+        self._watching: set[asyncio.Queue[Announced | None]] = set()
+        self._over = False
 
     async def __aenter__(self) -> Self:
         reactor = reactor_on(asyncio.get_running_loop())
         from nodetrust.client.client import Client  # noqa: PLC0415  # what it imports may import the reactor
 
         self.client = Client(reactor, **self._settings)
+        self._over = False
         try:
             await _future(self.client.start())
         except BaseException:
@@ -223,6 +226,9 @@ class AsyncioClient:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._over = True
+        for news in self._watching:
+            news.put_nowait(None)
         await _future(self.client.stop())
 
     async def certificate(self) -> Obtained:
@@ -238,21 +244,25 @@ class AsyncioClient:
         return await _future(self.client.announced())
 
     async def peers(self) -> AsyncIterator[Announced]:
-        """Each peer that is announced, also when it is at other addresses than before; without end.
+        """Each peer that is announced, also when it is at other addresses than before; ends with the client.
 
         Of those that come faster than they are taken, `MAX_WAITING_PEERS` wait; further ones are left out.
         """
-        news: asyncio.Queue[Announced] = asyncio.Queue(MAX_WAITING_PEERS)
+        if self._over:
+            return
+        news: asyncio.Queue[Announced | None] = asyncio.Queue()
 
         def heard(peer: Announced) -> None:
-            if not news.full():
+            if news.qsize() < MAX_WAITING_PEERS:
                 news.put_nowait(peer)
 
         no_more = self.client.on_peer(heard)
+        self._watching.add(news)
         try:
-            while True:
-                yield await news.get()
+            while (peer := await news.get()) is not None:
+                yield peer
         finally:
+            self._watching.discard(news)
             no_more()
 
     async def dial(self, where: Any, protocol_ids: str | Sequence[str]) -> tuple[asyncio.StreamReader, StreamWriter]:

@@ -2,16 +2,18 @@
 
 import asyncio
 import logging
+from tempfile import TemporaryDirectory
 
 from twisted.internet.defer import Deferred
 
 from nodetrust.client.hook import Hook
-from nodetrust.client.on_asyncio import StreamWriter, reactor_on, reader_and_writer, speaking
+from nodetrust.client.on_asyncio import AsyncioClient, StreamWriter, reactor_on, reader_and_writer, speaking
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 
 SECONDS = 10
+TCP = "/ip4/127.0.0.1/tcp/0"
 MUCH = 8 * 1024 * 1024
 
 
@@ -25,6 +27,21 @@ async def hook(reactor):
     hook.run({})
     while hook._process is not None:
         await asyncio.sleep(0.02)
+
+
+async def watch(issuer):
+    """Who watches the peers beside the client's own task is not left waiting when the client ends."""
+
+    async def all_peers(node):
+        return [heard async for heard in node.peers()]
+
+    with TemporaryDirectory() as state:
+        settings = {"issuer": issuer, "state": state, "map_ports": False, "listen": TCP, "wss_listen": f"{TCP}/tls/ws"}
+        async with AsyncioClient(**settings) as node:
+            watching = asyncio.ensure_future(all_peers(node))
+            await asyncio.sleep(0)
+        assert await in_time(watching) == []
+        assert await in_time(all_peers(node)) == []
 
 
 async def main():
@@ -55,7 +72,7 @@ async def main():
 
     for name, speak in (("echo", echo), ("slow", slow), ("bug", bug)):
         listener.handle(f"/{name}", speaking(speak))
-    address = await future(listener.listen(Multiaddr.parse("/ip4/127.0.0.1/tcp/0")))
+    address = await future(listener.listen(Multiaddr.parse(TCP)))
     connection = await future(dialer.connect([address]))
 
     async def open_stream(name):
@@ -100,6 +117,9 @@ async def main():
         print("bug")
     await in_time(hook(reactor))
     print("hook")
+
+    await watch(address.with_peer_id(listener.peer_id))
+    print("watch")
 
     await listener.stop().asFuture(loop)
     await dialer.stop().asFuture(loop)
