@@ -16,6 +16,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from nodetrust import Client
+from nodetrust.client.announced import autotls_name, certified_name
 
 
 class Hello(Resource):
@@ -23,6 +24,12 @@ class Hello(Resource):
 
     def render_GET(self, request):
         return b"Hello from a machine without a domain.\n"
+
+
+def names_of_addresses(peer, obtained):
+    """The certificate may have a wildcard, or the peer's own name, which leads nowhere."""
+    names = obtained.chain.names
+    return [certified_name(ip, peer, names) or autotls_name(ip, peer, names) for ip in obtained.addresses]
 
 
 async def main(reactor, settings):
@@ -33,7 +40,7 @@ async def main(reactor, settings):
     with suppress(CancelledError):  # Ctrl-C, while there is no certificate yet
         obtained = await client.certificate()
         listening = await SSL4ServerEndpoint(reactor, port, client.certificates).listen(Site(Hello()))
-        for name in sorted(obtained.chain.names):
+        for name in names_of_addresses(client.peer_id, obtained):
             print(f"https://{name}:{listening.getHost().port}/", flush=True)
     await Deferred()  # until Ctrl-C
 

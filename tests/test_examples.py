@@ -124,7 +124,8 @@ class ExampleTests(ServersTestCase):
         """A page under the name of the address, with a certificate for it."""
         servers = await self.start()
         example = await self.run_example(servers, "https", port="0")
-        url = await example.line(LOOPBACK_NAME)
+        url = await example.line("https://")
+        self.assertRegex(url, rf"^https://{LOOPBACK_NAME}:\d+/$")
         context = ssl.create_default_context(cafile=str(servers.ca.root_pem_path))
         port = int(url.rpartition(":")[2].strip("/"))
 
@@ -138,6 +139,13 @@ class ExampleTests(ServersTestCase):
                 return b"".join(iter(lambda: secure.recv(4096), b""))
 
         self.assertIn(b"without a domain", await deferToThread(fetch))
+        self.assertEqual(example.printed, f"{url}\n")
+
+    async def test_https_with_a_wildcard(self) -> None:
+        """It tells the name of the address below the peer's."""
+        servers = await self.start(issue={"names": "both"})
+        example = await self.run_example(servers, "https", port="0", names="peer")
+        self.assertRegex(await example.line("https://"), rf"^https://ip4127-0-0-1\.p[0-9a-z]+\.{ZONE}:\d+/$")
 
     async def check_echo(self, name: str) -> None:
         servers = await self.start()
