@@ -204,7 +204,7 @@ class AsyncioClient:
             await client.certificate()
 
     Keywords are the settings of `twistd nodetrust-client`; `client` is the client itself, for all that is no coroutine.
-    One loop of a process at a time can have Twisted on it, and it stays there.
+    Only one loop of a process can have Twisted on it, for the process has one reactor.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -278,7 +278,10 @@ def reactor_on(loop: asyncio.AbstractEventLoop) -> Any:
 
     reactor: Any = found
     if getattr(reactor, "_asyncioEventloop", None) is not loop:
-        raise WrongReactor("Twisted's reactor is not on this loop: let nodetrust install it, before anything else does")
+        raise WrongReactor(
+            "Twisted's reactor is not on this loop, and a process has only one: use one loop for all clients, and let "
+            "nodetrust install the reactor, before anything else does"
+        )
     if not reactor.running:
         # Nobody stops this reactor: its threads must not keep the program from ending.
         reactor.getThreadPool().threadFactory = partial(Thread, daemon=True)

@@ -7,7 +7,14 @@ from tempfile import TemporaryDirectory
 from twisted.internet.defer import Deferred
 
 from nodetrust.client.hook import Hook
-from nodetrust.client.on_asyncio import AsyncioClient, StreamWriter, reactor_on, reader_and_writer, speaking
+from nodetrust.client.on_asyncio import (
+    AsyncioClient,
+    StreamWriter,
+    WrongReactor,
+    reactor_on,
+    reader_and_writer,
+    speaking,
+)
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
@@ -136,3 +143,8 @@ async def run():
 if __name__ == "__main__":
     logging.basicConfig()
     asyncio.run(run())
+    try:
+        asyncio.run(main())
+    except WrongReactor as reason:
+        assert "only one" in str(reason)
+        print("one")
