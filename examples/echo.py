@@ -6,8 +6,9 @@ Any setting of `twistd nodetrust-client` may be given like that.
 """
 
 import sys
+from contextlib import suppress
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import react
 
@@ -43,13 +44,12 @@ async def main(reactor, settings):
 
     client.handle(ECHO, Factory.forProtocol(Echo))
     client.on_peer(greet)
-    try:
-        await client.start()
+    reactor.addSystemEventTrigger("before", "shutdown", client.stop)
+    await client.start()
+    with suppress(CancelledError):  # Ctrl-C, while there is no address yet
         for address in await client.announced():
             print(address, flush=True)
-        await Deferred()  # until Ctrl-C
-    finally:
-        await client.stop()
+    await Deferred()  # until Ctrl-C
 
 
 if __name__ == "__main__":

@@ -7,14 +7,16 @@ certificate fresh, and every new TLS connection asks it for the newest one.
 """
 
 import sys
+from contextlib import suppress
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import SSL4ServerEndpoint
 from twisted.internet.task import react
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from nodetrust import Client
+from nodetrust.client.announced import autotls_name, certified_name
 
 
 class Hello(Resource):
@@ -24,18 +26,23 @@ class Hello(Resource):
         return b"Hello from a machine without a domain.\n"
 
 
+def names_of_addresses(peer, obtained):
+    """The certificate may have a wildcard, or the peer's own name, which leads nowhere."""
+    names = obtained.chain.names
+    return [certified_name(ip, peer, names) or autotls_name(ip, peer, names) for ip in obtained.addresses]
+
+
 async def main(reactor, settings):
     port = int(settings.pop("port", 443))
     client = Client(reactor, **settings)
-    try:
-        await client.start()
+    reactor.addSystemEventTrigger("before", "shutdown", client.stop)
+    await client.start()
+    with suppress(CancelledError):  # Ctrl-C, while there is no certificate yet
         obtained = await client.certificate()
         listening = await SSL4ServerEndpoint(reactor, port, client.certificates).listen(Site(Hello()))
-        for name in sorted(obtained.chain.names):
+        for name in names_of_addresses(client.peer_id, obtained):
             print(f"https://{name}:{listening.getHost().port}/", flush=True)
-        await Deferred()  # until Ctrl-C
-    finally:
-        await client.stop()
+    await Deferred()  # until Ctrl-C
 
 
 if __name__ == "__main__":

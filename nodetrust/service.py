@@ -161,13 +161,13 @@ def open_host(reactor: Any, settings: PeerSettings, **options: Any) -> Host:
     return host
 
 
-def connection_limits(connections: int) -> Limits:
+def connection_limits(connections: int, descriptors: int = 1) -> Limits:
     """The libp2p limits for so many connections of others, for which the process gets the file descriptors.
 
-    Raises `SettingsError` where the system does not allow them.
+    Of these, there are `descriptors` for each connection. Raises `SettingsError` where the system does not allow them.
     """
     limits = Limits(inbound_connections=connections, handshakes=max(_MIN_HANDSHAKES, connections // 2))
-    needed = limits.inbound_connections + limits.handshakes + _OWN_DESCRIPTORS
+    needed = descriptors * (limits.inbound_connections + limits.handshakes) + _OWN_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return limits

@@ -1,5 +1,6 @@
 """The client over loopback: proofs, certificates, renewals, announcements, and an end at any time."""
 
+import os
 import socket
 import ssl
 from datetime import timedelta
@@ -16,7 +17,8 @@ from twisted.internet.threads import deferToThread
 
 import nodetrust.client.prove as proving
 from nodetrust.client.client import Client
-from nodetrust.client.errors import IssuerUnreachable, NoProofs, Refused
+from nodetrust.client.errors import AlreadyStarted, IssuerUnreachable, NoProofs, Refused
+from nodetrust.client.files import FULL_CHAIN_FILE
 from nodetrust.client.settings import ClientSettings
 from nodetrust.command.deployment import LOOPBACK, WSS, ZONE, full_addresses
 from nodetrust.issue.service import IssueService
@@ -88,6 +90,19 @@ class CertificateTests(ServersTestCase):
         self.assertEqual((after.chain, after.addresses), (before.chain, before.addresses))
         self.assertTrue(await second.announced())
         self.assertEqual(servers.orders, 1)
+
+    async def test_the_hook_finds_the_files(self) -> None:
+        """Wherever it goes, though the folder was named as seen from here."""
+        servers = await self.start()
+        copy, state = servers.folder / "copy.pem", servers.folder / "client"
+        hook = f'cd / && cp "$NODETRUST_FOLDER/{FULL_CHAIN_FILE}" {copy}'
+        servers.changes["client"] = {"state": Path(os.path.relpath(state)), "hook": hook}
+        client = await self.client(servers)
+        obtained = await client.certificate()
+        assert client._presence is not None
+        while client._presence._hook._process is not None:
+            await deferLater(reactor, 0.02)
+        self.assertEqual(copy.read_bytes(), obtained.chain.full_pem)
 
     async def test_a_restart_where_the_addresses_are_others(self) -> None:
         """The issue server tells where the peer is now; a certificate that has that name already needs no order."""
@@ -320,6 +335,26 @@ class StopTests(ServersTestCase):
             await client.stop()
             self.assertLess(reactor.seconds() - begun, 2.0)
             self.assertTrue(waiting.called)
+
+    async def test_who_waits(self) -> None:
+        """Nobody waits for what will not come, before the stop or after it."""
+        servers = await self.start()
+        client = Client(reactor, servers.client_settings())
+        waiting = client.announced()
+        await client.stop()
+        await self.assertFailure(waiting, defer.CancelledError)
+        await self.assertFailure(client.certificate(), defer.CancelledError)
+        await self.assertFailure(client.announced(), defer.CancelledError)
+
+    async def test_starts_once(self) -> None:
+        """A second start is refused, and what the first one has opened is closed by the stop; so is one after it."""
+        servers = await self.start()
+        client = await self.client(servers)
+        host = client.host
+        await self.assertFailure(client.start(), AlreadyStarted)
+        self.assertIs(client.host, host)
+        await client.stop()
+        await self.assertFailure(client.start(), AlreadyStarted)
 
     async def test_while_it_asks_for_proofs(self) -> None:
         """A proof server that hangs does not hold it up."""

@@ -16,6 +16,7 @@ from nodetrust.command.deployment import ZONE, full_addresses
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
+from nodetrust.libp2p.yamux.errors import StreamLostError
 from nodetrust.service import dial_options
 from tests.servers import LOOPBACK_NAME, Servers, ServersTestCase, reactor
 
@@ -44,6 +45,11 @@ class Example(ProcessProtocol):
         self.ended.callback(None)
         for _, waiting in self._waiting:
             waiting.errback(AssertionError(f"it ended: {self.errors}"))
+
+    def signal(self, name: str) -> None:
+        """Such as INT, which is Ctrl-C's."""
+        assert self.transport is not None
+        self.transport.signalProcess(name)
 
     async def line(self, with_text: str) -> str:
         """The first whole line with the text."""
@@ -98,21 +104,28 @@ class ExampleTests(ServersTestCase):
         }
         arguments = [sys.executable, str(CHECKOUT / "examples" / f"{name}.py"), *(f"{k}={v}" for k, v in given.items())]
         environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
-        process = reactor.spawnProcess(example, sys.executable, arguments, env=environment)
+        reactor.spawnProcess(example, sys.executable, arguments, env=environment)
 
         async def end() -> None:
             if not example.ended.called:
-                process.signalProcess("INT")
+                example.signal("INT")
             await example.ended
 
         self.addCleanup(lambda: Deferred.fromCoroutine(end()))
         return example
 
+    def dialer(self, servers: Servers) -> Host:
+        options = dial_options(reactor, servers.dns_place, servers.ca.root_pem_path)
+        host = Host(reactor, PrivateKey.generate(), **options)
+        self.addCleanup(host.stop)
+        return host
+
     async def test_https(self) -> None:
         """A page under the name of the address, with a certificate for it."""
         servers = await self.start()
         example = await self.run_example(servers, "https", port="0")
-        url = await example.line(LOOPBACK_NAME)
+        url = await example.line("https://")
+        self.assertRegex(url, rf"^https://{LOOPBACK_NAME}:\d+/$")
         context = ssl.create_default_context(cafile=str(servers.ca.root_pem_path))
         port = int(url.rpartition(":")[2].strip("/"))
 
@@ -126,18 +139,21 @@ class ExampleTests(ServersTestCase):
                 return b"".join(iter(lambda: secure.recv(4096), b""))
 
         self.assertIn(b"without a domain", await deferToThread(fetch))
+        self.assertEqual(example.printed, f"{url}\n")
+
+    async def test_https_with_a_wildcard(self) -> None:
+        """It tells the name of the address below the peer's."""
+        servers = await self.start(issue={"names": "both"})
+        example = await self.run_example(servers, "https", port="0", names="peer")
+        self.assertRegex(await example.line("https://"), rf"^https://ip4127-0-0-1\.p[0-9a-z]+\.{ZONE}:\d+/$")
 
     async def check_echo(self, name: str) -> None:
         servers = await self.start()
         example = await self.run_example(servers, name)
         other = await self.run_example(servers, "echo", state=str(servers.folder / "other"))
         address = Multiaddr.parse(await other.line(ZONE))
-        host = Host(
-            reactor, PrivateKey.generate(), **dial_options(reactor, servers.dns_place, servers.ca.root_pem_path)
-        )
-        self.addCleanup(host.stop)
         received = Received(100_000)
-        stream = await (await host.connect([address])).open_stream([ECHO])
+        stream = await (await self.dialer(servers).connect([address])).open_stream([ECHO])
         stream.attach(received)
         stream.write(bytes(100_000))
         self.assertEqual(await received.done.addTimeout(LINE_SECONDS, reactor), bytes(100_000))
@@ -146,6 +162,18 @@ class ExampleTests(ServersTestCase):
     async def test_echo(self) -> None:
         """Twisted: whoever dials it gets back what it sent, and it greets whom it hears of."""
         await self.check_echo("echo")
+
+    async def test_echo_ends(self) -> None:
+        """On Ctrl-C it has time to stop: whoever is connected is told so."""
+        servers = await self.start()
+        example = await self.run_example(servers, "echo")
+        address = Multiaddr.parse(await example.line(ZONE))
+        stream = await (await self.dialer(servers).connect([address])).open_stream([ECHO])
+        received = Received(1)
+        stream.attach(received)
+        example.signal("INT")
+        error = await self.assertFailure(received.done.addTimeout(LINE_SECONDS, reactor), StreamLostError)
+        self.assertIn("the remote side ended the session", str(error))
 
     async def test_asyncio(self) -> None:
         """The same on asyncio's loop, with a clean end on Ctrl-C."""

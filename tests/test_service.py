@@ -189,6 +189,13 @@ class ConnectionLimitsTests(SynchronousTestCase):
         with self.assertRaisesRegex(SettingsError, "max_connections: 5000 of them need 7756 .* have 4096"):
             connection_limits(5000)
 
+    def test_several_for_each(self):
+        """A connection that takes more descriptors than one is as much a connection."""
+        self.allow(1024, 8000)
+        limits = connection_limits(512, 3)
+        self.assertEqual((limits.inbound_connections, limits.handshakes), (512, 256))
+        self.assertEqual(self.asked, [(2560, 8000)])
+
     def test_unlimited(self):
         """Where there is no limit nothing is asked for."""
         self.allow(resource.RLIM_INFINITY, resource.RLIM_INFINITY)

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from nodetrust.client.company import Company
+from nodetrust.client.errors import AlreadyStarted
 from nodetrust.client.newest import Newest
 from nodetrust.client.obtain import Obtained
 from nodetrust.client.presence import Presence
@@ -66,6 +67,7 @@ class Client:
         self._certificate: Newest[Obtained] = Newest()
         self._announced: Newest[tuple[Multiaddr, ...]] = Newest()
         self._plain_addresses: list[Multiaddr] = []
+        self._used = False
         self._presence: Presence | None = None
         self._company: Company | None = None
 
@@ -74,7 +76,8 @@ class Client:
     def start(self) -> Deferred[None]:
         """Listen, join the announcements, and start to obtain a certificate, which goes on by itself.
 
-        Fails with `SettingsError` or `KeyFileError`; then, too, `stop` is called.
+        Fails with `SettingsError` or `KeyFileError`; then, too, `stop` is called. Fails with `AlreadyStarted`, and
+        changes nothing, where it was called before, or `stop` was.
         """
         return Deferred.fromCoroutine(self._start())
 
@@ -112,7 +115,8 @@ class Client:
     def certificate(self) -> Deferred[Obtained]:
         """The certificate as soon as WSS is served with one, or why the newest try had none.
 
-        After a failure the client goes on trying by itself, and this may be asked again.
+        After a failure the client goes on trying by itself, and this may be asked again. When the client is stopped,
+        who waits gets Twisted's `CancelledError`, here and of `announced`; so does who asks later, if there was none.
         """
         return self._certificate.get()
 
@@ -163,6 +167,9 @@ class Client:
     # Starting and stopping.
 
     async def _start(self) -> None:
+        if self._used:
+            raise AlreadyStarted
+        self._used = True
         settings = self.settings
         self.host = host = open_host(
             self.reactor, settings, **dial_options(self.reactor, settings.nameserver, settings.trust_file)
@@ -179,6 +186,7 @@ class Client:
         presence.start()
 
     async def _stop(self) -> None:
+        self._used = True
         self._certificate.cancel()
         self._announced.cancel()
         if self._company is not None:

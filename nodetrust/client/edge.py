@@ -26,8 +26,8 @@ from nodetrust.portmap import Mapping, PortMapper
 from nodetrust.service import connection_limits
 from nodetrust.settings import SettingsError
 
-FORWARDED_SOCKETS = 2
-"""A connection that is forwarded takes two file descriptors."""
+FORWARDING_DESCRIPTORS = 3
+"""A browser and its connection to the node take a file descriptor each; so many others may be connected to the host."""
 
 
 class Edge:
@@ -55,7 +55,7 @@ class Edge:
         self._behind: NodeBehind | None = None
         if settings.forward is not None:
             self._behind = NodeBehind(reactor, settings.forward, lambda peer: changed())
-            limits = connection_limits(FORWARDED_SOCKETS * settings.max_connections)
+            limits = connection_limits(settings.max_connections, FORWARDING_DESCRIPTORS)
             self._forwarder = Forwarder(reactor, settings.forward, limits=limits, on_unreachable=self._behind.doubt)
 
     @property

@@ -1,10 +1,17 @@
-"""Why there is no certificate."""
+"""Why there is no certificate, or no client."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from nodetrust.errors import NodetrustError
+
+
+class AlreadyStarted(NodetrustError):
+    """A client starts once: after `start` or `stop` another one is needed."""
+
+    def __init__(self) -> None:
+        super().__init__("this client has been started or stopped already, and starts only once")
 
 
 class ObtainError(NodetrustError):

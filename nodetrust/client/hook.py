@@ -12,7 +12,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessDone, ProcessExitedAlready
 from twisted.internet.interfaces import IDelayedCall, IProcessTransport, IReactorTime
+from twisted.internet.process import reapAllProcesses
 from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -21,6 +23,10 @@ HOOK_SECONDS = 300.0
 
 DRAIN_SECONDS = 1.0
 """For what it has printed, once it has ended: what it started in the background may hold its output open for good."""
+
+REAP_SECONDS = 0.5
+"""How often it is looked whether it has ended. Twisted learns that from SIGCHLD, but not in a program whose signals are
+another's, such as asyncio's: there, some ends were never noticed, and no hook ran any more."""
 
 KEPT_BYTES = 2000
 """Of what it prints, the last: for the log."""
@@ -39,6 +45,10 @@ class _Running(ProcessProtocol):
         self._clock = clock
         self._printed = b""
         self._draining: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None  # noqa: S101  # as below
+        self.transport.closeStdin()  # whoever reads there would wait for good
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         self._printed = (self._printed + data)[-KEPT_BYTES:]
@@ -64,6 +74,8 @@ class Hook:
         self._process: IProcessTransport | None = None
         self._next: Mapping[str, str] | None = None
         self._too_long: IDelayedCall | None = None
+        self._reaping = LoopingCall(reapAllProcesses)
+        self._reaping.clock = reactor
 
     def run(self, environment: Mapping[str, str]) -> None:
         """Run it with these variables beside our own; while it runs, only the newest wish waits."""
@@ -91,7 +103,8 @@ class Hook:
         arguments = [sys.executable, "-c", IN_A_GROUP, SHELL, self._command]
         environment = {**os.environ, **environment}
         self._process = self._reactor.spawnProcess(running, sys.executable, arguments, env=environment)
-        self._too_long = self._reactor.callLater(HOOK_SECONDS, self._kill, signal.SIGKILL)
+        self._too_long = self._reactor.callLater(HOOK_SECONDS, self._give_up)
+        self._reaping.start(REAP_SECONDS, now=False).addErrback(self._log_bug)
         reason, printed = await running.ended
         self._process = None
         self._is_over()
@@ -103,6 +116,12 @@ class Hook:
     def _is_over(self) -> None:
         if self._too_long is not None and self._too_long.active():
             self._too_long.cancel()
+        if self._reaping.running:
+            self._reaping.stop()
+
+    def _give_up(self) -> None:
+        self.log.error("the hook has not ended within {seconds:g} seconds, and is killed", seconds=HOOK_SECONDS)
+        self._kill(signal.SIGKILL)
 
     def _kill(self, number: signal.Signals) -> None:
         """The whole group; the process alone where it has not made one yet."""

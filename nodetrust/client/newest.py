@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 T = TypeVar("T")
 
@@ -16,6 +16,7 @@ class Newest(Generic[T]):
         self._value: T | None = None
         self._error: Exception | None = None
         self._waiting: list[Deferred[T]] = []
+        self._over = False
 
     def get(self) -> Deferred[T]:
         """A Deferred of the caller's own: the value that there is, or the newest error, or what comes next."""
@@ -24,6 +25,8 @@ class Newest(Generic[T]):
             waiting.callback(self._value)
         elif self._error is not None:
             waiting.errback(self._error)
+        elif self._over:
+            waiting.errback(CancelledError())
         else:
             self._waiting.append(waiting)
         return waiting
@@ -45,7 +48,8 @@ class Newest(Generic[T]):
         self._value = None
 
     def cancel(self) -> None:
-        """Nothing comes any more."""
+        """Nothing comes any more: who waits for it, and who will, gets a `CancelledError`."""
+        self._over = True
         for one in list(self._waiting):
             one.cancel()
 

@@ -204,17 +204,20 @@ class AsyncioClient:
             await client.certificate()
 
     Keywords are the settings of `twistd nodetrust-client`; `client` is the client itself, for all that is no coroutine.
-    One loop of a process at a time can have Twisted on it, and it stays there.
+    Only one loop of a process can have Twisted on it, for the process has one reactor.
     """
 
     def __init__(self, **settings: Any) -> None:
         self._settings = settings
+        self._watching: set[asyncio.Queue[Announced | None]] = set()
+        self._over = False
 
     async def __aenter__(self) -> Self:
         reactor = reactor_on(asyncio.get_running_loop())
         from nodetrust.client.client import Client  # noqa: PLC0415  # what it imports may import the reactor
 
         self.client = Client(reactor, **self._settings)
+        self._over = False
         try:
             await _future(self.client.start())
         except BaseException:
@@ -223,6 +226,9 @@ class AsyncioClient:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._over = True
+        for news in self._watching:
+            news.put_nowait(None)
         await _future(self.client.stop())
 
     async def certificate(self) -> Obtained:
@@ -238,21 +244,25 @@ class AsyncioClient:
         return await _future(self.client.announced())
 
     async def peers(self) -> AsyncIterator[Announced]:
-        """Each peer that is announced, also when it is at other addresses than before; without end.
+        """Each peer that is announced, also when it is at other addresses than before; ends with the client.
 
         Of those that come faster than they are taken, `MAX_WAITING_PEERS` wait; further ones are left out.
         """
-        news: asyncio.Queue[Announced] = asyncio.Queue(MAX_WAITING_PEERS)
+        if self._over:
+            return
+        news: asyncio.Queue[Announced | None] = asyncio.Queue()
 
         def heard(peer: Announced) -> None:
-            if not news.full():
+            if news.qsize() < MAX_WAITING_PEERS:
                 news.put_nowait(peer)
 
         no_more = self.client.on_peer(heard)
+        self._watching.add(news)
         try:
-            while True:
-                yield await news.get()
+            while (peer := await news.get()) is not None:
+                yield peer
         finally:
+            self._watching.discard(news)
             no_more()
 
     async def dial(self, where: Any, protocol_ids: str | Sequence[str]) -> tuple[asyncio.StreamReader, StreamWriter]:
@@ -268,7 +278,10 @@ def reactor_on(loop: asyncio.AbstractEventLoop) -> Any:
 
     reactor: Any = found
     if getattr(reactor, "_asyncioEventloop", None) is not loop:
-        raise WrongReactor("Twisted's reactor is not on this loop: let nodetrust install it, before anything else does")
+        raise WrongReactor(
+            "Twisted's reactor is not on this loop, and a process has only one: use one loop for all clients, and let "
+            "nodetrust install the reactor, before anything else does"
+        )
     if not reactor.running:
         # Nobody stops this reactor: its threads must not keep the program from ending.
         reactor.getThreadPool().threadFactory = partial(Thread, daemon=True)

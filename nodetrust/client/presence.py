@@ -203,7 +203,7 @@ class Presence:
     def _facts(self, obtained: Obtained) -> dict[str, str]:
         """What the hook is told."""
         return {
-            "NODETRUST_FOLDER": str(self._settings.state),
+            "NODETRUST_FOLDER": str(self._settings.state.absolute()),
             "NODETRUST_NAMES": " ".join(sorted(obtained.chain.names)),
             "NODETRUST_ADDRESSES": " ".join(map(str, obtained.addresses)),
         }

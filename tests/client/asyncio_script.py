@@ -1,21 +1,54 @@
-"""What `test_on_asyncio` runs: two hosts on asyncio's loop, and one line for each thing that is as it should be."""
+"""What `test_on_asyncio` runs: a hook and two hosts on asyncio's loop, and one line for each thing that is well."""
 
 import asyncio
 import logging
+from tempfile import TemporaryDirectory
 
 from twisted.internet.defer import Deferred
 
-from nodetrust.client.on_asyncio import StreamWriter, reactor_on, reader_and_writer, speaking
+from nodetrust.client.hook import Hook
+from nodetrust.client.on_asyncio import (
+    AsyncioClient,
+    StreamWriter,
+    WrongReactor,
+    reactor_on,
+    reader_and_writer,
+    speaking,
+)
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 
 SECONDS = 10
+TCP = "/ip4/127.0.0.1/tcp/0"
 MUCH = 8 * 1024 * 1024
 
 
 async def in_time(what):
     return await asyncio.wait_for(what, SECONDS)
+
+
+async def hook(reactor):
+    """Its end is noticed though Twisted does not hear of SIGCHLD, and though what it has started holds its output."""
+    hook = Hook(reactor, "sleep 20 &")
+    hook.run({})
+    while hook._process is not None:
+        await asyncio.sleep(0.02)
+
+
+async def watch(issuer):
+    """Who watches the peers beside the client's own task is not left waiting when the client ends."""
+
+    async def all_peers(node):
+        return [heard async for heard in node.peers()]
+
+    with TemporaryDirectory() as state:
+        settings = {"issuer": issuer, "state": state, "map_ports": False, "listen": TCP, "wss_listen": f"{TCP}/tls/ws"}
+        async with AsyncioClient(**settings) as node:
+            watching = asyncio.ensure_future(all_peers(node))
+            await asyncio.sleep(0)
+        assert await in_time(watching) == []
+        assert await in_time(all_peers(node)) == []
 
 
 async def main():
@@ -46,7 +79,7 @@ async def main():
 
     for name, speak in (("echo", echo), ("slow", slow), ("bug", bug)):
         listener.handle(f"/{name}", speaking(speak))
-    address = await future(listener.listen(Multiaddr.parse("/ip4/127.0.0.1/tcp/0")))
+    address = await future(listener.listen(Multiaddr.parse(TCP)))
     connection = await future(dialer.connect([address]))
 
     async def open_stream(name):
@@ -89,6 +122,12 @@ async def main():
 
     if len(errors) == 1 and "ZeroDivisionError" in str(errors[0]["exception"].__class__):
         print("bug")
+    await in_time(hook(reactor))
+    print("hook")
+
+    await watch(address.with_peer_id(listener.peer_id))
+    print("watch")
+
     await listener.stop().asFuture(loop)
     await dialer.stop().asFuture(loop)
 
@@ -104,3 +143,8 @@ async def run():
 if __name__ == "__main__":
     logging.basicConfig()
     asyncio.run(run())
+    try:
+        asyncio.run(main())
+    except WrongReactor as reason:
+        assert "only one" in str(reason)
+        print("one")

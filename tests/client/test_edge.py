@@ -13,6 +13,7 @@ from nodetrust.client.edge import Edge, reaches_ipv4
 from nodetrust.client.forward.target import Target
 from nodetrust.client.settings import ClientSettings
 from nodetrust.libp2p.keys import PrivateKey
+from nodetrust.libp2p.limits import Limits
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.transports import CertificateStore
 from nodetrust.names import name_for_address
@@ -40,9 +41,10 @@ class FakeMapper:
 
 
 class FakeForwarder:
-    """Notes that it has been stopped."""
+    """Notes its limits, and that it has been stopped."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, limits: Limits, **kwargs: Any) -> None:
+        self.limits = limits
         self.stopped = False
 
     async def listen(self, address: Multiaddr, tls: CertificateStore) -> Multiaddr:
@@ -126,11 +128,20 @@ class EdgeTests(SynchronousTestCase):
         ):
             self.assertEqual(reaches_ipv4(Multiaddr.parse(f"/{text}/tcp/1/tls/ws")), takes)
 
-    def test_stop(self) -> None:
-        """The mappings are taken back; browsers are not kept waiting until the router has answered."""
+    def forwarding(self, **settings: Any) -> Edge:
+        """With a node behind, of which nobody asks who it is."""
         self.patch(edge_module, "Forwarder", FakeForwarder)
         self.patch(edge_module, "NodeBehind", lambda *arguments: SimpleNamespace(start=list, stop=list, doubt=list))
-        edge = self.edge(forward=Target.parse("tcp:127.0.0.1:1"))
+        return self.edge(forward=Target.parse("tcp:127.0.0.1:1"), **settings)
+
+    def test_browsers_of_the_node(self) -> None:
+        """As many as the setting says, though each takes a connection to the node as well."""
+        forwarder = cast(Any, self.forwarding(max_connections=80)._forwarder)
+        self.assertEqual(forwarder.limits, Limits(inbound_connections=80, handshakes=64))
+
+    def test_stop(self) -> None:
+        """The mappings are taken back; browsers are not kept waiting until the router has answered."""
+        edge = self.forwarding()
         stopping = Deferred.fromCoroutine(edge.stop())
         forwarder, mapper = cast(Any, edge._forwarder), cast(Any, edge._mapper)
         self.assertTrue(forwarder.stopped)

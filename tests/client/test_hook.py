@@ -61,7 +61,18 @@ class HookTests(TestCase):
         with capturedLogs() as logged:
             hook.run({})
             await self.finished(hook)
-        self.assertEqual(logged[0]["log_level"], LogLevel.error)
+        self.assertEqual([event["log_level"] for event in logged], [LogLevel.error, LogLevel.error])
+        self.assertIn("not ended within 0.2 seconds", formatEvent(logged[0]))
+
+    async def test_one_that_reads(self) -> None:
+        """There is nothing for it to read, and it is told so at once."""
+        hook = Hook(reactor, "cat; echo the end")
+        with capturedLogs() as logged:
+            hook.run({})
+            begun = reactor.seconds()
+            await self.finished(hook)
+        self.assertLess(reactor.seconds() - begun, 10.0)
+        self.assertEqual([formatEvent(event) for event in logged], ["the hook has run: the end"])
 
     async def test_one_that_leaves_something_behind(self) -> None:
         """What it has started holds its output open; the next run comes all the same."""

@@ -15,7 +15,7 @@ class AsyncioTests(SynchronousTestCase):
     """The script checks one thing after the other, and says which."""
 
     def test_the_script(self) -> None:
-        """Data both ways, ends, resets, a reader that is slow, and a writer that waits for it."""
+        """Data both ways, ends, resets, slow readers, who waits for them, the ends of a hook and a client; one loop."""
         checkout = SCRIPT.parents[2]
         done = subprocess.run(
             [sys.executable, str(SCRIPT)],
@@ -25,6 +25,5 @@ class AsyncioTests(SynchronousTestCase):
             timeout=SECONDS,
             check=False,
         )
-        self.assertEqual(
-            (done.returncode, done.stdout.split()), (0, ["echo", "end", "reset", "slow", "bug"]), done.stderr
-        )
+        as_it_should_be = ["echo", "end", "reset", "slow", "bug", "hook", "watch", "one"]
+        self.assertEqual((done.returncode, done.stdout.split()), (0, as_it_should_be), done.stderr)
