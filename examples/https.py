@@ -16,7 +16,6 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from nodetrust import Client
-from nodetrust.client.announced import autotls_name, certified_name
 
 
 class Hello(Resource):
@@ -26,21 +25,15 @@ class Hello(Resource):
         return b"Hello from a machine without a domain.\n"
 
 
-def names_of_addresses(peer, obtained):
-    """The certificate may have a wildcard, or the peer's own name, which leads nowhere."""
-    names = obtained.chain.names
-    return [certified_name(ip, peer, names) or autotls_name(ip, peer, names) for ip in obtained.addresses]
-
-
 async def main(reactor, settings):
     port = int(settings.pop("port", 443))
     client = Client(reactor, **settings)
     reactor.addSystemEventTrigger("before", "shutdown", client.stop)
     await client.start()
     with suppress(CancelledError):  # Ctrl-C, while there is no certificate yet
-        obtained = await client.certificate()
+        await client.certificate()
         listening = await SSL4ServerEndpoint(reactor, port, client.certificates).listen(Site(Hello()))
-        for name in names_of_addresses(client.peer_id, obtained):
+        for name in client.names:
             print(f"https://{name}:{listening.getHost().port}/", flush=True)
     await Deferred()  # until Ctrl-C
 

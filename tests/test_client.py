@@ -61,6 +61,7 @@ class CertificateTests(ServersTestCase):
         self.assertRegex(str(plain), r"^/ip4/127\.0\.0\.1/tcp/\d+$")
         self.assertRegex(str(wss), rf"^/dns4/{LOOPBACK_NAME}/tcp/\d+/tls/ws$")
         self.assertEqual(client.addresses, (wss.with_peer_id(client.host.peer_id),))
+        self.assertEqual(client.names, (LOOPBACK_NAME,))
 
     async def test_names_below_the_peer(self) -> None:
         """With a wildcard the announced name is below the peer's, and a visitor dials it with verified TLS."""

@@ -48,6 +48,11 @@ def _long(ip: IPAddress, name: str, port: int) -> Multiaddr:
     return Multiaddr.parse(f"/ip{ip.version}/{ip}/tcp/{port}/tls/sni/{name}/ws")
 
 
+def name_at(ip: IPAddress, peer: PeerId, names: Collection[str]) -> str | None:
+    """The DNS name by which others find the peer at this address and for which its certificate is good, if any is."""
+    return certified_name(ip, peer, names) or autotls_name(ip, peer, names)
+
+
 def certified_name(ip: IPAddress, peer: PeerId, names: Collection[str]) -> str | None:
     """The address's own name if the certificate has it, else its name below the peer's, if that has a wildcard."""
     label = label_for_address(ip)

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from nodetrust.client.announced import name_at
 from nodetrust.client.company import Company
 from nodetrust.client.errors import AlreadyStarted
 from nodetrust.client.newest import Newest
@@ -96,6 +97,14 @@ class Client:
     def current(self) -> Obtained | None:
         """The certificate that is served, if there is one yet."""
         return None if self._presence is None else self._presence.upkeep.current
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The DNS names of the proven addresses: who dials them comes here, and the certificate is good for them."""
+        if self.current is None:
+            return ()
+        found = (name_at(ip, self.peer_id, self.current.chain.names) for ip in self.current.addresses)
+        return tuple(name for name in found if name is not None)
 
     @property
     def addresses(self) -> tuple[Multiaddr, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 
 from nodetrust.certificates import Chain
-from nodetrust.client.announced import autotls_name, certified_name
+from nodetrust.client.announced import name_at
 from nodetrust.client.diagnosis.steps import Area, Outcome, Step, counted
 from nodetrust.client.files import COMBINED_FILE, KEY_FILE, load, load_chain, load_key
 from nodetrust.errors import NodetrustError
@@ -150,7 +150,7 @@ def _judge_names(chain: Chain, peer: PeerId, zones: Sequence[str], proven: Seque
         return Step(
             Area.CERTIFICATE, "names", Outcome.WARN, f"{foreign[0]} is not in {', '.join(zones)}", advice, facts
         )
-    missing = [str(ip) for ip in proven if not (certified_name(ip, peer, names) or autotls_name(ip, peer, names))]
+    missing = [str(ip) for ip in proven if name_at(ip, peer, names) is None]
     if missing:
         advice = "the address has changed, and a client that runs takes another certificate within a minute"
         found = f"none of its names is for {', '.join(missing)}, where this peer is seen"
