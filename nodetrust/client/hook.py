@@ -28,6 +28,10 @@ REAP_SECONDS = 0.5
 """How often it is looked whether it has ended. Twisted learns that from SIGCHLD, but not in a program whose signals are
 another's, such as asyncio's: there, some ends were never noticed, and no hook ran any more."""
 
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 60.0, 3600.0
+"""Before one that has failed is run again, twice as long each time: whom it tells of the certificate would serve the
+last one to its end, weeks later."""
+
 KEPT_BYTES = 2000
 """Of what it prints, the last: for the log."""
 
@@ -64,7 +68,7 @@ class _Running(ProcessProtocol):
 
 
 class Hook:
-    """Runs the command, one run after the other; `stop` ends the one that runs."""
+    """Runs the command, one run after the other, and again where it fails; `stop` ends the one that runs."""
 
     log = Logger()
 
@@ -73,32 +77,47 @@ class Hook:
         self._command = command
         self._process: IProcessTransport | None = None
         self._next: Mapping[str, str] | None = None
+        self._pause = FIRST_PAUSE_SECONDS
+        self._again: IDelayedCall | None = None
+        self._stopped = False
         self._too_long: IDelayedCall | None = None
         self._reaping = LoopingCall(reapAllProcesses)
         self._reaping.clock = reactor
 
     def run(self, environment: Mapping[str, str]) -> None:
         """Run it with these variables beside our own; while it runs, only the newest wish waits."""
-        if not self._command:
+        if not self._command or self._stopped:
             return
-        self._next = environment
-        if self._process is None:
-            Deferred.fromCoroutine(self._run_all()).addErrback(self._log_bug)
+        self._pause = FIRST_PAUSE_SECONDS
+        self._begin(environment)
 
     def stop(self) -> None:
         """Begin nothing more, and end what runs."""
+        self._stopped = True
         self._next = None
+        self._not_again()
         self._kill(signal.SIGTERM)
         self._is_over()
         if self._process is not None:
             self._process.loseConnection()
 
+    def _begin(self, environment: Mapping[str, str]) -> None:
+        self._not_again()
+        self._next = environment
+        if self._process is None:
+            Deferred.fromCoroutine(self._run_all()).addErrback(self._log_bug)
+
     async def _run_all(self) -> None:
         while self._next is not None:
             environment, self._next = self._next, None
-            await self._run_once(environment)
+            well = await self._run_once(environment)
+            if not (well or self._stopped or self._next is not None):
+                self.log.info("the hook is run again in {pause:g} seconds", pause=self._pause)
+                self._again = self._reactor.callLater(self._pause, self._begin, environment)
+                self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
 
-    async def _run_once(self, environment: Mapping[str, str]) -> None:
+    async def _run_once(self, environment: Mapping[str, str]) -> bool:
+        """Whether it has ended well."""
         running = _Running(self._reactor)
         arguments = [sys.executable, "-c", IN_A_GROUP, SHELL, self._command]
         environment = {**os.environ, **environment}
@@ -108,10 +127,16 @@ class Hook:
         reason, printed = await running.ended
         self._process = None
         self._is_over()
-        if reason.check(ProcessDone):
+        well = reason.check(ProcessDone) is not None
+        if well:
             self.log.info("the hook has run: {printed}", printed=printed or "it printed nothing")
         else:
             self.log.error("the hook has failed: {reason}: {printed}", reason=reason.getErrorMessage(), printed=printed)
+        return well
+
+    def _not_again(self) -> None:
+        if self._again is not None and self._again.active():
+            self._again.cancel()
 
     def _is_over(self) -> None:
         if self._too_long is not None and self._too_long.active():

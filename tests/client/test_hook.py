@@ -40,11 +40,37 @@ class HookTests(TestCase):
     async def test_a_failure_is_logged(self) -> None:
         """With the end of what the command printed."""
         hook = Hook(reactor, "echo no such server >&2; exit 3")
+        self.addCleanup(hook.stop)
         with capturedLogs() as logged:
             hook.run({})
             await self.finished(hook)
         self.assertEqual(logged[0]["log_level"], LogLevel.error)
         self.assertIn("no such server", formatEvent(logged[0]))
+
+    async def test_a_failure_is_not_the_last_word(self) -> None:
+        """It is run again, with ever longer pauses, until it ends well."""
+        self.patch(hook_module, "FIRST_PAUSE_SECONDS", 0.1)
+        hook = Hook(reactor, f"echo $N >> {self.folder}/out; test $(wc -l < {self.folder}/out) -eq 3")
+        with capturedLogs() as logged:
+            hook.run({"N": "1"})
+            while len(logged) < 5:
+                await deferLater(reactor, 0.02)
+        self.assertEqual((self.folder / "out").read_text().split(), ["1"] * 3)
+        pauses = [event["pause"] for event in logged if "pause" in event]
+        self.assertEqual(pauses, [0.1, 0.2])
+        self.assertIn("the hook has run", formatEvent(logged[-1]))
+
+    async def test_a_failure_that_is_out_of_date(self) -> None:
+        """A newer certificate is all that counts; after a stop nothing does."""
+        hook = Hook(reactor, f"echo $N >> {self.folder}/out; exit 1")
+        self.addCleanup(hook.stop)
+        for number in ("1", "2"):
+            hook.run({"N": number})
+            await self.finished(hook)
+        self.assertEqual((self.folder / "out").read_text().split(), ["1", "2"])
+        self.assertEqual(len(reactor.getDelayedCalls()), 2)  # one, beside the test's own limit
+        hook.stop()
+        self.assertEqual(len(reactor.getDelayedCalls()), 1)
 
     async def test_one_at_a_time(self) -> None:
         """While it runs, of all further wishes the newest is kept."""
@@ -58,10 +84,11 @@ class HookTests(TestCase):
         """It is killed, and said."""
         self.patch(hook_module, "HOOK_SECONDS", 0.2)
         hook = Hook(reactor, "exec sleep 60")
+        self.addCleanup(hook.stop)
         with capturedLogs() as logged:
             hook.run({})
             await self.finished(hook)
-        self.assertEqual([event["log_level"] for event in logged], [LogLevel.error, LogLevel.error])
+        self.assertEqual([event["log_level"] for event in logged[:2]], [LogLevel.error, LogLevel.error])
         self.assertIn("not ended within 0.2 seconds", formatEvent(logged[0]))
 
     async def test_one_that_reads(self) -> None:
@@ -92,6 +119,7 @@ class HookTests(TestCase):
         self.patch(hook_module, "HOOK_SECONDS", 0.2)
         self.patch(hook_module, "DRAIN_SECONDS", 0.2)
         hook = Hook(reactor, "sleep 5; true")
+        self.addCleanup(hook.stop)
         with capturedLogs() as logged:
             hook.run({})
             begun = reactor.seconds()
