@@ -57,8 +57,11 @@ class ByIssuer:
         )
 
     async def _dial_anew(self) -> None:
-        """A connection from where we were is dead, which may take most of a minute to show."""
-        before = self._host.connections(self._peer)
+        """A connection from where we were is dead, which may take most of a minute to show.
+
+        A brief one is somebody's, who closes it.
+        """
+        before = [connection for connection in self._host.connections(self._peer) if not connection.brief]
         try:
             await self._host.connect(self._issuer, self._peer, anew=True)
         except Libp2pError as error:

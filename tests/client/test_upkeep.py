@@ -53,7 +53,8 @@ class ClockWithPool(Clock):
 class Connection:
     """To the issue server; it is in a list while it is open."""
 
-    def __init__(self, others: list[Any]) -> None:
+    def __init__(self, others: list[Any], *, brief: bool = False) -> None:
+        self.brief = brief
         self._others = others
 
     def close(self) -> None:
@@ -259,15 +260,16 @@ class UpkeepTests(UpkeepCase):
         self.assertEqual(self.proofs, before + 1)
 
     def test_the_connection_from_where_it_was(self) -> None:
-        """Is not asked over: the issue server is dialled anew, and what was there before is closed."""
-        before = Connection(self.open)
-        self.open.append(before)
+        """Is not asked over: the issue server is dialled anew, and what was there is closed, but for what ends soon."""
+        before, brief = Connection(self.open), Connection(self.open, brief=True)
+        self.open += [before, brief]
         self.upkeep.seen_at(AWAY)
-        self.assertEqual(self.open, [before])
+        self.assertEqual(self.open, [before, brief])
         self.clock.advance(REPROOF_SECONDS)
         self.upkeep.stirred()
-        self.assertEqual(len(self.open), 1)
+        self.assertEqual(len(self.open), 2)
         self.assertNotIn(before, self.open)
+        self.assertIn(brief, self.open)
 
     def test_the_next_issue_server(self) -> None:
         """Where the first is away, the second is asked at once."""
