@@ -190,6 +190,11 @@ class Presence:
             names=", ".join(sorted(chain.names)),
             until=chain.not_after.isoformat(),
         )
+        if self._seconds_left(obtained) <= 0:  # one that had ended would not have come so far
+            self.log.warn(
+                "by the clock of this machine that has ended already, so nothing is announced: set the clock, which "
+                "is ahead"
+            )
         if not any(map(self.edge.takes, obtained.addresses)):
             self.log.warn(
                 "nobody can dial WSS: wss_listen has nothing for {proven}",
