@@ -107,6 +107,11 @@ class Edge:
         if self._mapper is not None:
             self._mapper.look()
 
+    def seen_at(self, ip: IPAddress) -> None:
+        """Others see us there: a router that had another address when it was last asked may have lost its mappings."""
+        if ip.version == 4 and self.router.ip not in (None, ip):
+            self.look_at_router()
+
     def takes(self, ip: IPAddress) -> bool:
         """Whether a connection to this address can arrive at a listener."""
         return any(reaches(one, ip) for one in self.listening)

@@ -163,6 +163,7 @@ class Presence:
         identify = connection.remote_identify
         ip = None if identify is None or identify.observed_address is None else direct_ip(identify.observed_address)
         if ip is not None and self.edge.takes(ip):
+            self.edge.seen_at(ip)
             self.upkeep.seen_at(ip)
 
     def _stirred(self) -> None:
