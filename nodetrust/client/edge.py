@@ -67,7 +67,8 @@ class Edge:
     def router(self) -> Router:
         """What is known of the router."""
         external = next((mapping.external_address for mapping in self._mapped.values()), None)
-        return Router(bool(self._mapped), external)
+        no_address = self._mapper is not None and self._mapper.no_public_address
+        return Router(bool(self._mapped), external, no_address)
 
     async def listen(self, plain: Sequence[Multiaddr] = ()) -> None:
         """Bind the ports, and have them mapped; those of `plain`, too, at which others dial the host without TLS.

@@ -30,6 +30,7 @@ class FakeMapper:
         self.asked: dict[int, Any] = {}
         self.wishes: dict[int, int] = {}
         self.looks = 0
+        self.no_public_address = False
         self.stopping: Deferred[None] = Deferred()
 
     def look(self) -> None:
@@ -119,6 +120,15 @@ class EdgeTests(SynchronousTestCase):
         self.assertEqual(mapper.looks, 0)
         edge.seen_at(ELSEWHERE)
         self.assertEqual(mapper.looks, 1)
+
+    def test_no_public_address(self) -> None:
+        """What the router has said of itself is known."""
+        edge = self.edge()
+        self.assertFalse(edge.router.no_public_address)
+        mapper: Any = edge._mapper
+        mapper.no_public_address = True
+        self.assertTrue(edge.router.no_public_address)
+        self.assertFalse(self.edge(map_ports=False).router.no_public_address)
 
     def test_a_port_of_the_users_own(self) -> None:
         """It is what others dial, and what the router is asked for."""
