@@ -79,6 +79,8 @@ class Upkeep:
         self._stirred = False
         self._elsewhere = False
         self._tried_for: tuple[IPAddress, ...] = ()
+        self._claimed: tuple[IPAddress, ...] = ()
+        self._left: frozenset[IPAddress] = frozenset()
         self._earlier: list[tuple[Obtained, Plan]] = []
         self._followed_at: float | None = None
         self._moves: list[float] = []
@@ -96,8 +98,10 @@ class Upkeep:
             error = await self._try(self._follow if moved else self._renew)
             if error is None:
                 failures = 0
+                self._left = frozenset()
                 continue
             failures += 1
+            self._note_left()
             wait = seconds_to_retry(failures, self._chance(), error)
             self._log_failure(error, wait, moved=moved)
             self._failed(error)
@@ -106,6 +110,7 @@ class Upkeep:
 
     async def _try(self, work: Callable[[Way], Awaitable[None]]) -> Exception | None:
         """Why there is no certificate. A bug is logged as one, and ends nothing: the next try comes as after others."""
+        self._claimed = ()
         try:
             await self._ways.first(work)
         except (NodetrustError, Libp2pError) as error:
@@ -116,6 +121,11 @@ class Upkeep:
             self.log.failure("a try to get a certificate has failed in a way that is a bug")
             return ObtainError(f"a bug: {bug!r}")
         return None
+
+    @property
+    def addresses(self) -> tuple[IPAddress, ...]:
+        """Those of the certificate, but for those that we have left, as far as is known."""
+        return () if self.current is None else tuple(ip for ip in self.current.addresses if ip not in self._left)
 
     def stop(self) -> None:
         """Begin nothing any more: cancelling does not reach a `run` that is itself calling `use` or `failed`."""
@@ -262,8 +272,13 @@ class Upkeep:
     async def _claim(self, way: Way) -> Claim:
         self._tried_for = ()
         claim = await way.claim(anew=self._elsewhere)
-        self._tried_for = claim.addresses
+        self._tried_for = self._claimed = claim.addresses
         return claim
+
+    def _note_left(self) -> None:
+        """There is no other certificate, but there were proofs: where they do not see us, we are no more."""
+        if self._claimed and self.current is not None:
+            self._left = frozenset(self.current.addresses) - frozenset(self._claimed)
 
     async def _order(self, claim: Claim) -> None:
         crypto = CRYPTO_NAMES[self._settings.crypto]
@@ -302,6 +317,7 @@ class Upkeep:
         self._earlier = others[:MOST_EARLIER]
         self.current = obtained
         self._plan = plan
+        self._left = frozenset()
         self._use(obtained)
 
     def _log_failure(self, error: Exception, wait: float, *, moved: bool) -> None:
