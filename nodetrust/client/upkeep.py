@@ -77,7 +77,9 @@ class Upkeep:
         self._unsaved = False
         self._seen_at: IPAddress | None = None
         self._stirred = False
-        self._elsewhere = False
+        self._all_ways = ways
+        self._from_before: list[Way] = []
+        """Those whose connections may be from where we were."""
         self._tried_for: tuple[IPAddress, ...] = ()
         self._claimed: tuple[IPAddress, ...] = ()
         self._left: frozenset[IPAddress] = frozenset()
@@ -138,7 +140,8 @@ class Upkeep:
 
     def stirred(self) -> None:
         """This machine's own addresses are others than before: it may be somewhere else for the world, too."""
-        self._stirred = self._elsewhere = True
+        self._stirred = True
+        self._from_before = list(self._all_ways)
         self._wake()
 
     def reconnected(self) -> None:
@@ -248,7 +251,7 @@ class Upkeep:
         current, seen_at = self.current, self._seen_at
         if seen_at is not None and seen_at not in claim.addresses:
             self.log.info("the issue server sees this peer at {address}, but nobody proves that", address=str(seen_at))
-        self._seen_at, self._elsewhere = None, False
+        self._seen_at = None
         if current is not None and current.chain.names >= claim.names:
             if frozenset(current.addresses) != frozenset(claim.addresses):
                 await self._keep(replace(current, addresses=claim.addresses), self._plan or self._plan_for(current))
@@ -271,7 +274,9 @@ class Upkeep:
 
     async def _claim(self, way: Way) -> Claim:
         self._tried_for = ()
-        claim = await way.claim(anew=self._elsewhere)
+        claim = await way.claim(anew=way in self._from_before)
+        if way in self._from_before:
+            self._from_before.remove(way)
         self._tried_for = self._claimed = claim.addresses
         return claim
 
