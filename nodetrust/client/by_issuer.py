@@ -8,6 +8,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from nodetrust.certificates import CertificateKey
+from nodetrust.client.contacts import connect
 from nodetrust.client.errors import IssuerUnreachable, OtherCertificate, OtherZone
 from nodetrust.client.issuers import Issuer, by_server
 from nodetrust.client.obtain import Obtained, obtain_with
@@ -63,7 +64,7 @@ class ByIssuer:
         """
         before = [connection for connection in self._host.connections(self._peer) if not connection.brief]
         try:
-            await self._host.connect(self._issuer, self._peer, anew=True)
+            await connect(self._host, self._issuer, anew=True)
         except Libp2pError as error:
             raise IssuerUnreachable(f"the issue server {self._peer} cannot be reached: {error}") from error
         for connection in before:

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger, LogLevel
 
+from nodetrust.addresses import by_family
 from nodetrust.client.issuers import Issuer, by_server
 from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.host import Host
@@ -20,6 +21,22 @@ RECONNECT_SECONDS = 10.0
 A client that has moved learns of it from the issue server, over a new connection: yamux gives the old one up within 40
 seconds, so that new proofs are asked for within a minute of the move.
 """
+
+
+async def connect(host: Host, addresses: Issuer, *, anew: bool = False) -> None:
+    """A connection to an issue server, over IPv4 where both sides have it. Raises `Libp2pError`.
+
+    What a router does to its IPv4 address shows nowhere but at the other end; an IPv6 address is this machine's own.
+    """
+    over_ipv4 = by_family(addresses).get(4, [])
+    if over_ipv4:
+        try:
+            await host.connect(over_ipv4, anew=anew)
+            return
+        except Libp2pError:
+            if len(by_family(addresses)) == 1:
+                raise
+    await host.connect(addresses, anew=anew)
 
 
 class Contacts:
@@ -51,7 +68,7 @@ class Contacts:
 
     async def _dial(self, addresses: Issuer) -> None:
         try:
-            await self._host.connect(addresses)
+            await connect(self._host, addresses)
         except Libp2pError as error:
             level = LogLevel.debug if addresses in self._away else LogLevel.info
             self._away.add(addresses)

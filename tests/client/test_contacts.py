@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.client.contacts import RECONNECT_SECONDS, Contacts
+from nodetrust.client.contacts import RECONNECT_SECONDS, Contacts, connect
 from nodetrust.libp2p.errors import DialError
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
@@ -22,9 +23,9 @@ class Host:
         self.away: set[Multiaddr] = set()
         self.dialled: list[Multiaddr] = []
 
-    async def connect(self, addresses: Sequence[Multiaddr]) -> None:
+    async def connect(self, addresses: Sequence[Multiaddr], *, anew: bool) -> None:
         self.dialled.append(addresses[0])
-        if addresses[0] in self.away:
+        if self.away.issuperset(addresses):
             raise DialError("nobody is there")
 
 
@@ -57,6 +58,19 @@ class ContactsTests(SynchronousTestCase):
         self.assertEqual(self.host.dialled.count(self.one), 3600 / RECONNECT_SECONDS)
         self.host.away.clear()
         self.assertEqual(self.said(100), [f"{self.one} is reached again"])
+
+    def test_both_families(self) -> None:
+        """IPv4 comes first, whatever is named first: only the other end sees which IPv4 address a router has."""
+        host: Any = self.host
+        for names in (("ip6/2001:db8::1", "ip4/192.0.2.7"), ("dns/issue.example",)):
+            places = [Multiaddr.parse(f"/{name}/tcp/1").with_peer_id(self.one.peer_id) for name in names]
+            four = Multiaddr.parse(f"/{names[-1].replace('dns/', 'dns4/')}/tcp/1").with_peer_id(self.one.peer_id)
+            for away, dialled in ((set(), [four]), ({four}, [four, places[0]])):
+                self.host.away, self.host.dialled = away, []
+                self.successResultOf(Deferred.fromCoroutine(connect(host, tuple(places))))
+                self.assertEqual(self.host.dialled, dialled)
+        self.host.away = {self.one}
+        self.failureResultOf(Deferred.fromCoroutine(connect(host, (self.one,))), DialError)
 
     def test_each_for_itself(self) -> None:
         """Another one that goes, too, is mentioned, and so is a second outage of the first."""

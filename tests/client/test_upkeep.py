@@ -101,8 +101,8 @@ class UpkeepCase(SynchronousTestCase):
     def connections(self, peer_id: Any) -> list[Any]:
         return list(self.open)
 
-    async def connect(self, addresses: Any, peer_id: Any, *, anew: bool) -> None:
-        self.dialled.append(peer_id)
+    async def connect(self, addresses: Any, *, anew: bool) -> None:
+        self.dialled.append(addresses[0].peer_id)
         self.open.append(Connection(self.open))
 
     def end(self) -> None:
