@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
@@ -32,6 +33,21 @@ def create_file(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Make `path` with `content`. Raises FileExistsError if there is one, also if another process just made it."""
     with _on_the_disk(path, content, mode) as temporary:
         os.link(temporary, path)  # unlike a rename, never over another's
+
+
+def hold_folder(folder: Path) -> int:
+    """Hold a folder against whoever else does so, here or in another process; returns a descriptor, to be closed.
+
+    Nothing is written, and the end of the process lets go as well. Raises BlockingIOError where it is held already,
+    another OSError where it cannot be (it is not there, or its file system has no locks).
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 @contextmanager

@@ -2,10 +2,14 @@
 
 What peers do wrong is logged at the level debug, and `twistd` writes every level: on the open internet its log would
 fill with it. `twistd --logger nodetrust.logs.info …` writes from info on, to stderr, for whatever keeps logs.
+
+Twisted tells at the level info of every port that is bound or closed. Our listeners say themselves where they are, and
+each datagram that a router or a DNS server is asked with takes a port of its own: that is left out, too.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any, TextIO
 
@@ -14,14 +18,27 @@ from twisted.logger import (
     ILogObserver,
     LogLevel,
     LogLevelFilterPredicate,
+    PredicateResult,
+    formatEvent,
     textFileLogObserver,
 )
+
+OF_A_PORT = re.compile(r"\S+( \(\w+\))? starting on \S+|\(\w+ Port \S+ Closed\)")
+"""Twisted's words, in `twisted.internet.tcp` and `.udp`."""
 
 
 def from_level(level: Any, file: TextIO) -> ILogObserver:
     """An observer that writes events of this `LogLevel` and above to `file`."""
-    observer: ILogObserver = FilteringLogObserver(textFileLogObserver(file), [LogLevelFilterPredicate(level)])
+    predicates: list[Any] = [_not_of_a_port, LogLevelFilterPredicate(level)]
+    observer: ILogObserver = FilteringLogObserver(textFileLogObserver(file), predicates)
     return observer
+
+
+def _not_of_a_port(event: Any) -> Any:
+    """Twisted tells of them by its old `twisted.python.log`."""
+    old = event.get("log_namespace") == "log_legacy"
+    of_a_port = old and OF_A_PORT.fullmatch(formatEvent(event) or "")
+    return PredicateResult.no if of_a_port else PredicateResult.maybe
 
 
 def info() -> ILogObserver:

@@ -311,6 +311,19 @@ class BadIssuerTests(ServersTestCase):
             str(refused.exception),
         )
 
+    async def test_a_state_folder_that_another_client_uses(self) -> None:
+        """The start fails, and says so; when the other has stopped, it does not."""
+        first = self.client_of(await self.issuer(b""))
+        await first.start()
+        second, third = Client(reactor, first.settings), Client(reactor, first.settings)
+        with self.assertRaises(SettingsError) as refused:
+            await second.start()
+        self.assertIn(f"another one uses {first.settings.state}", str(refused.exception))
+        await second.stop()
+        await first.stop()
+        await third.start()
+        await third.stop()
+
     async def test_tls_before_the_certificate(self) -> None:
         """A handshake fails; the listener goes on."""
         client = self.client_of(Multiaddr.parse("/ip4/127.0.0.1/tcp/1").with_peer_id(PrivateKey.generate().peer_id))

@@ -1,12 +1,13 @@
 """Whole files or none."""
 
+import os
 import stat
 from pathlib import Path
 from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.files import create_file, replace_file
+from nodetrust.files import create_file, hold_folder, replace_file
 
 
 class FileTests(SynchronousTestCase):
@@ -45,3 +46,12 @@ class FileTests(SynchronousTestCase):
     def test_a_folder_that_is_not_there(self):
         """Folders are not made: whoever writes knows their mode."""
         self.assertRaises(FileNotFoundError, replace_file, self.folder / "none" / "file", b"")
+
+    def test_a_folder_that_is_held(self):
+        """Nobody else holds it until it is let go; nothing is written."""
+        held = hold_folder(self.folder)
+        self.assertRaises(BlockingIOError, hold_folder, self.folder)
+        os.close(held)
+        os.close(hold_folder(self.folder))
+        self.assertEqual(self.left(), [])
+        self.assertRaises(FileNotFoundError, hold_folder, self.folder / "none")

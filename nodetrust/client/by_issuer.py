@@ -8,6 +8,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from nodetrust.certificates import CertificateKey
+from nodetrust.client.contacts import connect
 from nodetrust.client.errors import IssuerUnreachable, OtherCertificate, OtherZone
 from nodetrust.client.issuers import Issuer, by_server
 from nodetrust.client.obtain import Obtained, obtain_with
@@ -57,10 +58,13 @@ class ByIssuer:
         )
 
     async def _dial_anew(self) -> None:
-        """A connection from where we were is dead, which may take most of a minute to show."""
-        before = self._host.connections(self._peer)
+        """A connection from where we were is dead, which may take most of a minute to show.
+
+        A brief one is somebody's, who closes it.
+        """
+        before = [connection for connection in self._host.connections(self._peer) if not connection.brief]
         try:
-            await self._host.connect(self._issuer, self._peer, anew=True)
+            await connect(self._host, self._issuer, anew=True)
         except Libp2pError as error:
             raise IssuerUnreachable(f"the issue server {self._peer} cannot be reached: {error}") from error
         for connection in before:

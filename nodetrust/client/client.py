@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
@@ -18,6 +19,7 @@ from nodetrust.client.presence import Presence
 from nodetrust.client.reaching import Finding
 from nodetrust.client.settings import ClientSettings
 from nodetrust.discovery import Announced
+from nodetrust.files import hold_folder
 from nodetrust.libp2p.connection import Stream
 from nodetrust.libp2p.errors import ConnectionClosed, DialError
 from nodetrust.libp2p.host import Host
@@ -26,7 +28,7 @@ from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.libp2p.streams import StreamFactory
 from nodetrust.libp2p.transports import CertificateStore
 from nodetrust.service import dial_options, listen_all, open_host
-from nodetrust.settings import from_values
+from nodetrust.settings import SettingsError, from_values
 
 Where: TypeAlias = PeerId | Multiaddr | str | Sequence[Multiaddr]
 """Whom to dial: a peer that is announced or connected, or at addresses with /p2p."""
@@ -71,6 +73,7 @@ class Client:
         self._used = False
         self._presence: Presence | None = None
         self._company: Company | None = None
+        self._held: int | None = None
 
     # For programs: its life.
 
@@ -183,6 +186,7 @@ class Client:
         self.host = host = open_host(
             self.reactor, settings, **dial_options(self.reactor, settings.nameserver, settings.trust_file)
         )
+        self._hold_state()
         for protocol_id, factory in self._factories.items():
             host.handle(protocol_id, factory)
         listening = await listen_all(host, settings, self.log, "nodetrust-client")
@@ -204,6 +208,21 @@ class Client:
             await self._presence.stop()
         if self.host is not None:
             await self.host.stop()
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+
+    def _hold_state(self) -> None:
+        """Two clients with one state would be one peer that is now here and now there."""
+        state = self.settings.state
+        try:
+            self._held = hold_folder(state)
+        except BlockingIOError:
+            raise SettingsError(
+                f"state: expected a folder for this client alone, and another one uses {state}"
+            ) from None
+        except OSError as error:
+            self.log.debug("{state} cannot be held: {reason}", state=str(state), reason=error.strerror)
 
     # What the presence tells.
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
-from nodetrust.client.issuers import by_server
+from nodetrust.addresses import by_family
+from nodetrust.client.issuers import Issuer, by_server
 from nodetrust.libp2p.errors import Libp2pError
 from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.multiaddr import Multiaddr
@@ -22,14 +23,34 @@ seconds, so that new proofs are asked for within a minute of the move.
 """
 
 
+async def connect(host: Host, addresses: Issuer, *, anew: bool = False) -> None:
+    """A connection to an issue server, over IPv4 where both sides have it. Raises `Libp2pError`.
+
+    What a router does to its IPv4 address shows nowhere but at the other end; an IPv6 address is this machine's own.
+    """
+    over_ipv4 = by_family(addresses).get(4, [])
+    if over_ipv4:
+        try:
+            await host.connect(over_ipv4, anew=anew)
+            return
+        except Libp2pError:
+            if len(by_family(addresses)) == 1:
+                raise
+    await host.connect(addresses, anew=anew)
+
+
 class Contacts:
-    """Dials from `start` to `stop` whoever of them there is no connection to."""
+    """Dials from `start` to `stop` whoever of them there is no connection to.
+
+    That one is away is said once, and that it is back.
+    """
 
     log = Logger()
 
     def __init__(self, clock: Any, host: Host, addresses: Sequence[Multiaddr]) -> None:
         self._host = host
         self._peers = by_server(addresses)
+        self._away: set[Issuer] = set()
         self._loop = LoopingCall(self._dial_all)
         self._loop.clock = clock
 
@@ -45,8 +66,14 @@ class Contacts:
     def _dial_all(self) -> Deferred[Any]:
         return gatherResults([Deferred.fromCoroutine(self._dial(one)) for one in self._peers])
 
-    async def _dial(self, addresses: Sequence[Multiaddr]) -> None:
+    async def _dial(self, addresses: Issuer) -> None:
         try:
-            await self._host.connect(addresses)
+            await connect(self._host, addresses)
         except Libp2pError as error:
-            self.log.info("{address} cannot be reached: {reason}", address=str(addresses[0]), reason=str(error))
+            level = LogLevel.debug if addresses in self._away else LogLevel.info
+            self._away.add(addresses)
+            self.log.emit(level, "{address} cannot be reached: {reason}", address=str(addresses[0]), reason=str(error))
+            return
+        if addresses in self._away:
+            self._away.discard(addresses)
+            self.log.info("{address} is reached again", address=str(addresses[0]))

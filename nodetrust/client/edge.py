@@ -67,7 +67,8 @@ class Edge:
     def router(self) -> Router:
         """What is known of the router."""
         external = next((mapping.external_address for mapping in self._mapped.values()), None)
-        return Router(bool(self._mapped), external)
+        no_address = self._mapper is not None and self._mapper.no_public_address
+        return Router(bool(self._mapped), external, no_address)
 
     async def listen(self, plain: Sequence[Multiaddr] = ()) -> None:
         """Bind the ports, and have them mapped; those of `plain`, too, at which others dial the host without TLS.
@@ -106,6 +107,11 @@ class Edge:
         """This machine is somewhere else, perhaps behind another router."""
         if self._mapper is not None:
             self._mapper.look()
+
+    def seen_at(self, ip: IPAddress) -> None:
+        """Others see us there: a router that had another address when it was last asked may have lost its mappings."""
+        if ip.version == 4 and self.router.ip not in (None, ip):
+            self.look_at_router()
 
     def takes(self, ip: IPAddress) -> bool:
         """Whether a connection to this address can arrive at a listener."""

@@ -19,10 +19,14 @@ from nodetrust.reachability.ask import Checked, ask_check
 
 @dataclass(frozen=True, slots=True)
 class Router:
-    """What is known of the router: whether it forwards the port to us, and its own address outside."""
+    """What is known of the router: whether it forwards the port to us, and its own address outside.
+
+    `no_public_address`: it has said that it has none.
+    """
 
     mapped: bool = False
     ip: IPAddress | None = None
+    no_public_address: bool = False
 
 
 AskOutside: TypeAlias = Callable[[Sequence[Multiaddr]], Awaitable[list[Checked]]]
@@ -56,6 +60,6 @@ def _finding(checked: Checked, router: Router) -> Finding:
     outcome = checked.outcome
     if outcome.fault is None:
         return Finding(checked.address, reached=True)
-    advice = advise(Unreachable(checked.address, outcome.fault, router.mapped, router.ip))
+    advice = advise(Unreachable(checked.address, outcome.fault, router.mapped, router.ip, router.no_public_address))
     unknown = outcome.fault == CheckFault.NOT_ALLOWED
     return Finding(checked.address, None if unknown else False, advice)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -82,7 +83,7 @@ class Presence:
             ask = ask_outside(reactor, host, Issuers(settings.issuer, steady))
         look = None if ask is None else look_from_outside(ask, lambda: edge.router)
         self.reaching = Reaching(reactor, SystemRandom(), look, told.reached)
-        self.upkeep = Upkeep(reactor, settings, self._ways(ask), self._use, told.failed, steady=steady)
+        self.upkeep = Upkeep(reactor, settings, self._ways(ask), self._use, self._failed, steady=steady)
         self._hook = Hook(reactor, settings.hook)
         self._whereabouts = Whereabouts(reactor, self._stirred)
         self._certifying: Deferred[None] | None = None
@@ -163,6 +164,7 @@ class Presence:
         identify = connection.remote_identify
         ip = None if identify is None or identify.observed_address is None else direct_ip(identify.observed_address)
         if ip is not None and self.edge.takes(ip):
+            self.edge.seen_at(ip)
             self.upkeep.seen_at(ip)
 
     def _stirred(self) -> None:
@@ -190,6 +192,11 @@ class Presence:
             names=", ".join(sorted(chain.names)),
             until=chain.not_after.isoformat(),
         )
+        if self._seconds_left(obtained) <= 0:  # one that had ended would not have come so far
+            self.log.warn(
+                "by the clock of this machine that has ended already, so nothing is announced: set the clock, which "
+                "is ahead"
+            )
         if not any(map(self.edge.takes, obtained.addresses)):
             self.log.warn(
                 "nobody can dial WSS: wss_listen has nothing for {proven}",
@@ -200,6 +207,10 @@ class Presence:
             self._hook.run(self._facts(obtained))
         self._told.certified(obtained)
 
+    def _failed(self, error: Exception) -> None:
+        self._consider()
+        self._told.failed(error)
+
     def _facts(self, obtained: Obtained) -> dict[str, str]:
         """What the hook is told."""
         return {
@@ -209,11 +220,15 @@ class Presence:
         }
 
     def _consider(self) -> None:
-        """Have the addresses looked at that we have now; none, once the certificate has ended."""
+        """Have the addresses looked at that we have now; none, once the certificate has ended.
+
+        A machine that has moved, and gets no certificate for where it is, leaves its old addresses to whoever has them.
+        """
         current = self.upkeep.current
         if current is not None:
             ended = self._seconds_left(current) <= 0
-            self.reaching.consider([] if ended else self.edge.candidates(current))
+            here = replace(current, addresses=self.upkeep.addresses)
+            self.reaching.consider([] if ended else self.edge.candidates(here))
 
     def _keep_considering(self) -> None:
         """Every minute, and at the moment at which the certificate ends."""

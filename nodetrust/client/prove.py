@@ -223,12 +223,8 @@ async def ask_proof(
     Raises a `NodetrustError` or a `Libp2pError`.
     """
     server_id = PeerId(server.id)
-    connection = await host.connect(addresses, server_id, anew=True)
-    try:
+    async with host.brief_connection(addresses, server_id) as connection:  # the only one is kept, for announcements
         response = await _read_proof(connection, clock, purpose)
-    finally:
-        if len(host.connections(server_id)) > 1:
-            connection.close()  # one is kept: announcements travel over it
     if response.error != OK:
         raise NoProofs(readable(response.message) or f"error {error_name(response.error)}")
     facts = _Facts(_keys_of(server, connection), host.peer_id, purpose)

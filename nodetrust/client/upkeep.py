@@ -77,8 +77,12 @@ class Upkeep:
         self._unsaved = False
         self._seen_at: IPAddress | None = None
         self._stirred = False
-        self._elsewhere = False
+        self._all_ways = ways
+        self._from_before: list[Way] = []
+        """Those whose connections may be from where we were."""
         self._tried_for: tuple[IPAddress, ...] = ()
+        self._claimed: tuple[IPAddress, ...] = ()
+        self._left: frozenset[IPAddress] = frozenset()
         self._earlier: list[tuple[Obtained, Plan]] = []
         self._followed_at: float | None = None
         self._moves: list[float] = []
@@ -96,8 +100,10 @@ class Upkeep:
             error = await self._try(self._follow if moved else self._renew)
             if error is None:
                 failures = 0
+                self._left = frozenset()
                 continue
             failures += 1
+            self._note_left()
             wait = seconds_to_retry(failures, self._chance(), error)
             self._log_failure(error, wait, moved=moved)
             self._failed(error)
@@ -106,6 +112,7 @@ class Upkeep:
 
     async def _try(self, work: Callable[[Way], Awaitable[None]]) -> Exception | None:
         """Why there is no certificate. A bug is logged as one, and ends nothing: the next try comes as after others."""
+        self._claimed = ()
         try:
             await self._ways.first(work)
         except (NodetrustError, Libp2pError) as error:
@@ -116,6 +123,11 @@ class Upkeep:
             self.log.failure("a try to get a certificate has failed in a way that is a bug")
             return ObtainError(f"a bug: {bug!r}")
         return None
+
+    @property
+    def addresses(self) -> tuple[IPAddress, ...]:
+        """Those of the certificate, but for those that we have left, as far as is known."""
+        return () if self.current is None else tuple(ip for ip in self.current.addresses if ip not in self._left)
 
     def stop(self) -> None:
         """Begin nothing any more: cancelling does not reach a `run` that is itself calling `use` or `failed`."""
@@ -128,7 +140,8 @@ class Upkeep:
 
     def stirred(self) -> None:
         """This machine's own addresses are others than before: it may be somewhere else for the world, too."""
-        self._stirred = self._elsewhere = True
+        self._stirred = True
+        self._from_before = list(self._all_ways)
         self._wake()
 
     def reconnected(self) -> None:
@@ -238,7 +251,7 @@ class Upkeep:
         current, seen_at = self.current, self._seen_at
         if seen_at is not None and seen_at not in claim.addresses:
             self.log.info("the issue server sees this peer at {address}, but nobody proves that", address=str(seen_at))
-        self._seen_at, self._elsewhere = None, False
+        self._seen_at = None
         if current is not None and current.chain.names >= claim.names:
             if frozenset(current.addresses) != frozenset(claim.addresses):
                 await self._keep(replace(current, addresses=claim.addresses), self._plan or self._plan_for(current))
@@ -261,9 +274,16 @@ class Upkeep:
 
     async def _claim(self, way: Way) -> Claim:
         self._tried_for = ()
-        claim = await way.claim(anew=self._elsewhere)
-        self._tried_for = claim.addresses
+        claim = await way.claim(anew=way in self._from_before)
+        if way in self._from_before:
+            self._from_before.remove(way)
+        self._tried_for = self._claimed = claim.addresses
         return claim
+
+    def _note_left(self) -> None:
+        """There is no other certificate, but there were proofs: where they do not see us, we are no more."""
+        if self._claimed and self.current is not None:
+            self._left = frozenset(self.current.addresses) - frozenset(self._claimed)
 
     async def _order(self, claim: Claim) -> None:
         crypto = CRYPTO_NAMES[self._settings.crypto]
@@ -302,6 +322,7 @@ class Upkeep:
         self._earlier = others[:MOST_EARLIER]
         self.current = obtained
         self._plan = plan
+        self._left = frozenset()
         self._use(obtained)
 
     def _log_failure(self, error: Exception, wait: float, *, moved: bool) -> None:

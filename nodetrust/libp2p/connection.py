@@ -64,6 +64,8 @@ class Connection:
         self.outbound = outbound
         self.security = upgraded.security
         self.remote_identify: Identify | None = None
+        self.brief = False
+        """Whoever had it made closes it soon; see `Host.brief_connection`."""
         self._raw = raw
         self._clock = clock
         self._protocols = protocols

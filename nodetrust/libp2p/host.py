@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -141,13 +142,29 @@ class Host:
             raise DialError("won't dial ourselves")
         while True:
             if live := self.connections(expected):
-                return live[-1]
+                return _for_others(live)
             shared = self._dials.get(expected) or self._start_dial(addresses, expected)
             try:
                 return await shared.result()
             except DialError:
                 if shared.addresses.issuperset(addresses):
                     raise
+
+    @asynccontextmanager
+    async def brief_connection(self, addresses: Sequence[Multiaddr], peer_id: PeerId) -> AsyncIterator[Connection]:
+        """One that has just been made over one of these addresses, for a single exchange; it is closed after that.
+
+        Unless it is the only one to the peer then. Others, who would lose it in the midst of theirs, get another one
+        where there is one. Raises DialError.
+        """
+        connection = await self.connect(addresses, peer_id, anew=True)
+        connection.brief = True
+        try:
+            yield connection
+        finally:
+            if len(self.connections(peer_id)) > 1:
+                connection.close()
+            connection.brief = False
 
     def connections(self, peer_id: PeerId | None = None) -> list[Connection]:
         """The live connections, oldest first; to one peer or to all."""
@@ -193,11 +210,11 @@ class Host:
         self._identify.changed()
 
     async def open_stream(self, peer_id: PeerId, protocol_ids: Sequence[str], lazy: bool = False) -> Stream:
-        """A stream on the newest connection to a peer; see `Connection.open_stream`."""
+        """A stream on the newest connection to a peer that is no brief one; see `Connection.open_stream`."""
         live = self.connections(peer_id)
         if not live:
             raise ConnectionClosed(f"no connection to {peer_id}")
-        return await live[-1].open_stream(protocol_ids, lazy)
+        return await _for_others(live).open_stream(protocol_ids, lazy)
 
     async def open_messages(
         self,
@@ -392,6 +409,11 @@ class _SharedDial:
         waiting, self._waiting = self._waiting, []
         for caller in waiting:
             caller.callback(None)
+
+
+def _for_others(live: Sequence[Connection]) -> Connection:
+    """The newest that is no brief one; the newest, if all are."""
+    return next((connection for connection in reversed(live) if not connection.brief), live[-1])
 
 
 def _expected_peer(addresses: Sequence[Multiaddr], peer_id: PeerId | None) -> PeerId | None:

@@ -19,3 +19,10 @@ class NoAnswerError(PortMapError):
 
 class RefusedError(PortMapError):
     """The gateway speaks the protocol, and says no, or nothing that can be used."""
+
+
+class NoPublicAddressError(RefusedError):
+    """The gateway has no address that others reach: it is behind another NAT, or not connected at all.
+
+    miniupnpd, say, maps nothing at an address that is not public, and does not tell it either.
+    """

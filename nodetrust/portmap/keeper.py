@@ -11,7 +11,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger, LogLevel
 
 from nodetrust.addresses import special_block
-from nodetrust.portmap.errors import NoAnswerError, NoGatewayError, PortMapError, RefusedError
+from nodetrust.portmap.errors import NoAnswerError, NoGatewayError, NoPublicAddressError, PortMapError, RefusedError
 from nodetrust.portmap.mapping import Granted, Mapping, Place, Wanted
 from nodetrust.portmap.plan import seconds_to_check, seconds_to_renew, seconds_to_retry, trusted_lifetime
 from nodetrust.portmap.protocols import PortProtocol, PortProtocols
@@ -45,6 +45,8 @@ class Keeper:
         check_seconds: float,
     ) -> None:
         self.current: Mapping | None = None
+        self.no_public_address = False
+        """The gateway's reason at the last try."""
         self._reactor = reactor
         self._wanted = wanted
         self._changed = changed
@@ -164,6 +166,7 @@ class Keeper:
             self._sleeping = None
 
     def _take(self, place: Place, protocol: PortProtocol, granted: Granted) -> None:
+        self.no_public_address = False
         now = self._steady()
         self._renew_at = now + seconds_to_renew(granted.lifetime_seconds, self._chance())
         self._good_until = now + trusted_lifetime(granted.lifetime_seconds)
@@ -180,6 +183,7 @@ class Keeper:
 
     def _failed(self, error: PortMapError) -> None:
         """Say why there is no mapping, once; the one that was is lost if the gateway says so or its time is over."""
+        self.no_public_address = isinstance(error, NoPublicAddressError)
         if not isinstance(error, NoAnswerError) or self._steady() >= self._good_until:
             self._lose()
         level = LogLevel.debug if str(error) == self._last_words else LogLevel.info
@@ -229,4 +233,6 @@ def _combine(place: Place, reasons: list[tuple[str, PortMapError]]) -> PortMapEr
     refusals = [f"{name}: {error}" for name, error in reasons if not isinstance(error, NoAnswerError)]
     if not refusals:
         return NoAnswerError(f"the router {place.gateway} does not answer by {', '.join(silent)}")
-    return RefusedError(f"the router {place.gateway} refuses. {'; '.join(refusals)}")
+    no_address = any(isinstance(error, NoPublicAddressError) for _, error in reasons)
+    kind = NoPublicAddressError if no_address else RefusedError
+    return kind(f"the router {place.gateway} refuses. {'; '.join(refusals)}")

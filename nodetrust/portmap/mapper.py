@@ -51,6 +51,11 @@ class PortMapper:
         """Those that there are now."""
         return [keeper.current for keeper in self._keepers if keeper.current is not None]
 
+    @property
+    def no_public_address(self) -> bool:
+        """Whether the gateway maps nothing since it has no public address itself."""
+        return any(keeper.no_public_address for keeper in self._keepers)
+
     def map(
         self,
         internal_port: int,

@@ -26,6 +26,8 @@ class Unreachable:
     """Whether the router has said that it forwards the port to this machine."""
     router_ip: IPAddress | None = None
     """The router's own address outside, if it has told it."""
+    no_public_address: bool = False
+    """Whether the router has said that it has none."""
 
 
 def advise(unreachable: Unreachable) -> str:
@@ -43,6 +45,12 @@ def _about_silence(unreachable: Unreachable, place: str, port: int, ip: IPAddres
     router = unreachable.router_ip
     if isinstance(ip, IPv4Address) and router is not None and router != ip:
         return _about_two_routers(place, router, ip)
+    if unreachable.no_public_address and not (ip is not None and ip.version == 6):
+        return (
+            f"{place} does not answer from outside: your router says that it has no public address itself, so your "
+            "provider shares one among customers, or there is a second router behind it; ask the provider for a public "
+            "IPv4 address, or forward the port at the second router as well, or use IPv6"
+        )
     if unreachable.mapped:
         return (
             f"{place} does not answer from outside although the router forwards the port: a firewall drops it, on this "

@@ -116,12 +116,8 @@ async def _ask_in_time(
 async def _ask(
     host: Host, server: PeerId, places: Sequence[Multiaddr], addresses: Sequence[Multiaddr], clock: IReactorTime
 ) -> dict[Multiaddr, Outcome]:
-    connection = await host.connect(places, server, anew=True)
-    try:
+    async with host.brief_connection(places, server) as connection:  # the only one is kept, for announcements
         response = await _exchange(connection, CheckRequest(addrs=map(bytes, addresses)), clock)
-    finally:
-        if len(host.connections(server)) > 1:
-            connection.close()  # one is kept: announcements travel over it
     if response.error != OK:
         raise NotChecked(readable(response.message) or f"error {error_name(response.error)}")
     return read_response(response, addresses)

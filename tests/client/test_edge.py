@@ -30,7 +30,12 @@ class FakeMapper:
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.asked: dict[int, Any] = {}
         self.wishes: dict[int, int] = {}
+        self.looks = 0
+        self.no_public_address = False
         self.stopping: Deferred[None] = Deferred()
+
+    def look(self) -> None:
+        self.looks += 1
 
     def map(self, port: int, changed: Any, *, external_port: int) -> None:
         self.asked[port] = changed
@@ -105,6 +110,27 @@ class EdgeTests(SynchronousTestCase):
         self.assertEqual(self.ports(edge), ["4443", "4443"])
         mapper.asked[4443](None)
         self.assertEqual((self.ports(edge), edge.router.mapped, self.changes), (["4443", "4443"], False, 3))
+
+    def test_seen_elsewhere(self) -> None:
+        """The router is asked again where others see us at an IPv4 address that it did not have."""
+        edge = self.edge()
+        mapper: Any = edge._mapper
+        edge.seen_at(FOUR)
+        mapper.asked[4443](mapping(FOUR, 7000))
+        for ip in (FOUR, SIX):
+            edge.seen_at(ip)
+        self.assertEqual(mapper.looks, 0)
+        edge.seen_at(ELSEWHERE)
+        self.assertEqual(mapper.looks, 1)
+
+    def test_no_public_address(self) -> None:
+        """What the router has said of itself is known."""
+        edge = self.edge()
+        self.assertFalse(edge.router.no_public_address)
+        mapper: Any = edge._mapper
+        mapper.no_public_address = True
+        self.assertTrue(edge.router.no_public_address)
+        self.assertFalse(self.edge(map_ports=False).router.no_public_address)
 
     def test_a_port_of_the_users_own(self) -> None:
         """It is what others dial, and what the router is asked for."""

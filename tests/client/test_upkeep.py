@@ -53,7 +53,8 @@ class ClockWithPool(Clock):
 class Connection:
     """To the issue server; it is in a list while it is open."""
 
-    def __init__(self, others: list[Any]) -> None:
+    def __init__(self, others: list[Any], *, brief: bool = False) -> None:
+        self.brief = brief
         self._others = others
 
     def close(self) -> None:
@@ -75,6 +76,7 @@ class UpkeepCase(SynchronousTestCase):
         self.infos = 0
         self.renew_at: datetime | None = None
         self.refusal: Refused | None = None
+        self.dialled: list[Any] = []
         self.bug: Exception | None = None
         self.places: tuple[Multiaddr, ...] = (Multiaddr.parse(f"/ip4/192.0.2.9/tcp/1/p2p/{PEER}"),)
         self.unreachable: set[Any] = set()
@@ -99,7 +101,8 @@ class UpkeepCase(SynchronousTestCase):
     def connections(self, peer_id: Any) -> list[Any]:
         return list(self.open)
 
-    async def connect(self, addresses: Any, peer_id: Any, *, anew: bool) -> None:
+    async def connect(self, addresses: Any, *, anew: bool) -> None:
+        self.dialled.append(addresses[0].peer_id)
         self.open.append(Connection(self.open))
 
     def end(self) -> None:
@@ -259,15 +262,16 @@ class UpkeepTests(UpkeepCase):
         self.assertEqual(self.proofs, before + 1)
 
     def test_the_connection_from_where_it_was(self) -> None:
-        """Is not asked over: the issue server is dialled anew, and what was there before is closed."""
-        before = Connection(self.open)
-        self.open.append(before)
+        """Is not asked over: the issue server is dialled anew, and what was there is closed, but for what ends soon."""
+        before, brief = Connection(self.open), Connection(self.open, brief=True)
+        self.open += [before, brief]
         self.upkeep.seen_at(AWAY)
-        self.assertEqual(self.open, [before])
+        self.assertEqual(self.open, [before, brief])
         self.clock.advance(REPROOF_SECONDS)
         self.upkeep.stirred()
-        self.assertEqual(len(self.open), 1)
+        self.assertEqual(len(self.open), 2)
         self.assertNotIn(before, self.open)
+        self.assertIn(brief, self.open)
 
     def test_the_next_issue_server(self) -> None:
         """Where the first is away, the second is asked at once."""
@@ -279,6 +283,37 @@ class UpkeepTests(UpkeepCase):
         self.begin()
         self.assertEqual((self.orders, self.failures), (before + 1, []))
         self.assertEqual(self.asked[-1].peer_id, second)
+
+    def test_the_next_issue_server_after_a_move(self) -> None:
+        """It, too, is asked over a new connection, where the first one refuses; each is dialled anew once."""
+        self.end()
+        second = PrivateKey.generate().peer_id
+        self.places = (*self.places, Multiaddr.parse(f"/ip4/192.0.2.10/tcp/1/p2p/{second}"))
+        self.begin(state=self.state)
+        self.refusal, self.at = Refused("no", E_RATE_LIMIT, None), AWAY
+        self.upkeep.stirred()
+        self.assertEqual(self.dialled, [self.places[0].peer_id, second])
+        self.assertEqual(len(self.failures), 1)
+        self.clock.advance(FIRST_RETRY_SECONDS * 2)
+        self.assertEqual((len(self.failures), len(self.dialled)), (2, 2))
+
+    def test_what_was_left(self) -> None:
+        """Where proofs say that it is no more it is known not to be, until it is back or has another certificate."""
+        self.assertEqual(self.upkeep.addresses, (HOME,))
+        self.refusal, self.at = Refused("no", E_RATE_LIMIT, None), AWAY
+        self.upkeep.stirred()
+        self.assertEqual(self.upkeep.addresses, ())
+        self.at = None
+        self.clock.advance(FIRST_RETRY_SECONDS * 2)
+        self.assertEqual(self.upkeep.addresses, ())
+        self.at = HOME
+        self.upkeep.stirred()
+        self.clock.advance(REPROOF_SECONDS)
+        self.assertEqual(self.upkeep.addresses, (HOME,))
+        self.refusal, self.at = None, AWAY
+        self.upkeep.stirred()
+        self.clock.advance(REPROOF_SECONDS)
+        self.assertEqual(self.upkeep.addresses, (AWAY,))
 
     def test_a_bug_ends_nothing(self) -> None:
         """It is logged as one, and the next try comes as after any other failure."""

@@ -34,6 +34,7 @@ PROFILES = {
     "shortlived": {"description": "six days", "validityPeriod": 518_400},
     "tlsserver": {"description": "forty-five days", "validityPeriod": 3_888_000},
     "minute": {"description": "for renewals that a test can wait for", "validityPeriod": 60},
+    "seconds": {"description": "for many renewals in a row", "validityPeriod": 8},
 }
 
 

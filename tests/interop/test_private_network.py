@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from ipaddress import ip_address
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -17,6 +18,12 @@ from tests.interop.toolchain import require_router, require_step_ca, require_unb
 
 PORT = 4443
 NEW_ORDER, CHALLENGE = "new-order", "challenge/"
+MOVED = "10.2.0.77"
+"""Where the node in LAN 2 can move to."""
+
+MOVE_SECONDS = 60.0
+"""At most from a move to the announcement of the new address."""
+
 NO_CERTIFICATE = 5
 """The status of `nodetrust obtain` where it was refused."""
 
@@ -126,6 +133,28 @@ class PrivateNetworkTests(InteropTestCase):
         for address in addresses:
             await client.logged(f"(WSS at {address}/p2p/{peer})")
         await self.assert_dialled("node1", peer, *addresses)
+
+    async def test_ours_moves(self) -> None:
+        """The machine gets another IPv4 address: that is dialled within a minute, and IPv6 connections stay open."""
+        network = await self.start()
+        client = self.start_client(
+            "node2", issuer=[network.issuer], trust_file=str(network.ca.root), allow_private=True
+        )
+        peer = str(PeerId.parse((await client.logged(ADDRESS)).rpartition("/")[2]))
+        ipv4, ipv6 = (_wss(ip, name_for_address(ip, ZONE)) for ip in map(ip_address, NODES[2]))
+        for address in (ipv4, ipv6):
+            await client.logged(f"(WSS at {address}/p2p/{peer})")
+        visitor = await self.start_js_at("node1")
+        await visitor.command("dial", addr=f"{ipv6}/p2p/{peer}")
+        network.hosts.must("node2", "ip", "address", "delete", f"{NODES[2][0]}/24", "dev", "eth0")
+        network.hosts.give("node2", "eth0", f"{MOVED}/24")
+        network.hosts.route("node2", "default", "10.2.0.1")
+        began = monotonic()
+        moved = _wss(ip_address(MOVED), name_for_address(ip_address(MOVED), ZONE))
+        await client.logged(f"(WSS at {moved}/p2p/{peer})")
+        self.assertLess(monotonic() - began, MOVE_SECONDS)
+        await visitor.command("ping", peer=peer)  # over the connection that there is, or not at all
+        await self.assert_dialled("node1", peer, moved, ipv6)
 
     async def test_js_behind_ours(self) -> None:
         """A js-libp2p node that has private addresses alone, and knows nothing of certificates, with ours in front."""

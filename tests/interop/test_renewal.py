@@ -1,19 +1,40 @@
-"""Renewal by the CA's word (ARI, RFC 9773), with Pebble: it says now, and the client has another certificate."""
+"""Renewal with Pebble: by the CA's word (ARI, RFC 9773), and at two thirds of the life, time and again."""
 
 import json
+import socket
+import ssl
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import monotonic
 from unittest.mock import patch
 
+from cryptography import x509
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
 
 import nodetrust.client.renewal as client_renewal
 import nodetrust.issue.renewal.windows as windows
 from nodetrust.acme import ari_id
 from nodetrust.acme.client import AcmeClient
+from nodetrust.client.obtain import Obtained
+from nodetrust.libp2p.multiaddr import Multiaddr
 from tests.interop.test_end_to_end import CERTIFICATE_SECONDS, LOOK_AGAIN_SECONDS, PebbleTestCase
 
 SOON_SECONDS = 2.0
+RENEWALS = 30
+RENEWAL_SECONDS = 20.0
+"""At most from one certificate of seconds to the next, on a machine that is busy."""
+
+
+def visit(address: Multiaddr, root_file: Path) -> x509.Certificate:
+    """What a new connection is shown; raises unless it is for the name, from that root, and good now. Blocks."""
+    context = ssl.create_default_context(cafile=str(root_file))
+    with (
+        socket.create_connection(("127.0.0.1", int(address.get("tcp") or 0)), timeout=5) as plain,
+        context.wrap_socket(plain, server_hostname=address.get("dns4")) as secure,
+    ):
+        return x509.load_der_x509_certificate(secure.getpeercert(binary_form=True) or b"")
 
 
 class RenewalTests(PebbleTestCase):
@@ -41,3 +62,33 @@ class RenewalTests(PebbleTestCase):
         second = client.current.chain
         await deferLater(reactor, 4 * SOON_SECONDS)
         self.assertEqual(client.current.chain, second)  # for which Pebble has a window like any CA
+
+
+class SecondsTests(PebbleTestCase):
+    """Certificates that live for seconds, from an issue server that counts no orders."""
+
+    async def test_thirty_in_a_row(self) -> None:
+        """Each is shown to whoever comes then; one connection of js-libp2p's stays open over all of them."""
+        roles = await self.start_roles(acme_profile="seconds", orders_per_peer=0, orders_per_address=0)
+        client = await roles.start_client()
+        taken: list[Obtained] = []
+        client.on_certificate(taken.append)
+        await client.announced().addTimeout(CERTIFICATE_SECONDS, reactor)
+        assert client.host is not None
+        address, us = client.addresses[0], str(client.host.peer_id)
+        js = await self.start_js(extra_roots=roles.root_file, nameServer=str(roles.name_server))
+        await js.command("dial", addr=str(address))
+        for _ in range(RENEWALS):
+            await self.next_of(taken)
+            shown = await deferToThread(visit, address, roles.root_file)
+            self.assertEqual(shown, taken[-1].chain.leaf)
+            await js.command("ping", peer=us)  # over the connection that there is, or not at all
+        self.assertEqual(len((await js.command("connections"))["connections"]), 1)
+        self.assertEqual(len({one.chain.leaf.serial_number for one in taken}), len(taken))
+
+    async def next_of(self, taken: list[Obtained]) -> None:
+        """Return when there is another one."""
+        before, began = len(taken), monotonic()
+        while len(taken) == before:
+            self.assertLess(monotonic() - began, RENEWAL_SECONDS, f"after {before} certificates")
+            await deferLater(reactor, LOOK_AGAIN_SECONDS)

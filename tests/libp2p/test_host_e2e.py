@@ -244,6 +244,29 @@ class DialTests(HostCase):
         await self.until(lambda: closed)
         self.assertEqual([connection], dialer.connections())
 
+    async def test_brief_connection(self) -> None:
+        """Others, who would lose it, are not given it beside another one; afterwards it is closed."""
+        dialer, listener, connection = await self.pair()
+        async with dialer.brief_connection(listener.addresses(), listener.peer_id) as brief:
+            self.assertEqual([connection, brief], dialer.connections())
+            self.assertIs(connection, await dialer.connect(listener.addresses(), listener.peer_id))
+            stream = await dialer.open_stream(listener.peer_id, [PING])
+            self.assertIs(connection, stream.connection)
+            await self.assertPingable(brief)
+        self.assertEqual([connection], dialer.connections())
+        self.assertIn(PING, connection.spoken())
+
+    async def test_brief_connection_alone(self) -> None:
+        """The only one serves everybody, and stays."""
+        dialer, listener, connection = await self.pair()
+        await connection.close()
+        async with dialer.brief_connection(listener.addresses(), listener.peer_id) as brief:
+            self.assertIs(brief, await dialer.connect(listener.addresses(), listener.peer_id))
+        newer = await dialer.connect(listener.addresses(), listener.peer_id, anew=True)
+        self.assertEqual([brief, newer], dialer.connections())
+        stream = await dialer.open_stream(listener.peer_id, [PING])
+        self.assertIs(newer, stream.connection)
+
     async def test_closing_connection(self) -> None:
         """A connection that is being closed is not given out any more."""
         dialer, listener, connection = await self.pair()

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.portmap.errors import NoAnswerError, NoGatewayError, PortMapError, RefusedError
+from nodetrust.portmap.errors import NoAnswerError, NoGatewayError, NoPublicAddressError, PortMapError, RefusedError
 from nodetrust.portmap.keeper import Keeper
 from nodetrust.portmap.mapping import Granted, Mapping, Place, Wanted
 from tests.portmap.fakes import PLACE, WANTED
@@ -157,6 +157,22 @@ class MapTests(KeeperTestCase):
         [mapping] = self.told
         assert mapping is not None and mapping.not_public is not None
         self.assertEqual(mapping.not_public.source, "RFC 6598")
+
+    def test_no_public_address(self) -> None:
+        """That one of the protocols has given it as the reason is known until there is a mapping, or another reason."""
+        self.first.answers["probe"] = RefusedError("it has no room for more mappings")
+        self.second.answers["probe"] = NoPublicAddressError("it has no external address")
+        self.keeper.start()
+        self.assertTrue(self.keeper.no_public_address)
+        self.second.answers["probe"] = RefusedError("no more")
+        self.keeper.look()
+        self.assertFalse(self.keeper.no_public_address)
+        self.second.answers["probe"] = NoPublicAddressError("it has no external address")
+        self.keeper.look()
+        self.assertTrue(self.keeper.no_public_address)
+        self.first.answers["probe"] = None
+        self.keeper.look()
+        self.assertEqual((self.keeper.no_public_address, self.told), (False, [MAPPING]))
 
 
 class UpkeepTests(KeeperTestCase):

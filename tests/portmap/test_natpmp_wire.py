@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.portmap.errors import NoAnswerError, PortMapError, RefusedError
+from nodetrust.portmap.errors import NoAnswerError, NoPublicAddressError, PortMapError, RefusedError
 from nodetrust.portmap.natpmp.wire import (
     AddressAnswer,
     MapAnswer,
@@ -66,7 +66,9 @@ class AnswerTests(SynchronousTestCase):
         """Every result code of RFC 6886 §3.5 has words, and one that is new has its number; 8 octets are enough."""
         for code, words in ((2, "allow"), (3, "internet"), (4, "room"), (5, "kind"), (77, "77")):
             refusal = bytes.fromhex(f"00 82 {code:04x} 00000001")
-            self.assertIn(words, str(self.assertRaises(RefusedError, decode_map_answer, refusal, 4443)))
+            error = self.assertRaises(RefusedError, decode_map_answer, refusal, 4443)
+            self.assertIn(words, str(error))
+            self.assertEqual(isinstance(error, NoPublicAddressError), code == 3)
 
     def test_other_version(self) -> None:
         """Code 1: the gateway speaks another version, which is as good as no NAT-PMP."""

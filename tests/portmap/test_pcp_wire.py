@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.portmap.errors import NoAnswerError, PortMapError, RefusedError
+from nodetrust.portmap.errors import NoAnswerError, NoPublicAddressError, PortMapError, RefusedError
 from nodetrust.portmap.pcp.wire import (
     MAX_BYTES,
     MapAnswer,
@@ -74,6 +74,7 @@ class AnswerTests(SynchronousTestCase):
         for code in range(2, 15):
             error = self.assertRaises(RefusedError, decode_map_answer, refused(code), NONCE, 4443)
             said.add(str(error))
+            self.assertEqual(isinstance(error, NoPublicAddressError), code == 7)
         self.assertEqual(len(said), 13)
         self.assertIn("it refuses with the unknown code 14", said)
 

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.http import Request
 from twisted.web.server import NOT_DONE_YET, Site
 
-from nodetrust.portmap.errors import NoAnswerError, PortMapError, RefusedError
+from nodetrust.portmap.errors import NoAnswerError, NoPublicAddressError, PortMapError, RefusedError
 from nodetrust.portmap.mapping import Granted, Place, Wanted
 from nodetrust.portmap.upnp import requester, transport
 from nodetrust.portmap.upnp.faults import WORDS, describe
@@ -159,7 +159,7 @@ class MapTests(UpnpTestCase):
         """A gateway that is not connected itself is none."""
         for address in ("", "0.0.0.0", "none", "::1"):
             self.igd.address = address
-            self.assertIn("no external address", await self.fails(RefusedError, self.upnp.probe()))
+            self.assertIn("no external address", await self.fails(NoPublicAddressError, self.upnp.probe()))
 
     async def test_other_line(self) -> None:
         """Of several services the one that has an external address is taken."""

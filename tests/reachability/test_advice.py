@@ -58,6 +58,14 @@ class AdviceTests(SynchronousTestCase):
             for each in (part, router, PLACE, "IPv6"):
                 self.assertIn(each, said)
 
+    def test_a_router_without_a_public_address(self) -> None:
+        """Nobody is sent to it for a mapping; for IPv6 it says nothing."""
+        said = advise(Unreachable(ADDRESS, CheckFault.TIMED_OUT, no_public_address=True))
+        for part in (PLACE, "no public address itself", "ask the provider", "second router", "IPv6"):
+            self.assertIn(part, said)
+        self.assertNotIn("open TCP port", said)
+        self.assertNotIn("provider", advise(Unreachable(ADDRESS6, CheckFault.TIMED_OUT, no_public_address=True)))
+
     def test_router_and_ipv6(self) -> None:
         """What a router says of its IPv4 address has no bearing on IPv6."""
         router = ip_address("100.64.3.2")

@@ -326,7 +326,8 @@ class Home:
         return looking
 
     def _findings(self, addresses: Sequence[Multiaddr]) -> list[Finding]:
-        return [Finding(one, _ip_of(one) in self.outside, "nobody is there") for one in addresses]
+        """A server dials nothing but the address that it is asked from: of others nobody knows."""
+        return [Finding(one, True if _ip_of(one) in self.outside else None, "not dialled") for one in addresses]
 
 
 @implementer(ILogObserver)

@@ -6,7 +6,8 @@ which both sides learn only when yamux gives them up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
@@ -68,6 +69,7 @@ class Connection:
         self.remote_address = remote_address
         self.outbound = outbound
         self.remote_identify: Identify | None = None
+        self.brief = False
         self.closed = False
         self.silent = False
         self.streams: list[Stream] = []
@@ -232,6 +234,15 @@ class Host:
         if not anew and (live := self.connections(expected)):
             return live[-1]
         return self._add(server, place)
+
+    @asynccontextmanager
+    async def brief_connection(self, addresses: Sequence[Multiaddr], peer_id: PeerId) -> AsyncIterator[Connection]:
+        connection = await self.connect(addresses, peer_id, anew=True)
+        try:
+            yield connection
+        finally:
+            if len(self.connections(peer_id)) > 1:
+                connection.close()
 
     async def open_messages(
         self, peer_id: PeerId, protocol_ids: Sequence[str], max_bytes: int, timeout: float | None = None

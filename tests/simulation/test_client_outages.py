@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from twisted.logger import LogLevel
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.client.renewal import LAST_RETRY_SECONDS, SPREAD
@@ -205,6 +205,20 @@ class ClockTests(SynchronousTestCase):
             self.assertLessEqual(home.orders, 4, ahead)
             self.assertEqual((home.announced, home.bare_minutes), ({HERE}, 0), ahead)
             home.end()
+
+    def test_ahead_at_the_start(self) -> None:
+        """Every certificate seems to be over: that is said, and with the clock put right it is announced."""
+        home = Home(self, SHORT)
+        home.machine.ahead = 90 * DAY
+        with capturedLogs() as events:
+            home.start()
+            home.run_for(MINUTE)
+        warned = [formatEvent(event) or "" for event in events if event["log_level"] is LogLevel.warn]
+        self.assertTrue(any("set the clock, which is ahead" in text for text in warned), warned)
+        self.assertEqual((home.orders, home.announced), (1, set()))
+        home.machine.ahead = 0
+        home.run_for(2 * MINUTE)
+        self.assertEqual((home.orders, home.announced), (1, {HERE}))
 
     def test_behind_for_good(self) -> None:
         """It renews by the time that passes."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import Any
 
-from nodetrust.portmap.errors import RefusedError
+from nodetrust.portmap.errors import NoPublicAddressError, RefusedError
 from nodetrust.portmap.exchange import ask
 from nodetrust.portmap.mapping import Granted, Place, Wanted
 from nodetrust.portmap.natpmp.wire import (
@@ -69,7 +69,7 @@ class NatPmp:
     async def _ask_address(self) -> AddressAnswer:
         answer = await ask(self._reactor, self._gateway, encode_address_request(), decode_address_answer)
         if answer.address == _UNKNOWN:
-            raise RefusedError("it has no external address: it may not be connected to the internet")
+            raise NoPublicAddressError("it has no external address: it may not be connected to the internet")
         self._epoch = Epoch(answer.epoch, self._steady())
         self._address = answer.address
         return answer

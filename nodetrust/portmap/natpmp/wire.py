@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from nodetrust.portmap.errors import NoAnswerError, RefusedError
+from nodetrust.portmap.errors import NoAnswerError, NoPublicAddressError, RefusedError
 
 VERSION = 0
 _ADDRESS = 0
@@ -19,9 +19,10 @@ _MAP_REQUEST = struct.Struct("!BBHHHI")
 _MAP_ANSWER = struct.Struct("!BBHIHHI")
 
 _UNSUPPORTED_VERSION = 1
+_NETWORK_FAILURE = 3
 _WORDS = {
     2: "it does not allow mappings (they may be switched off in its settings)",
-    3: "it has no connection to the internet itself",
+    _NETWORK_FAILURE: "it has no connection to the internet itself",
     4: "it has no room for more mappings",
     5: "it does not know this kind of request",
 }
@@ -83,6 +84,8 @@ def _is_answer(data: bytes, operation: int) -> bool:
         return False
     if result == _UNSUPPORTED_VERSION:
         raise NoAnswerError("it does not speak this version")
+    if result == _NETWORK_FAILURE:
+        raise NoPublicAddressError(_WORDS[result])
     if result != 0:
         raise RefusedError(_WORDS.get(result, f"it refuses with the unknown code {result}"))
     return True

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from typing import Any
 
-from nodetrust.portmap.errors import RefusedError
+from nodetrust.portmap.errors import NoPublicAddressError, RefusedError
 from nodetrust.portmap.exchange import ask
 from nodetrust.portmap.mapping import Granted, Place, Wanted
 from nodetrust.portmap.pcp.wire import (
@@ -53,7 +53,7 @@ class Pcp:
         if not answer.external_port or not answer.lifetime_seconds:
             raise RefusedError("it maps no port and says that it did")
         if answer.external_address.is_unspecified:
-            raise RefusedError("it has no external address: it may not be connected to the internet")
+            raise NoPublicAddressError("it has no external address: it may not be connected to the internet")
         self._external_port = answer.external_port
         return Granted(answer.external_address, answer.external_port, answer.lifetime_seconds)
 

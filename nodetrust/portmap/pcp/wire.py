@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from nodetrust.portmap.errors import NoAnswerError, RefusedError
+from nodetrust.portmap.errors import NoAnswerError, NoPublicAddressError, RefusedError
 
 VERSION = 2
 MAX_BYTES = 1100
@@ -28,6 +28,7 @@ _HEADER = struct.Struct("!BBBBII12x")
 _MAPPING = struct.Struct(f"!{NONCE_BYTES}sB3xHH16s")
 
 _UNSUPPORTED_VERSION = 1
+_NETWORK_FAILURE = 7
 _ADDRESS_MISMATCH = 12
 _WORDS = {
     2: "it does not allow this mapping (it may be switched off in its settings, or an earlier one is in the way)",
@@ -35,7 +36,7 @@ _WORDS = {
     4: "it does not know this kind of request",
     5: "it does not know an option of the request",
     6: "it calls an option of the request malformed",
-    7: "it has no connection to the internet itself",
+    _NETWORK_FAILURE: "it has no connection to the internet itself",
     8: "it has no room for more mappings",
     9: "it does not map TCP",
     10: "this machine has used up its share of mappings",
@@ -92,6 +93,8 @@ def decode_map_answer(data: bytes, nonce: bytes, internal_port: int) -> MapAnswe
     if answered[:3] != (nonce, _TCP, internal_port):
         return None
     result, lifetime = header
+    if result == _NETWORK_FAILURE:
+        raise NoPublicAddressError(_WORDS[result])
     if result != 0:
         raise RefusedError(_WORDS.get(result, f"it refuses with the unknown code {result}"))
     external = IPv6Address(answered[4]).ipv4_mapped

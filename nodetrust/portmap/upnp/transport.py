@@ -16,7 +16,7 @@ from async_upnp_client.exceptions import UpnpActionError, UpnpError, UpnpRespons
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
 
-from nodetrust.portmap.errors import NoAnswerError, PortMapError, RefusedError
+from nodetrust.portmap.errors import NoAnswerError, NoPublicAddressError, PortMapError, RefusedError
 from nodetrust.portmap.mapping import Granted, Place, Wanted
 from nodetrust.portmap.upnp.faults import (
     CONFLICT,
@@ -195,7 +195,7 @@ class Upnp:
         except AddressValueError:
             address = IPv4Address(0)
         if address.is_unspecified:
-            raise RefusedError("it has no external address: it may not be connected to the internet")
+            raise NoPublicAddressError("it has no external address: it may not be connected to the internet")
         return address
 
     async def _call(self, service: UpnpService, action: str, **arguments: Any) -> Mapping[str, Any]:
