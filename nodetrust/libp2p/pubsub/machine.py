@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import enum
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from random import Random
@@ -70,6 +71,8 @@ class _Peer:
     topics: set[str] = field(default_factory=set)
     style: IdStyle = IdStyle.GO
     checks: int = 0
+    own_checks: int = 0
+    """How many of them nobody else can use up; none until the first heartbeat that finds the peer here."""
 
     @property
     def meshes(self) -> bool:
@@ -105,7 +108,7 @@ class Router:
         )
         self._promises = Promises(parameters.iwant_follow_up_seconds)
         self._rates = AuthorRates(parameters.author_burst, parameters.author_messages_per_second)
-        self._checks = 0
+        self._common_checks = 0
         self._effects = Effects()
 
     # What others may look at.
@@ -305,10 +308,13 @@ class Router:
     def _may_check(self, known: _Peer, author: PeerId, now: float) -> bool:
         if not self._rates.allows(author, now):
             return False
-        if known.checks >= self._parameters.checks_per_peer or self._checks >= self._parameters.checks_per_heartbeat:
+        if known.checks >= self._parameters.checks_per_peer:
             return False
+        if known.checks >= known.own_checks:
+            if self._common_checks >= self._parameters.common_checks:
+                return False
+            self._common_checks += 1
         known.checks += 1
-        self._checks += 1
         return True
 
     def _accept(self, message: Message, ids: MessageIds, author: PeerId, sender: PeerId) -> None:
@@ -388,9 +394,11 @@ class Router:
 
     def heartbeat(self, now: float) -> list[Effect]:
         """Keep every mesh in its bounds, gossip, forget what is old. To be called every `heartbeat_seconds`."""
-        self._checks = 0
+        self._common_checks = 0
+        sides = Counter(known.outbound for known in self._peers.values())
         for peer, known in self._peers.items():
             known.checks = 0
+            known.own_checks = max(1, self._parameters.reserved_checks // sides[known.outbound])
             known.appetite.renew()
             if known.unwanted.flooded:
                 self._scores.add_behaviour(peer)

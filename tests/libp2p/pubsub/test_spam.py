@@ -88,6 +88,35 @@ class SpamTests(SynchronousTestCase):
         self.assertEqual(self.delivered(HONEST[0], late, now=5), 1)
         self.assertEqual(self.router._promises.broken(5), [])
 
+    def test_a_crowd(self) -> None:
+        """Fifty who dial us and spend all that is checked keep out neither those whom we dialed nor who dialed us."""
+        caller, *crowd = PEERS[9:60]
+        for peer in (caller, *crowd):
+            self.router.peer_connected(peer, GOSSIPSUB_1_2, outbound=False)
+            self.receive(peer, subscriptions=(Subscription("t", True),))
+        for now in range(1, 4):
+            self.router.heartbeat(now)
+            self.checked = 0
+            for peer in crowd:
+                flood = (unsigned(peer, 1000 * now + n, data=REPLAYED) for n in range(DEFAULTS.checks_per_peer))
+                self.receive(peer, now=now, messages=tuple(flood))
+            self.assertOthersAreHeard(now, now)
+            self.assertEqual(self.delivered(caller, unsigned(caller, now), now=now), 1)
+            self.assertLessEqual(self.checked, DEFAULTS.common_checks + 2 * DEFAULTS.reserved_checks)
+
+    def test_crowds_that_come_and_go(self) -> None:
+        """Nobody has checks of his own before the next heartbeat, so that coming again brings none."""
+        self.router.heartbeat(1)
+        self.checked = 0
+        for n in range(1000):
+            newcomer = PEERS[10 + n % 50]
+            self.router.peer_disconnected(newcomer)
+            self.router.peer_connected(newcomer, GOSSIPSUB_1_2, outbound=False)
+            flood = tuple(unsigned(VICTIM, 1000 + 10 * n + m, data=REPLAYED) for m in range(10))
+            self.receive(newcomer, now=1, messages=flood)
+        self.assertEqual(self.checked, DEFAULTS.common_checks)
+        self.assertOthersAreHeard(1, 1)
+
     def test_nobody_uses_up_another_authors_rate(self) -> None:
         """Neither forged messages nor replayed ones that the application ignores count for the author they name."""
         self.receive(SPAMMER, messages=[unsigned(VICTIM, n, data=REPLAYED) for n in range(150)])
