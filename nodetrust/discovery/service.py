@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from nodetrust.discovery.announcement import Announcement, decode_announcement
 from nodetrust.discovery.errors import InvalidAnnouncement
 from nodetrust.discovery.table import Announced, News, PeerChanged, PeerFound, PeerTable
-from nodetrust.discovery.topic import TOPIC
+from nodetrust.discovery.topic import TOPIC, refused
 from nodetrust.discovery.wanted import Wanted
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
@@ -27,7 +27,7 @@ Observer: TypeAlias = Callable[[Announced], None]
 class Discovery:
     """Joins the topic from `start` to `stop`, to listen and to carry; the client's peers, and `nodetrust peers`.
 
-    What is no announcement is rejected; what `wanted` has nothing of, and what somebody repeats, is neither delivered
+    What is no announcement is `refused`; what `wanted` has nothing of, and what somebody repeats, is neither delivered
     nor carried, and nobody is blamed: he may want other zones, or have forgotten a number that we remember. Whether a
     peer can be dialled is not asked: that its network is broken is no fault of whoever passes on its word.
 
@@ -93,7 +93,7 @@ class Discovery:
         try:
             announcement = self._read(message)
         except InvalidAnnouncement:
-            return Verdict.REJECT
+            return refused(message)
         if announcement is None or not self._highest.admit(message.source, message.seqno):
             return Verdict.IGNORE
         return Verdict.ACCEPT
