@@ -232,7 +232,8 @@ class _Accepting(Factory):
         self._target = target
         self._accept = accept
         self._settings = WebSocketServerFactory(reactor=reactor, server="")
-        self._settings.setProtocolOptions(**_OPTIONS, webStatus=False)
+        # "null" is the Origin of a page from a file, or in a sandboxed frame.
+        self._settings.setProtocolOptions(**_OPTIONS, webStatus=False, allowNullOrigin=True)
         self._protocol = _with_options(_Accepted, self._settings)
         self._tls = None if tls is None else TLSMemoryBIOFactory(tls, False, self, reactor)
 

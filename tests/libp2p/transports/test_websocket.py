@@ -115,6 +115,13 @@ class WebSocketListenerTests(SynchronousTestCase):
         self.assertEqual("/ip4/192.0.2.1/tcp/5/ws", str(self.raw[0].remote_address))
         self.assertEqual([], self.clock.getDelayedCalls())
 
+    def test_pages_from_nowhere(self) -> None:
+        """A page from a file or in a sandboxed frame, or of a program's own, is as welcome as any other."""
+        for origin in (b"null", b"file://", b"chrome-extension://abcdefghijklmnop", b"capacitor://localhost"):
+            self.setUp()
+            self.websocket.dataReceived(REQUEST.replace(b"https://elsewhere.example", origin))
+            self.assertIn(b"101 Switching Protocols", self.socket.value(), origin)
+
     def test_nothing_kept(self) -> None:
         """The headers of the request are dropped, and no connection has Autobahn's options for itself."""
         self.open()
