@@ -73,6 +73,15 @@ class Discovery:
         found = (self._wanted.to_dial(address) for address in announcement.addresses)
         return [place for place in found if place is not None]
 
+    def addresses_of(self, peer: PeerId) -> list[Multiaddr]:
+        """Where a peer is announced: by its own word, where there is one, else by others'.
+
+        Anybody may announce a peer to be behind him. Beside its own word that would only lead astray whoever dials it.
+        """
+        words = [entry.announcement for entry in self.peers() if entry.announcement.peer == peer]
+        own = [word for word in words if word.author == peer]
+        return [address for word in own or words for address in word.addresses]
+
     def get(self, author: PeerId) -> Announced | None:
         """What `author` announces now."""
         return self._table.get(author)
