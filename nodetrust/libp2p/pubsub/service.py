@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -104,7 +104,6 @@ class PubSub:
         self._heart = LoopingCall(self._heartbeat)
         self._heart.clock = clock
         self._first_beat: IDelayedCall | None = None
-        self._encoded: tuple[Rpc, bytes] | None = None
         self._read_budget = ReadBudget()
 
     # For applications.
@@ -324,8 +323,9 @@ class PubSub:
 
     # The router's wishes.
 
-    def _run(self, effects: Iterable[Effect]) -> None:
+    def _run(self, effects: Sequence[Effect]) -> None:
         touched: dict[PeerId, _Remote] = {}
+        frames: dict[int, bytes] = {}  # a message for many peers is one object: encoded once, and kept once
         for effect in effects:
             if isinstance(effect, Deliver):
                 self._deliver(effect)
@@ -333,26 +333,23 @@ class PubSub:
             remote = self._remotes.get(effect.peer)
             if remote is not None:
                 touched[effect.peer] = remote
-                self._put(remote, effect.rpc)
+                frame = frames.get(id(effect.rpc))
+                if frame is None:
+                    frame = frames[id(effect.rpc)] = encode_frame(encode_rpc(effect.rpc))
+                self._put(remote, effect.rpc, frame)
         for remote in touched.values():
             if remote.writer is not None:
                 remote.writer.flush()
 
-    def _put(self, remote: _Remote, rpc: Rpc) -> None:
+    def _put(self, remote: _Remote, rpc: Rpc, frame: bytes) -> None:
         essential = bool(rpc.subscriptions or rpc.graft or rpc.prune)
-        if remote.outbox.put(self._encode(rpc), essential) or not essential:
+        if remote.outbox.put(frame, essential) or not essential:
             return
         self.log.debug("{peer} does not read its pubsub stream", peer=remote.peer)
         if remote.writer is not None:
             remote.writer.abort()
         else:
             self._forget(remote)
-
-    def _encode(self, rpc: Rpc) -> bytes:
-        """The frame; a message for many peers, which is one object, is encoded once."""
-        if self._encoded is None or self._encoded[0] is not rpc:
-            self._encoded = (rpc, encode_frame(encode_rpc(rpc)))
-        return self._encoded[1]
 
     def _deliver(self, delivered: Deliver) -> None:
         message = PubSubMessage.from_wire(delivered.message, delivered.author, delivered.received_from)

@@ -350,6 +350,20 @@ class SlowPeerTests(PubSubCase):
         self.assertEqual(control.subscriptions, (Subscription("u", True),))
         self.assertEqual([rpc.messages[0].data[0] for rpc in messages], list(range(20)))
 
+    def test_what_waits_for_many_is_kept_once(self) -> None:
+        """Messages that came together wait for slow peers as the same bytes."""
+        self.host.outcome = Deferred
+        sender, *slow = (PrivateKey.from_seed(bytes([n]) * 32).peer_id for n in (4, 5, 6))
+        for peer in (sender, *slow):
+            identify = SimpleNamespace(protocols=(FLOODSUB,))
+            self.host.identified(SimpleNamespace(remote_peer=peer, remote_identify=identify, outbound=False))
+            self.pubsub._run(self.pubsub._router.received(peer, HELLO, 0.0))
+        several = Rpc(messages=tuple(signing.sign(AUTHOR, "t", b"%d" % n, n) for n in range(3)))
+        self.pubsub._run(self.pubsub._router.received(sender, several, 0.0))
+        boxes = [self.pubsub._remotes[peer].outbox for peer in slow]
+        waiting = [[box.take() for _ in range(4)][1:] for box in boxes]
+        self.assertEqual(*(list(map(id, frames)) for frames in waiting))
+
     def test_too_much_control_ends_the_stream(self) -> None:
         """What must not be dropped does not grow without end either."""
         self.patch(outbox, "MAX_ESSENTIAL_BYTES", 1000)
