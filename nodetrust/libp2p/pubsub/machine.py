@@ -26,10 +26,12 @@ from nodetrust.libp2p.pubsub.gossip import Appetite, Promises
 from nodetrust.libp2p.pubsub.ids import IdStyle, MessageIds, message_ids, style_of
 from nodetrust.libp2p.pubsub.mcache import MessageCache
 from nodetrust.libp2p.pubsub.parameters import (
+    BYTES_PER_CHECK,
     FLOODSUB,
     GOSSIPSUB_1_0,
     GOSSIPSUB_1_2,
     MAX_CACHED_BYTES,
+    MAX_CHECKS_PER_MESSAGE,
     MAX_OWN_TOPICS,
     MAX_SEEN_MESSAGES,
     MAX_TOPICS_PER_PEER,
@@ -275,7 +277,7 @@ class Router:
             if author.multihash + seqno in self._seen:
                 return
             ids = message_ids(author, seqno, message.key)
-            if not self._may_check(known, author, now):
+            if not self._may_check(known, author, message, now):
                 self._promises.fulfilled(ids)
                 return
             self._check(message)
@@ -305,16 +307,17 @@ class Router:
             if peer != sender and known.protocol == GOSSIPSUB_1_2:
                 self._effects.to(peer).idontwant.append(ids.in_style(known.style))
 
-    def _may_check(self, known: _Peer, author: PeerId, now: float) -> bool:
+    def _may_check(self, known: _Peer, author: PeerId, message: Message, now: float) -> bool:
         if not self._rates.allows(author, now):
             return False
-        if known.checks >= self._parameters.checks_per_peer:
+        checks = min(1 + len(message.data or b"") // BYTES_PER_CHECK, MAX_CHECKS_PER_MESSAGE)
+        if known.checks + checks > self._parameters.checks_per_peer:
             return False
-        if known.checks >= known.own_checks:
-            if self._common_checks >= self._parameters.common_checks:
+        if known.checks + checks > known.own_checks:
+            if self._common_checks + checks > self._parameters.common_checks:
                 return False
-            self._common_checks += 1
-        known.checks += 1
+            self._common_checks += checks
+        known.checks += checks
         return True
 
     def _accept(self, message: Message, ids: MessageIds, author: PeerId, sender: PeerId) -> None:

@@ -40,6 +40,13 @@ MAX_RATED_AUTHORS = 8192
 """Authors whose rate of messages we remember; our own choice: more than `common_checks` and `reserved_checks` let
 in until a bucket of `author_burst` is full again, so that forgetting the oldest forgives nothing."""
 
+BYTES_PER_CHECK = 1024
+"""A message with so much data counts as one check more, and so on: to validate it and to pass it on to the whole mesh
+costs more than its signature. Our own choice: an announcement of two addresses has 200 bytes."""
+
+MAX_CHECKS_PER_MESSAGE = 16
+"""As which the largest messages count, so that they are taken at all; our own choice."""
+
 MAX_PROMISES = 4096
 """Messages that peers owe us after an IWANT and that we keep an eye on; our own choice."""
 

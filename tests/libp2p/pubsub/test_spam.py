@@ -9,7 +9,7 @@ from nodetrust.libp2p.pubsub.effects import Deliver, SendRpc
 from nodetrust.libp2p.pubsub.errors import MessageInvalid
 from nodetrust.libp2p.pubsub.ids import message_ids
 from nodetrust.libp2p.pubsub.machine import Router, Verdict
-from nodetrust.libp2p.pubsub.parameters import GOSSIPSUB_1_2
+from nodetrust.libp2p.pubsub.parameters import BYTES_PER_CHECK, GOSSIPSUB_1_2
 from nodetrust.libp2p.pubsub.wire import IHave, Message, Prune, Rpc, Subscription
 from tests.libp2p.pubsub.simulation import DEFAULTS, PEERS, Network, unsigned
 
@@ -103,6 +103,12 @@ class SpamTests(SynchronousTestCase):
             self.assertOthersAreHeard(now, now)
             self.assertEqual(self.delivered(caller, unsigned(caller, now), now=now), 1)
             self.assertLessEqual(self.checked, DEFAULTS.common_checks + 2 * DEFAULTS.reserved_checks)
+
+    def test_large_messages(self) -> None:
+        """They count as several, for they cost as much to pass on; the largest get through all the same."""
+        flood = [unsigned(PEERS[10 + n % 50], n, data=bytes(3 * BYTES_PER_CHECK)) for n in range(100)]
+        self.assertEqual(self.delivered(SPAMMER, *flood), DEFAULTS.checks_per_peer // 4)
+        self.assertEqual(self.delivered(HONEST[0], unsigned(VICTIM, 1, data=bytes(1000 * BYTES_PER_CHECK))), 1)
 
     def test_crowds_that_come_and_go(self) -> None:
         """Nobody has checks of his own before the next heartbeat, so that coming again brings none."""
