@@ -266,7 +266,7 @@ class Client:
 
     def _places_of(self, peer: PeerId) -> list[Multiaddr]:
         """Where it is announced; where it is connected already, the address of the connection does as well."""
-        found = [a for one in self.peers if one.announcement.peer == peer for a in one.announcement.addresses]
+        found = [] if self._company is None else self._company.discovery.addresses_of(peer)
         connected = [one.remote_address.with_peer_id(peer) for one in self._running_host.connections(peer)]
         if not found and not connected:
             raise DialError(f"{peer} is neither announced nor connected")

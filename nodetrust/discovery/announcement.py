@@ -17,6 +17,12 @@ MAX_ANNOUNCED_ADDRESSES = 16
 MAX_COMPONENTS = 12
 """Parts of one address; a relayed WSS address has nine. Ours: each part is an object, thirty times its bytes."""
 
+MAX_PLACES = 3
+"""IP addresses and names in one address: a relay's, its name for TLS, and a peer's. Ours: to judge one takes as long as
+to read several parts."""
+
+_PLACES = frozenset({"ip4", "ip6", "dns", "dns4", "dns6", "dnsaddr", "sni"})
+
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
@@ -71,4 +77,5 @@ def _read_address(data: bytes, peer: PeerId, end: Multiaddr) -> Multiaddr | None
         return None
     if named not in (None, peer):
         raise InvalidAnnouncement("the announcement has an address of another peer than it is about")
-    return whole if 1 < len(whole.components) <= MAX_COMPONENTS else None
+    places = sum(component.name in _PLACES for component in whole.components)
+    return whole if 1 < len(whole.components) <= MAX_COMPONENTS and places <= MAX_PLACES else None

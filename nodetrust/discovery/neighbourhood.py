@@ -12,6 +12,10 @@ from nodetrust.libp2p.peer_id import PeerId
 MAX_DIALS = 3
 """Dials under way at once; ours."""
 
+WANTED_DIALLED = 2
+"""Neighbours at least that we have dialled, beside any number that dialled us: a crowd of strangers must not become all
+that we hear. As gossipsub's D_out."""
+
 MAX_DIALLED_SHARE = 2
 """Connections that we have dialled, for each neighbour wanted: some are used by others after they proved silent."""
 
@@ -59,10 +63,10 @@ class Step:
 
 @dataclass(slots=True)
 class Neighbourhood:
-    """Keeps `wanted` neighbours, no matter who dialled whom; `now` is in seconds, on a clock that never goes back.
+    """Keeps `wanted` neighbours, and of those that we have dialled `WANTED_DIALLED` at least.
 
-    A failure is held against the author of the announcement, not the peer: else anybody could keep us from a peer by
-    announcing it at a place where it is not.
+    `now` is in seconds, on a clock that never goes back. A failure is held against the author of the announcement, not
+    the peer: else anybody could keep us from a peer by announcing it at a place where it is not.
     """
 
     own: PeerId
@@ -111,8 +115,9 @@ class Neighbourhood:
     ) -> list[Announced]:
         dialling = sum(link.since is None for link in self._links.values())
         hoped_for = sum(not link.joined and not link.silent for link in self._links.values())
+        dialled = sum(link.joined for link in self._links.values())
         room = min(
-            self.wanted - len(joined) - hoped_for,
+            max(self.wanted - len(joined), WANTED_DIALLED - dialled) - hoped_for,
             MAX_DIALS - dialling,
             MAX_DIALLED_SHARE * self.wanted - len(self._links),
         )

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from nodetrust.discovery.announcement import Announcement, decode_announcement
 from nodetrust.discovery.errors import InvalidAnnouncement
 from nodetrust.discovery.table import Announced, News, PeerChanged, PeerFound, PeerTable
-from nodetrust.discovery.topic import TOPIC
+from nodetrust.discovery.topic import TOPIC, refused
 from nodetrust.discovery.wanted import Wanted
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
@@ -27,7 +27,7 @@ Observer: TypeAlias = Callable[[Announced], None]
 class Discovery:
     """Joins the topic from `start` to `stop`, to listen and to carry; the client's peers, and `nodetrust peers`.
 
-    What is no announcement is rejected; what `wanted` has nothing of, and what somebody repeats, is neither delivered
+    What is no announcement is `refused`; what `wanted` has nothing of, and what somebody repeats, is neither delivered
     nor carried, and nobody is blamed: he may want other zones, or have forgotten a number that we remember. Whether a
     peer can be dialled is not asked: that its network is broken is no fault of whoever passes on its word.
 
@@ -73,6 +73,15 @@ class Discovery:
         found = (self._wanted.to_dial(address) for address in announcement.addresses)
         return [place for place in found if place is not None]
 
+    def addresses_of(self, peer: PeerId) -> list[Multiaddr]:
+        """Where a peer is announced: by its own word, where there is one, else by others'.
+
+        Anybody may announce a peer to be behind him. Beside its own word that would only lead astray whoever dials it.
+        """
+        words = [entry.announcement for entry in self.peers() if entry.announcement.peer == peer]
+        own = [word for word in words if word.author == peer]
+        return [address for word in own or words for address in word.addresses]
+
     def get(self, author: PeerId) -> Announced | None:
         """What `author` announces now."""
         return self._table.get(author)
@@ -93,7 +102,7 @@ class Discovery:
         try:
             announcement = self._read(message)
         except InvalidAnnouncement:
-            return Verdict.REJECT
+            return refused(message)
         if announcement is None or not self._highest.admit(message.source, message.seqno):
             return Verdict.IGNORE
         return Verdict.ACCEPT

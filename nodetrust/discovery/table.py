@@ -26,7 +26,7 @@ EXPIRY_SECONDS = 60.0
 
 MAX_AUTHORS = 4096
 """Authors in the table, one peer each; ours. Heard every 5 seconds, they are most of the messages that pubsub checks
-(`checks_per_heartbeat`)."""
+(`common_checks`, `reserved_checks`)."""
 
 MAX_WEIGHT = 16 << 20
 """Of all addresses together, in about bytes; four times what so many peers with two WSS addresses each need. Ours."""

@@ -57,9 +57,18 @@ def relay(pubsub: PubSub) -> Callable[[], None]:
 
 
 def judge(message: PubSubMessage) -> Verdict:
-    """What is no announcement is neither delivered nor carried, and counts against whoever sent it."""
+    """What is no announcement is neither delivered nor carried; see `refused`."""
     try:
         decode_announcement(message.data, message.source)
     except InvalidAnnouncement:
-        return Verdict.REJECT
+        return refused(message)
     return Verdict.ACCEPT
+
+
+def refused(message: PubSubMessage) -> Verdict:
+    """The verdict on what is no announcement: it counts against its author alone.
+
+    Others may have carried it in good faith. A node of another make looks at signatures, and knows nothing of what
+    announcements are: with three messages that are none, anybody could have us listen no more to any of them.
+    """
+    return Verdict.REJECT if message.received_from == message.source else Verdict.IGNORE

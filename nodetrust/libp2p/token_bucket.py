@@ -15,8 +15,8 @@ class TokenBucket:
         self._counted_at = 0.0
 
     def take(self, now: float) -> bool:
-        """Take a token, or say that there is none. `now` is in seconds, on a clock that does not go backwards."""
-        self._tokens = min(self._burst, self._tokens + (now - self._counted_at) * self._per_second)
+        """Take a token, or say that there is none. `now` is in seconds; a clock that was set back costs none."""
+        self._tokens = min(self._burst, self._tokens + max(0.0, now - self._counted_at) * self._per_second)
         self._counted_at = now
         if self._tokens < 1:
             return False

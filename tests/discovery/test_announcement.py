@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from nodetrust.discovery import Announcement, InvalidAnnouncement, decode_announcement, encode_announcement
-from nodetrust.discovery.announcement import MAX_ANNOUNCED_ADDRESSES, MAX_COMPONENTS
+from nodetrust.discovery.announcement import MAX_ANNOUNCED_ADDRESSES, MAX_COMPONENTS, MAX_PLACES
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import MAX_MULTIADDR_BYTES, Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
@@ -73,10 +73,11 @@ class CodecTests(SynchronousTestCase):
         self.assertInvalid(Announce(addr=[UNKNOWN_KIND]).SerializeToString())
 
     def test_addresses_that_are_none(self):
-        """As are a peer without a place, a path of very many parts, and one that has no room for /p2p."""
+        """As are a peer without a place, a path of very many parts or places, and one that has no room for /p2p."""
         many = Multiaddr.from_bytes(bytes(Multiaddr.of(("tcp", 1))) * MAX_COMPONENTS)
         long = Multiaddr.of(("http-path", "x" * (MAX_MULTIADDR_BYTES - 5)))
-        for address in (Multiaddr.of(("p2p", str(AUTHOR))), many, long):
+        far = Multiaddr.of(*[("ip4", "192.0.2.1")] * (MAX_PLACES + 1), ("tcp", 1))
+        for address in (Multiaddr.of(("p2p", str(AUTHOR))), many, far, long):
             self.assertInvalid(encode_announcement([address]))
             self.assertEqual(len(decode_announcement(encode_announcement([address, PLACE]), AUTHOR).addresses), 1)
 

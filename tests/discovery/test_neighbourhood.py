@@ -15,6 +15,7 @@ from nodetrust.discovery.neighbourhood import (
     MAX_BACKOFFS,
     MAX_DIALLED_SHARE,
     MAX_DIALS,
+    WANTED_DIALLED,
     Neighbourhood,
 )
 from tests.discovery.test_table import peer, says
@@ -55,7 +56,7 @@ class NeighbourhoodTests(SynchronousTestCase):
         self.joined.discard(one)
 
     def test_until_there_are_enough(self):
-        """A few at a time, until so many are in the topic, no matter who dialled them."""
+        """A few at a time, until so many are in the topic, whoever has dialled the others."""
         self.connected = self.joined = {peer(18), peer(19)}
         first = self.dialled(self.step())
         self.assertEqual(len(set(first)), MAX_DIALS)
@@ -65,6 +66,16 @@ class NeighbourhoodTests(SynchronousTestCase):
         self.assertEqual((len(second), set(second) & self.connected), (1, set()))
         self.reach(*second)
         self.assertEqual(self.dialled(self.step()), [])
+
+    def test_a_crowd_that_dials_us(self):
+        """However many they are, there are some whom we chose; who is lost of those is replaced."""
+        self.announced += [entry(number) for number in range(100, 120)]
+        self.connected = self.joined = {peer(number) for number in range(100, 120)}
+        self.fill()
+        chosen = self.joined - {peer(number) for number in range(100, 120)}
+        self.assertEqual(len(chosen), WANTED_DIALLED)
+        self.lose(min(chosen))
+        self.assertEqual(len(self.dialled(self.step())), 1)
 
     def test_lost_ones(self):
         """Whoever is lost is replaced."""

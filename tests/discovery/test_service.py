@@ -50,6 +50,15 @@ class DiscoveryTests(SynchronousTestCase):
         self.hear(encode_announcement([PLACE]), OTHER, seqno=2)
         self.assertEqual([entry.announcement.author for entry in self.discovery.peers()], [OTHER, AUTHOR])
 
+    def test_where_a_peer_is(self):
+        """Others' word of a peer counts only while it has none of its own: they may be lying."""
+        away = [address.with_peer_id(AUTHOR) for address in places(3)]
+        self.hear(encode_announcement(away, AUTHOR), OTHER)
+        self.assertEqual(self.discovery.addresses_of(AUTHOR), away)
+        self.hear(encode_announcement([PLACE]))
+        self.assertEqual(self.discovery.addresses_of(AUTHOR), [PLACE.with_peer_id(AUTHOR)])
+        self.assertEqual(self.discovery.addresses_of(OTHER), [])
+
     def test_verdicts(self):
         """What is none is rejected; what is repeated, or of no use here, is ignored: nobody is at fault."""
         self.assertEqual(self.hear(b"\xff"), Verdict.REJECT)

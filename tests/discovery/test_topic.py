@@ -1,8 +1,9 @@
 """The topic: what is neither delivered nor carried."""
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.discovery import encode_announcement, relay, watch
+from nodetrust.discovery import Discovery, encode_announcement, relay, watch
 from nodetrust.libp2p.pubsub import PubSubMessage, Verdict
 from tests.discovery.test_announcement import AUTHOR, OTHER, PLACE
 
@@ -26,8 +27,8 @@ class FakePubSub:
         return self.joined
 
 
-def message(payload, author=AUTHOR, seqno=1):
-    return PubSubMessage("nodetrust_discovery_v2", payload, author, seqno, OTHER)
+def message(payload, author=AUTHOR, seqno=1, sender=None):
+    return PubSubMessage("nodetrust_discovery_v2", payload, author, seqno, author if sender is None else sender)
 
 
 class TopicTests(SynchronousTestCase):
@@ -47,3 +48,11 @@ class TopicTests(SynchronousTestCase):
             join(pubsub)
             self.assertEqual(pubsub.judge(message(encode_announcement([PLACE]))), Verdict.ACCEPT)
             self.assertEqual(pubsub.judge(message(b"\xff")), Verdict.REJECT)
+
+    def test_who_is_to_blame(self):
+        """What is none counts against its author, and not against who has passed it on: he may not know what it is."""
+        for join in (lambda pubsub: watch(pubsub, lambda *_: None), relay, lambda p: Discovery(p, Clock()).start()):
+            pubsub = FakePubSub()
+            join(pubsub)
+            self.assertEqual(pubsub.judge(message(b"\xff", sender=AUTHOR)), Verdict.REJECT)
+            self.assertEqual(pubsub.judge(message(b"\xff", sender=OTHER)), Verdict.IGNORE)

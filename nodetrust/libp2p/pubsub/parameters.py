@@ -27,8 +27,8 @@ MAX_BACKOFFS = 8192
 """Backoffs (a topic and a peer) that we remember; our own choice. The oldest are forgotten first."""
 
 MAX_SEEN_MESSAGES = 65536
-"""Messages that we remember to have seen; our own choice: half of what `checks_per_heartbeat` lets in within the time
-that we remember them, in about 35 MB. The oldest are forgotten first."""
+"""Messages that we remember to have seen; our own choice: half of what `common_checks` and `reserved_checks` let in
+within the time that we remember them, in about 35 MB. The oldest are forgotten first."""
 
 MAX_CACHED_BYTES = 8 << 20
 """Bytes of messages that are kept for those who ask with IWANT; our own choice. The oldest are forgotten first."""
@@ -37,8 +37,15 @@ MAX_PENALIZED_PEERS = 4096
 """Peers with penalties that we remember, connected or not; our own choice. The oldest are forgotten first."""
 
 MAX_RATED_AUTHORS = 8192
-"""Authors whose rate of messages we remember; our own choice: more than `checks_per_heartbeat` lets in until a bucket
-of `author_burst` is full again, so that forgetting the oldest forgives nothing."""
+"""Authors whose rate of messages we remember; our own choice: more than `common_checks` and `reserved_checks` let
+in until a bucket of `author_burst` is full again, so that forgetting the oldest forgives nothing."""
+
+BYTES_PER_CHECK = 1024
+"""A message with so much data counts as one check more, and so on: to validate it and to pass it on to the whole mesh
+costs more than its signature. Our own choice: an announcement of two addresses has 200 bytes."""
+
+MAX_CHECKS_PER_MESSAGE = 16
+"""As which the largest messages count, so that they are taken at all; our own choice."""
 
 MAX_PROMISES = 4096
 """Messages that peers owe us after an IWANT and that we keep an eye on; our own choice."""
@@ -100,8 +107,13 @@ class Parameters:
     """And from then on: as many as announce, every five seconds, fifty peers that stand behind their author. Messages
     beyond are dropped as if they had not come, before anything of a budget is spent on them: one key can't fill those
     of all the peers that pass its messages on. Nobody is blamed, since others may allow more. Our own choice."""
-    checks_per_heartbeat: int = 1000
-    """Signatures that are verified between two heartbeats, all peers together: about 150 ms of every second. Messages
-    beyond are dropped as if they had not come; another peer may bring them again. Our own choice."""
+    common_checks: int = 600
+    """Signatures that are verified between two heartbeats for whoever comes first. With those below about 150 ms of
+    every second. Messages beyond are dropped as if they had not come; another peer may bring them again. Our own
+    choice."""
+    reserved_checks: int = 200
+    """Signatures beside those, for the peers that we have dialed, in equal parts, and as many again for those that have
+    dialed us; at least one each. A crowd can't use up what the others need, least of all the peers that we chose
+    ourselves. Our own choice."""
     checks_per_peer: int = 200
-    """The same for what one peer sends. Our own choice."""
+    """What one peer sends, of both together. Our own choice."""

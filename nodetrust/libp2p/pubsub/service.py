@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -76,7 +76,8 @@ class PubSub:
     """Publishes and subscribes on a host. Between `start` and `stop` it is at work; subscriptions may come earlier.
 
     `clock` drives the heartbeat, `random` chooses peers (a `SystemRandom`, so that nobody can foresee it), `numbers`
-    numbers our messages, by default after the wall clock: others ignore what does not rise over restarts, too.
+    numbers our messages, by default after the wall clock: others ignore what does not rise over restarts, too. Where
+    the clock has a `monotonic`, which is never set, backoffs, rates and promises go by that.
     """
 
     log = Logger()
@@ -92,6 +93,7 @@ class PubSub:
     ) -> None:
         self._host = host
         self._clock = clock
+        self._seconds: Callable[[], float] = getattr(clock, "monotonic", clock.seconds)
         self._numbers = WallClockNumbers() if numbers is None else numbers
         self._parameters = parameters
         self._router = Router(host.peer_id, parameters, random, signing.check, self._validate)
@@ -102,7 +104,6 @@ class PubSub:
         self._heart = LoopingCall(self._heartbeat)
         self._heart.clock = clock
         self._first_beat: IDelayedCall | None = None
-        self._encoded: tuple[Rpc, bytes] | None = None
         self._read_budget = ReadBudget()
 
     # For applications.
@@ -121,7 +122,7 @@ class PubSub:
             self._host.handle(protocol_id, factory)
         self._first_beat = self._clock.callLater(INITIAL_DELAY_SECONDS, self._start_heart)
         for topic in self._topics:
-            self._run(self._router.subscribe(topic, self._clock.seconds()))
+            self._run(self._router.subscribe(topic, self._seconds()))
         for connection in self._host.connections():
             self._identified(connection)
 
@@ -130,7 +131,7 @@ class PubSub:
         if not self._running:
             return
         for topic in self._topics:
-            self._run(self._router.unsubscribe(topic, self._clock.seconds()))
+            self._run(self._router.unsubscribe(topic, self._seconds()))
         self._running = False
         for protocol_id in PROTOCOLS:
             self._host.stop_handling(protocol_id)
@@ -153,7 +154,7 @@ class PubSub:
         entry = self._topics.get(topic)
         if entry is None:
             if self._running:
-                self._run(self._router.subscribe(topic, self._clock.seconds()))
+                self._run(self._router.subscribe(topic, self._seconds()))
             entry = self._topics[topic] = _Topic()
         entry.subscribers.append(subscriber)
         if validator is not None:
@@ -178,7 +179,7 @@ class PubSub:
         message = signing.sign(self._host.key, topic, data, self._numbers())
         if len(encode_rpc(Rpc(messages=(message,)))) > MAX_RPC_BYTES:
             raise MessageTooLarge(f"{len(data)} bytes of data do not fit into an RPC of {MAX_RPC_BYTES}")
-        self._run(self._router.publish(message, self._clock.seconds()))
+        self._run(self._router.publish(message, self._seconds()))
 
     def peers(self, topic: str) -> frozenset[PeerId]:
         """The connected peers that subscribe to the topic."""
@@ -195,7 +196,7 @@ class PubSub:
         if not entry.subscribers:
             del self._topics[topic]
             if self._running:
-                self._run(self._router.unsubscribe(topic, self._clock.seconds()))
+                self._run(self._router.unsubscribe(topic, self._seconds()))
 
     # The host's news.
 
@@ -246,7 +247,7 @@ class PubSub:
         if remote.opened_at is not None:
             remote.outbox.clear()
             self._run(self._router.peer_restarted(remote.peer))
-        remote.opened_at = self._clock.seconds()
+        remote.opened_at = self._seconds()
         remote.writer = RpcWriter(remote.outbox, lambda writer: self._writer_lost(remote, writer))
         stream.attach(remote.writer)
 
@@ -266,7 +267,7 @@ class PubSub:
             self._reopen_later(remote)
 
     def _reopen_later(self, remote: _Remote) -> None:
-        now = self._clock.seconds()
+        now = self._seconds()
         if remote.opened_at is not None and now - remote.opened_at >= STABLE_SECONDS:
             remote.reopenings = 0
         if remote.reopenings >= MAX_REOPENINGS or not self._host.connections(remote.peer):
@@ -312,7 +313,7 @@ class PubSub:
             except RpcInvalid as reason:
                 self._malformed(reader, reason)
             else:
-                self._run(self._router.received(reader.peer, rpc, self._clock.seconds()))
+                self._run(self._router.received(reader.peer, rpc, self._seconds()))
         return read.count
 
     def _malformed(self, reader: RpcReader, reason: InvalidData | RpcInvalid) -> None:
@@ -322,8 +323,9 @@ class PubSub:
 
     # The router's wishes.
 
-    def _run(self, effects: Iterable[Effect]) -> None:
+    def _run(self, effects: Sequence[Effect]) -> None:
         touched: dict[PeerId, _Remote] = {}
+        frames: dict[int, bytes] = {}  # a message for many peers is one object: encoded once, and kept once
         for effect in effects:
             if isinstance(effect, Deliver):
                 self._deliver(effect)
@@ -331,26 +333,23 @@ class PubSub:
             remote = self._remotes.get(effect.peer)
             if remote is not None:
                 touched[effect.peer] = remote
-                self._put(remote, effect.rpc)
+                frame = frames.get(id(effect.rpc))
+                if frame is None:
+                    frame = frames[id(effect.rpc)] = encode_frame(encode_rpc(effect.rpc))
+                self._put(remote, effect.rpc, frame)
         for remote in touched.values():
             if remote.writer is not None:
                 remote.writer.flush()
 
-    def _put(self, remote: _Remote, rpc: Rpc) -> None:
+    def _put(self, remote: _Remote, rpc: Rpc, frame: bytes) -> None:
         essential = bool(rpc.subscriptions or rpc.graft or rpc.prune)
-        if remote.outbox.put(self._encode(rpc), essential) or not essential:
+        if remote.outbox.put(frame, essential) or not essential:
             return
         self.log.debug("{peer} does not read its pubsub stream", peer=remote.peer)
         if remote.writer is not None:
             remote.writer.abort()
         else:
             self._forget(remote)
-
-    def _encode(self, rpc: Rpc) -> bytes:
-        """The frame; a message for many peers, which is one object, is encoded once."""
-        if self._encoded is None or self._encoded[0] is not rpc:
-            self._encoded = (rpc, encode_frame(encode_rpc(rpc)))
-        return self._encoded[1]
 
     def _deliver(self, delivered: Deliver) -> None:
         message = PubSubMessage.from_wire(delivered.message, delivered.author, delivered.received_from)
@@ -381,7 +380,7 @@ class PubSub:
         beating.addErrback(lambda failure: self.log.failure("The pubsub heartbeat has stopped", failure))
 
     def _heartbeat(self) -> None:
-        now = self._clock.seconds()
+        now = self._seconds()
         for remote in list(self._remotes.values()):
             if remote.writer is None and remote.opening is None and now >= remote.reopen_at:
                 self._open(remote)

@@ -219,10 +219,11 @@ class _Accepted(WebSocketBytes, WebSocketServerProtocol):  # type: ignore[misc] 
     def sendHttpErrorResponse(
         self, code: int, reason: str, responseHeaders: Sequence[tuple[str, str]] | None = None
     ) -> None:
-        """A page whose text owes nothing to the request."""
+        """A page whose text owes nothing to the request, and that is text to every browser."""
         status = HTTPStatus(code)
         page = NOT_FOUND_PAGE if status == HTTPStatus.NOT_FOUND else f"{code} {status.phrase}\n".encode()
         headers = [("Content-Type", "text/plain"), ("Content-Length", len(page)), ("Connection", "close")]
+        headers.append(("X-Content-Type-Options", "nosniff"))
         lines = [f"HTTP/1.1 {code} {status.phrase}", *(f"{name}: {value}" for name, value in headers)]
         lines += [f"{name}: {value}" for name, value in responseHeaders or []]
         self.sendData("\r\n".join([*lines, "", ""]).encode() + page)
@@ -244,7 +245,8 @@ class _Accepting(Factory):
         self._target = target
         self._accept = accept
         self._settings = WebSocketServerFactory(reactor=reactor, server="")
-        self._settings.setProtocolOptions(**_OPTIONS, webStatus=False)
+        # "null" is the Origin of a page from a file, or in a sandboxed frame.
+        self._settings.setProtocolOptions(**_OPTIONS, webStatus=False, allowNullOrigin=True)
         self._protocol = _with_options(_Accepted, self._settings)
         self._certificates = tls
         self._tls = None if tls is None else TLSMemoryBIOFactory(tls, False, self, reactor)

@@ -201,7 +201,7 @@ class ValidationTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.checked: list[Message] = []
         self.verdict = Verdict.ACCEPT
-        parameters = Parameters(checks_per_peer=3, checks_per_heartbeat=5)
+        parameters = Parameters(checks_per_peer=3, common_checks=5)
         self.router = Router(US, parameters, Random(0), self._check, lambda *_: self.verdict)
         for peer in (A, B, C):
             self.router.peer_connected(peer, GOSSIPSUB_1_1, False)

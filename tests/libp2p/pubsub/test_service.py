@@ -24,6 +24,7 @@ from nodetrust.libp2p.pubsub.parameters import FLOODSUB, GOSSIPSUB_1_0, GOSSIPSU
 from nodetrust.libp2p.pubsub.service import PubSub
 from nodetrust.libp2p.pubsub.wire import MAX_RPC_BYTES, MAX_TOPIC_BYTES, Rpc, Subscription, decode_rpc, encode_rpc
 from nodetrust.libp2p.streams import StreamAddress
+from nodetrust.steady import SteadyTime
 
 US, PEER, AUTHOR = (PrivateKey.from_seed(bytes([n]) * 32) for n in (1, 2, 3))
 STARTED_NS = 1_700_000_000_000_000_000
@@ -272,6 +273,27 @@ class StreamTests(PubSubCase):
             self.host.streams[-1].lose(ConnectionAborted())
         self.assertEqual((len(self.host.streams), self.pubsub.peers("t")), (8, {PEER.peer_id}))
 
+    def test_a_clock_that_is_set_back(self) -> None:
+        """By an hour, while a stream is to be opened anew and an author has just been heard: neither waits for it."""
+        set_back = 0.0
+        steady = SteadyTime(self.clock, lambda: self.clock.rightNow - set_back, lambda: self.clock.rightNow)
+        steady.start()
+        self.pubsub.stop()
+        self.pubsub = PubSub(self.host, self.clock, Random(0))
+        self.pubsub.subscribe("t", self.heard.append)
+        self.pubsub.start()
+        self.identify(GOSSIPSUB_1_1)
+        theirs = self.inbound()
+        self.say(theirs, messages=tuple(signing.sign(AUTHOR, "t", b"before", n) for n in range(10)))
+        self.host.streams[-1].lose(ConnectionAborted())
+        streams_before = len(self.host.streams)
+        set_back = 3600.0
+        self.clock.pump([0.1] * 30)
+        self.say(theirs, messages=(signing.sign(AUTHOR, "t", b"after", 10),))
+        self.assertEqual(len(self.host.streams), streams_before + 1)
+        self.assertEqual(self.heard[-1].data, b"after")
+        steady.stop()
+
     def test_disconnected_peers_are_forgotten(self) -> None:
         """Only with the last connection; a stream that is still being opened then is given up."""
         cancelled: list[Deferred] = []
@@ -327,6 +349,20 @@ class SlowPeerTests(PubSubCase):
         control, *messages = self.ours.rpcs()
         self.assertEqual(control.subscriptions, (Subscription("u", True),))
         self.assertEqual([rpc.messages[0].data[0] for rpc in messages], list(range(20)))
+
+    def test_what_waits_for_many_is_kept_once(self) -> None:
+        """Messages that came together wait for slow peers as the same bytes."""
+        self.host.outcome = Deferred
+        sender, *slow = (PrivateKey.from_seed(bytes([n]) * 32).peer_id for n in (4, 5, 6))
+        for peer in (sender, *slow):
+            identify = SimpleNamespace(protocols=(FLOODSUB,))
+            self.host.identified(SimpleNamespace(remote_peer=peer, remote_identify=identify, outbound=False))
+            self.pubsub._run(self.pubsub._router.received(peer, HELLO, 0.0))
+        several = Rpc(messages=tuple(signing.sign(AUTHOR, "t", b"%d" % n, n) for n in range(3)))
+        self.pubsub._run(self.pubsub._router.received(sender, several, 0.0))
+        boxes = [self.pubsub._remotes[peer].outbox for peer in slow]
+        waiting = [[box.take() for _ in range(4)][1:] for box in boxes]
+        self.assertEqual(*(list(map(id, frames)) for frames in waiting))
 
     def test_too_much_control_ends_the_stream(self) -> None:
         """What must not be dropped does not grow without end either."""

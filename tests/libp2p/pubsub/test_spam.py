@@ -9,7 +9,7 @@ from nodetrust.libp2p.pubsub.effects import Deliver, SendRpc
 from nodetrust.libp2p.pubsub.errors import MessageInvalid
 from nodetrust.libp2p.pubsub.ids import message_ids
 from nodetrust.libp2p.pubsub.machine import Router, Verdict
-from nodetrust.libp2p.pubsub.parameters import GOSSIPSUB_1_2
+from nodetrust.libp2p.pubsub.parameters import BYTES_PER_CHECK, GOSSIPSUB_1_2
 from nodetrust.libp2p.pubsub.wire import IHave, Message, Prune, Rpc, Subscription
 from tests.libp2p.pubsub.simulation import DEFAULTS, PEERS, Network, unsigned
 
@@ -87,6 +87,41 @@ class SpamTests(SynchronousTestCase):
             self.router.heartbeat(now)
         self.assertEqual(self.delivered(HONEST[0], late, now=5), 1)
         self.assertEqual(self.router._promises.broken(5), [])
+
+    def test_a_crowd(self) -> None:
+        """Fifty who dial us and spend all that is checked keep out neither those whom we dialed nor who dialed us."""
+        caller, *crowd = PEERS[9:60]
+        for peer in (caller, *crowd):
+            self.router.peer_connected(peer, GOSSIPSUB_1_2, outbound=False)
+            self.receive(peer, subscriptions=(Subscription("t", True),))
+        for now in range(1, 4):
+            self.router.heartbeat(now)
+            self.checked = 0
+            for peer in crowd:
+                flood = (unsigned(peer, 1000 * now + n, data=REPLAYED) for n in range(DEFAULTS.checks_per_peer))
+                self.receive(peer, now=now, messages=tuple(flood))
+            self.assertOthersAreHeard(now, now)
+            self.assertEqual(self.delivered(caller, unsigned(caller, now), now=now), 1)
+            self.assertLessEqual(self.checked, DEFAULTS.common_checks + 2 * DEFAULTS.reserved_checks)
+
+    def test_large_messages(self) -> None:
+        """They count as several, for they cost as much to pass on; the largest get through all the same."""
+        flood = [unsigned(PEERS[10 + n % 50], n, data=bytes(3 * BYTES_PER_CHECK)) for n in range(100)]
+        self.assertEqual(self.delivered(SPAMMER, *flood), DEFAULTS.checks_per_peer // 4)
+        self.assertEqual(self.delivered(HONEST[0], unsigned(VICTIM, 1, data=bytes(1000 * BYTES_PER_CHECK))), 1)
+
+    def test_crowds_that_come_and_go(self) -> None:
+        """Nobody has checks of his own before the next heartbeat, so that coming again brings none."""
+        self.router.heartbeat(1)
+        self.checked = 0
+        for n in range(1000):
+            newcomer = PEERS[10 + n % 50]
+            self.router.peer_disconnected(newcomer)
+            self.router.peer_connected(newcomer, GOSSIPSUB_1_2, outbound=False)
+            flood = tuple(unsigned(VICTIM, 1000 + 10 * n + m, data=REPLAYED) for m in range(10))
+            self.receive(newcomer, now=1, messages=flood)
+        self.assertEqual(self.checked, DEFAULTS.common_checks)
+        self.assertOthersAreHeard(1, 1)
 
     def test_nobody_uses_up_another_authors_rate(self) -> None:
         """Neither forged messages nor replayed ones that the application ignores count for the author they name."""

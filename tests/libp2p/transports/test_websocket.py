@@ -141,6 +141,23 @@ class WebSocketListenerTests(SynchronousTestCase):
             self.assertEqual(status == 403, socket.disconnecting, host)
         self.assertEqual(len(self.raw), 5)
 
+    def test_pages_from_nowhere(self) -> None:
+        """A page from a file or in a sandboxed frame, or of a program's own, is as welcome as any other."""
+        for origin in (b"null", b"file://", b"chrome-extension://abcdefghijklmnop", b"capacitor://localhost"):
+            self.setUp()
+            self.websocket.dataReceived(REQUEST.replace(b"https://elsewhere.example", origin))
+            self.assertIn(b"101 Switching Protocols", self.socket.value(), origin)
+
+    def test_no_websocket_wanted(self) -> None:
+        """Whoever asks for a page gets one that is plain text, whatever a browser would make of it, and the end."""
+        self.websocket.dataReceived(b"GET /<script> HTTP/1.1\r\nHost: a.example\r\n\r\n")
+        head, _, page = self.socket.value().partition(b"\r\n\r\n")
+        self.assertTrue(head.startswith(b"HTTP/1.1 404 Not Found\r\n"))
+        for line in (b"Content-Type: text/plain", b"X-Content-Type-Options: nosniff", b"Connection: close"):
+            self.assertIn(line, head.split(b"\r\n"))
+        self.assertNotIn(b"script", page)
+        self.assertTrue(self.socket.disconnecting)
+
     def test_nothing_kept(self) -> None:
         """The headers of the request are dropped, and no connection has Autobahn's options for itself."""
         self.open()
