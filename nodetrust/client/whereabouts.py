@@ -1,40 +1,28 @@
 """Notices that this machine's own addresses have changed, with no word from anybody.
 
-The kernel says which address it would send from: to connect a UDP socket sends nothing. The places asked for are those
-that are set aside for documentation, so that the answer is that of the default route.
+The kernel says which address it would send from. The places asked for are those that are set aside for documentation,
+so that the answer is that of the default route.
 """
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
-from ipaddress import ip_address
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
+from nodetrust.libp2p.transports.source import source_address
 from nodetrust.names import IPAddress
 
 LOOK_SECONDS = 10.0
 
-FAR_AWAY = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
+FAR_AWAY = ("192.0.2.1", "2001:db8::1")
 """RFC 5737 and RFC 3849."""
-
-_DISCARD = 9
 
 
 def own_addresses() -> frozenset[IPAddress]:
     """The address that this machine sends from to the rest of the world, one of each family at most."""
-    return frozenset(found for family, place in FAR_AWAY if (found := _source(family, place)) is not None)
-
-
-def _source(family: socket.AddressFamily, place: str) -> IPAddress | None:
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as way:
-            way.connect((place, _DISCARD))
-            return ip_address(way.getsockname()[0].partition("%")[0])
-    except OSError:  # no route, or no such family
-        return None
+    return frozenset(found for place in FAR_AWAY if (found := source_address(place)) is not None)
 
 
 class Whereabouts:

@@ -2,8 +2,8 @@
 
 Sources: libp2p/specs `addressing/README.md`, `websockets/README.md`; RFC 6455.
 
-Read in this order: `address` (what a multiaddr says), `resolve` (names), `sockets` (what transports share), `tcp`,
-`certificates` (TLS of a listener and of a dialer), `websocket_channel`, `websocket`.
+Read in this order: `address` (what a multiaddr says), `resolve` (names), `source` (from where we dial), `sockets` (what
+transports share), `tcp`, `certificates` (TLS of a listener and of a dialer), `websocket_channel`, `websocket`.
 """
 
 from nodetrust.libp2p.transports.address import TransportAddress

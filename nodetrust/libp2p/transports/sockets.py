@@ -50,6 +50,7 @@ from nodetrust.libp2p.staggered import AllFailed, first_success
 from nodetrust.libp2p.transports.address import TransportAddress, plain_ip, socket_multiaddr
 from nodetrust.libp2p.transports.certificates import CertificateStore
 from nodetrust.libp2p.transports.resolve import resolve
+from nodetrust.libp2p.transports.source import bind_address
 
 CONNECT_SECONDS = 10
 """How long one IP address may take to answer; the whole address has the host's limit."""
@@ -130,7 +131,7 @@ async def _connect_to(
     tls: IOpenSSLClientConnectionCreator | None,
 ) -> ProtocolT:
     kind: Callable[..., IStreamClientEndpoint] = TCP6ClientEndpoint if ":" in host else TCP4ClientEndpoint
-    endpoint = kind(reactor, host, port, CONNECT_SECONDS)
+    endpoint = kind(reactor, host, port, CONNECT_SECONDS, bind_address(host))
     factory: Any = _Building(build)
     if tls is not None:
         factory = _BuildingTls(tls, True, factory, reactor)
