@@ -100,7 +100,7 @@ class Page {
     }
     const now = Date.now()
     this.announcements = { count: this.announcements.count + 1, last: now }
-    if (this.peers.heard(id, announcement.addresses, now)) {
+    if (this.peers.heard(id, announcement.addresses, now, from.toString())) {
       this.news.add(`Found ${shortId(id)}`)
     }
     this.dialDue()
@@ -200,7 +200,7 @@ class Page {
   show () {
     const now = Date.now()
     this.steps.show(this.#stepsNow(now))
-    this.rows.show(this.peers.all, now, this.#emptyText(), this.peers.unseen)
+    this.rows.show(this.peers.all, now, this.#emptyText(), this.peers.isCrowded(now))
     const { here, connected } = this.peers.counts(now)
     const middle = median(this.#pings())
     const title = this.config == null ? document.title : `${count(connected, 'peer')} – ${this.config.zone}`
