@@ -98,8 +98,8 @@ def check(
     `title`, `outcome` (ok, warn, fail, skip), `found`, `advice` and `facts`.
 
     Exit status: 0 nothing has failed, 2 a wrong option, 3 no issue server gives information or no broker is well, 4 no
-    address is proven, 6 the DNS is wrong, 7 not reachable from outside, 1 something else has failed; of several, the
-    first on the path.
+    address is proven, 6 the DNS is wrong, 7 not reachable from outside, 130 Ctrl-C or SIGTERM, 141 nobody reads the
+    output any more, 1 something else has failed; of several, the first on the path.
     """
     by_autotls = {"bootstrap": bootstrap, **{key: options.pop(key) for key in AUTOTLS_KEYS}}
     addresses = (*issuers, *more_issuers)

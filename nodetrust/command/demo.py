@@ -57,6 +57,8 @@ def demo(once: bool, as_json: bool, clients: int, browser: bool, verbose: bool) 
             program = find_browser() if browser else None
             with tempfile.TemporaryDirectory(prefix="nodetrust-demo-") as folder:
                 await run_in(reactor, Path(folder), program)
+        except BrokenPipeError:
+            raise
         except (NodetrustError, Libp2pError, OSError) as error:
             console.print(Text.assemble(("✗", "red"), f" {error}"), soft_wrap=True)
             return 1
