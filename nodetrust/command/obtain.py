@@ -87,8 +87,9 @@ def obtain(
 
     It is for the addresses under which the proof servers see this machine; with --autotls for *.PEER.DOMAIN, where a
     broker must be able to connect to this machine while the command runs. Writes cert.pem, chain.pem, fullchain.pem,
-    key.pem and combined.pem, which is both (mode 0600), addresses.txt, and renew-at.txt with the time to run this again,
-    by the issue server's or CA's word. With the key of an earlier run it hands out the same certificate until that is due.
+    key.pem and combined.pem, which is both (mode 0600), addresses.txt, and renew-at.txt with the time to run this
+    again, by the issue server's or CA's word. With the key of an earlier run it hands out the same certificate until
+    that is due.
 
     What goes on is shown on a terminal alone; errors go to stderr. The line of --json has `folder`, `names`,
     `addresses` (the proven ones), `not_after`, `renew_at` (null if the issue server has not said it), `from_cache`

@@ -180,7 +180,7 @@ class AnybodyTests(PageTestCase):
         await self.look("keyboard")
 
     async def test_phone(self) -> None:
-        """On a phone, a small one too, nothing sticks out, in the light and in the dark, and nothing moves for who wants no motion."""
+        """On any phone nothing sticks out, in the light and in the dark, and nothing moves for who wants no motion."""
         await self.start(CLIENTS)
         await self.browser.size(*PHONE, phone=True)
         await self.browser.prefer(color_scheme="light", reduced_motion="reduce")
