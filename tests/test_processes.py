@@ -416,6 +416,13 @@ class DemoTests(ProcessTestCase):
         for text in reached:
             self.assertIn(text, demo.printed[1])
 
+    async def test_many_clients(self) -> None:
+        """More than the DNS server answers challenges for their one name at a time: none of them is refused."""
+        demo, _ = self.demo("--once", "--clients=12")
+        await demo.ended()
+        self.assertEqual((demo.status, demo.printed[2]), (0, ""), demo.printed)
+        self.assertEqual(demo.printed[1].count("certificate for ip4127-0-0-1"), 12)
+
     async def test_json(self) -> None:
         """stdout is one line of JSON that says where everything is; SIGTERM and Ctrl-C end it with 0."""
         for number in (signal.SIGTERM, signal.SIGINT):

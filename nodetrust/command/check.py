@@ -99,7 +99,7 @@ def check(
 
     Exit status: 0 nothing has failed, 2 a wrong option, 3 no issue server gives information or no broker is well, 4 no
     address is proven, 6 the DNS is wrong, 7 not reachable from outside, 1 something else has failed; of several, the
-    first on the path.
+    first in this order. 130 Ctrl-C or SIGTERM, 141 nobody reads the output any more.
     """
     by_autotls = {"bootstrap": bootstrap, **{key: options.pop(key) for key in AUTOTLS_KEYS}}
     addresses = (*issuers, *more_issuers)
@@ -150,7 +150,7 @@ def _by_issuers(reactor: Any, shown: Shown, asked: Asked, host: Host) -> Walking
 
 
 def exit_status(walked: Walked) -> int:
-    """The first failure on the path."""
+    """That of the failure which is to be mended first."""
     failed = {step.area for step in walked.steps if step.outcome is Outcome.FAIL}
     if not walked.served:
         return NO_ISSUER

@@ -86,9 +86,10 @@ def obtain(
     """Obtain a certificate into a folder.
 
     It is for the addresses under which the proof servers see this machine; with --autotls for *.PEER.DOMAIN, where a
-    broker must be able to connect to this machine while the command runs. Writes cert.pem, chain.pem, fullchain.pem
-    and key.pem (mode 0600), addresses.txt, and renew-at.txt with the time to run this again, by the issue server's
-    or CA's word. With the key of an earlier run it hands out the same certificate until that is due.
+    broker must be able to connect to this machine while the command runs. Writes cert.pem, chain.pem, fullchain.pem,
+    key.pem and combined.pem, which is both (mode 0600), addresses.txt, and renew-at.txt with the time to run this
+    again, by the issue server's or CA's word. With the key of an earlier run it hands out the same certificate until
+    that is due.
 
     What goes on is shown on a terminal alone; errors go to stderr. The line of --json has `folder`, `names`,
     `addresses` (the proven ones), `not_after`, `renew_at` (null if the issue server has not said it), `from_cache`
@@ -96,8 +97,8 @@ def obtain(
     broker's URL); times are ISO 8601.
 
     Exit status: 0 done, 2 a wrong option, 3 the issue server or broker is out of reach, 4 no proof server gave a proof
-    or no public address is known, 5 the issue server, broker or CA refused, 1 anything else; of several servers, that
-    of the one that came furthest.
+    or no public address is known, 5 the issue server, broker or CA refused, 130 Ctrl-C or SIGTERM, 141 nobody reads
+    the output any more, 1 anything else; of several servers, that of the one that came furthest.
     """
     shown = Shown()
     by_autotls = {"listen": listen, **{key: options.pop(key) for key in AUTOTLS_KEYS}}

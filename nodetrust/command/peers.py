@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 from rich.console import Console
-from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -91,7 +91,7 @@ def peers(
     Nobody has looked whether the peers can be dialled: an announcement is the word of whoever has signed it.
 
     Exit status: 0 done, also if nobody is announced and when Ctrl-C ends --watch, 2 a wrong option, 3 no server can be
-    reached, 130 Ctrl-C before the end, 1 anything else.
+    reached, 130 Ctrl-C or SIGTERM before the end, 1 anything else.
     """
     screen, aside = Console(highlight=False), Console(stderr=True, highlight=False)
     on_screen = screen.is_terminal and not as_json
@@ -139,7 +139,7 @@ class Visitor:
         if not await self._connect():
             return UNREACHABLE
         self._host.on_disconnected(self._lost)
-        self._every(RECONNECT_SECONDS, self._connect)
+        self._every(RECONNECT_SECONDS, lambda: Deferred.fromCoroutine(self._connect()))
         self._doing = "listening until Ctrl-C" if seconds is None else f"listening for {seconds:g} seconds"
         self._say(self._doing)
         self._ends = None if seconds is None else self._discovery.seconds() + seconds
@@ -203,11 +203,15 @@ class Visitor:
         self._loops.append(loop)
         loop.start(seconds, now=False).addErrback(lambda failure: log.failure("nodetrust peers has a bug", failure))
 
-    def _connect(self) -> Deferred[bool]:
+    async def _connect(self) -> bool:
         """Dial every server to which there is no connection; tells whether there is any connection then."""
         missing = [addresses for peer, addresses in self._servers.items() if not self._host.connections(peer)]
         dials = [Deferred.fromCoroutine(self._dial(addresses)) for addresses in missing]
-        return gatherResults(dials).addCallback(lambda _: bool(self._host.connections()))
+        try:
+            await gatherResults(dials, consumeErrors=True)
+        except FirstError as first:  # cancelled, or a bug
+            first.subFailure.raiseException()
+        return bool(self._host.connections())
 
     async def _dial(self, addresses: list[Multiaddr]) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -14,6 +15,9 @@ from nodetrust.logs import from_level
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C, as shells have it."""
+
+UNREAD = 141
+"""The exit status where whoever read our output reads no more, such as `head`: as shells have it of SIGPIPE."""
 
 Work = Callable[[Any], Coroutine[Any, Any, int]]
 """Called with the reactor; returns the exit status. Ctrl-C and SIGTERM cancel it, and wait for what it does then."""
@@ -36,6 +40,9 @@ def run(work: Work, *, verbose: bool) -> None:
     def failed(failure: Failure) -> None:
         if failure.check(CancelledError):
             statuses.append(INTERRUPTED)
+        elif failure.check(BrokenPipeError, SystemExit):  # rich makes the one of the other
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
+            statuses.append(UNREAD)
         else:
             failure.printTraceback(sys.stderr)
             statuses.append(1)

@@ -7,11 +7,15 @@ import * as Digest from 'multiformats/hashes/digest'
 // As nodetrust/discovery.py has them.
 export const MAX_BYTES = 16 * 1024
 export const MAX_ADDRESSES = 16
+export const MAX_ADDRESS_BYTES = 1024 // libp2p/multiaddr.py
 
 const ADDR = 1
 const PEER = 2
 const LENGTH_DELIMITED = 2
 const OTHER_BYTES = { 1: 8, 5: 4 } // of the wire types with a fixed size
+
+const NAMED = ['dns', 'dns4', 'dns6', 'dnsaddr', 'sni']
+const NAME = /^(?=.{1,253}$)[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?$/i // else it would be more of a URL than its host
 
 export class InvalidAnnouncement extends Error {
   name = 'InvalidAnnouncement'
@@ -105,11 +109,18 @@ function readPeer (multihash) {
   }
 }
 
-// null for an address of a kind that we do not know: a newer peer may announce it beside others.
+// null for an address of a kind that we do not know, for a newer peer may announce it beside others, and for none at all.
 function readAddress (bytes) {
+  if (bytes.byteLength > MAX_ADDRESS_BYTES) {
+    return null
+  }
   try {
     const address = multiaddr(bytes)
-    const named = address.getComponents().findLast(({ name }) => name === 'p2p')?.value
+    const components = address.getComponents()
+    if (components.some(({ name, value }) => NAMED.includes(name) && !NAME.test(value))) {
+      return null
+    }
+    const named = components.findLast(({ name }) => name === 'p2p')?.value
     return { address, named: named == null ? null : peerIdFromString(named) }
   } catch {
     return null

@@ -12,6 +12,7 @@ import { Failed, dial, ping, sayHello } from './visit.js'
 import { ago, count, inSeconds, milliseconds, shortId } from './words.js'
 
 const TICK_MS = 1000
+const SHOW_MS = 100 // what happens within this is shown at once: hundreds of strangers may announce themselves in a second
 const MAX_PAUSE_MS = 30_000 // between tries to reach the issue server
 const MISSED_PINGS = 2 // in a row, and the connection is given up
 
@@ -27,6 +28,7 @@ class Page {
   config = null
   node = null
   trouble = null // why this page can do nothing
+  showing = null // the timer by which it shows what has happened
 
   async start () {
     showPage()
@@ -100,7 +102,7 @@ class Page {
     }
     const now = Date.now()
     this.announcements = { count: this.announcements.count + 1, last: now }
-    if (this.peers.heard(id, announcement.addresses, now)) {
+    if (this.peers.heard(id, announcement.addresses, now, from.toString())) {
       this.news.add(`Found ${shortId(id)}`)
     }
     this.dialDue()
@@ -193,14 +195,22 @@ class Page {
     }
     this.samples.push({ at: now, ...this.peers.counts(now) })
     this.samples = this.samples.filter(({ at }) => now - at <= HISTORY_MS)
-    this.show()
+    this.#showNow()
     this.drawPlots()
   }
 
+  // Soon.
   show () {
+    this.showing ??= setTimeout(() => {
+      this.showing = null
+      this.#showNow()
+    }, SHOW_MS)
+  }
+
+  #showNow () {
     const now = Date.now()
     this.steps.show(this.#stepsNow(now))
-    this.rows.show(this.peers.all, now, this.#emptyText(), this.peers.unseen)
+    this.rows.show(this.peers.all, now, this.#emptyText(), this.peers.isCrowded(now))
     const { here, connected } = this.peers.counts(now)
     const middle = median(this.#pings())
     const title = this.config == null ? document.title : `${count(connected, 'peer')} – ${this.config.zone}`

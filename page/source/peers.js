@@ -3,6 +3,9 @@
 //   found ─▶ dialling ─▶ connected ─▶ failed ─▶ dialling …   (its next announcement brings the next dial, after a pause)
 //              └──────────▶ failed
 //   A peer that has been silent, and to which there is no connection, is gone.
+//
+// Anybody can announce any peer, for a forwarder announces the node behind it. Where a peer is, its own word says before
+// another's; of others' words the first counts, until it is not renewed, or a dial to where it leads fails.
 
 // nodetrust's clients announce themselves every five seconds unless they are told otherwise.
 export const SILENT_MS = 16_000
@@ -11,6 +14,7 @@ export const MAX_PEERS = 64
 export const MAX_DIALS = 6 // at once
 export const FIRST_PAUSE_MS = 2_000
 export const LAST_PAUSE_MS = 60_000
+export const HOPELESS = 3 // failures in a row, and a newcomer may take the place
 export const HISTORY_MS = 5 * 60_000
 export const PING_EVERY_MS = 2_000
 export const COLOURS = 8
@@ -19,7 +23,7 @@ const MAX_ROUND_TRIPS = HISTORY_MS / PING_EVERY_MS
 
 export class Peers {
   #peers = new Map() // by peer ID, in the order in which they were found
-  unseen = 0 // announcements of peers that there was no room for
+  #refusedAt = -Infinity // when there was no room for a peer
 
   get all () {
     return [...this.#peers.values()]
@@ -29,37 +33,47 @@ export class Peers {
     return this.#peers.get(id)
   }
 
-  // An announcement. Returns true for a peer that is new or back; whether to dial it now is `dueToDial`'s.
-  heard (id, addresses, now) {
+  // An announcement, signed by `author`. Returns true for a peer that is new or back; whether to dial it now is
+  // `dueToDial`'s.
+  heard (id, addresses, now, author = id) {
     const known = this.#peers.get(id)
+    if (known != null && !countsFor(known, author, now)) {
+      return false
+    }
     if (known == null && !this.#makeRoom()) {
-      this.unseen++
+      this.#refusedAt = now
       return false
     }
     const peer = known ?? this.#add(id, now)
     const back = peer.phase === 'gone'
-    Object.assign(peer, { addresses, lastHeard: now, announcements: peer.announcements + 1 })
+    Object.assign(peer, { addresses, author, lastHeard: now, announcements: peer.announcements + 1 })
     if (back) {
       Object.assign(peer, { phase: 'found', failure: null, failures: 0, failedAt: 0, retryAt: now })
     }
     return known == null || back
   }
 
-  // Those to dial now, oldest first; they are 'dialling' from here on.
+  // Whether there are more peers than there is room for.
+  isCrowded (now) {
+    return now - this.#refusedAt < SILENT_MS
+  }
+
+  // Those to dial now, who have failed least first, then the oldest; they are 'dialling' from here on.
   dueToDial (now) {
     const room = MAX_DIALS - this.all.filter(({ phase }) => phase === 'dialling').length
     const due = this.all.filter(peer => isWaiting(peer) && peer.lastHeard >= peer.failedAt && now >= peer.retryAt)
-    return due.slice(0, Math.max(0, room)).map(peer => Object.assign(peer, { phase: 'dialling', dialledAt: now }))
+    due.sort((a, b) => a.failures - b.failures)
+    return due.slice(0, Math.max(0, room)).map(peer => Object.assign(peer, { phase: 'dialling', dialledAt: now, believed: peer.author }))
   }
 
   connected (id, address, now) {
-    this.#change(id, { phase: 'connected', address, failure: null, failures: 0, openedAt: now, openedIn: now - this.get(id)?.dialledAt })
+    this.#change(id, { phase: 'connected', address, failure: null, failures: 0, wrong: null, openedAt: now, openedIn: now - this.get(id)?.dialledAt })
   }
 
   failed (id, failure, now) {
     const failures = (this.get(id)?.failures ?? 0) + 1
     const pause = Math.min(LAST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 1))
-    this.#change(id, { phase: 'failed', failure, failures, failedAt: now, retryAt: now + pause, ping: null })
+    this.#change(id, { phase: 'failed', failure, failures, wrong: this.get(id)?.believed, failedAt: now, retryAt: now + pause, ping: null })
   }
 
   pinged (id, ms, now) {
@@ -111,6 +125,9 @@ export class Peers {
       phase: 'found',
       colour: this.#freeColour(),
       addresses: [],
+      author: null, // who says that they are its
+      believed: null, // who said so of those that were dialled
+      wrong: null, // whose word led nowhere
       announcements: 0,
       firstHeard: now,
       lastHeard: now,
@@ -136,17 +153,17 @@ export class Peers {
     }
   }
 
-  // The longest gone makes room for a newcomer.
+  // The longest gone makes room for a newcomer, or else who has failed most.
   #makeRoom () {
     if (this.#peers.size < MAX_PEERS) {
       return true
     }
     const [oldest] = this.all.filter(({ phase }) => phase === 'gone').sort((a, b) => a.goneAt - b.goneAt)
-    if (oldest == null) {
-      return false
-    }
-    this.#peers.delete(oldest.id)
-    return true
+    const [hopeless] = this.all
+      .filter(({ phase, failures }) => phase === 'failed' && failures >= HOPELESS)
+      .sort((a, b) => b.failures - a.failures)
+    const leaving = oldest ?? hopeless
+    return leaving != null && this.#peers.delete(leaving.id)
   }
 
   // The colour that fewest have.
@@ -161,6 +178,10 @@ export class Peers {
 
 export function isAnnounced (peer, now) {
   return now - peer.lastHeard < SILENT_MS
+}
+
+function countsFor (peer, author, now) {
+  return author === peer.id || author === peer.author || peer.author === peer.wrong || !isAnnounced(peer, now)
 }
 
 function isWaiting ({ phase }) {

@@ -70,7 +70,7 @@ export class PeersView {
   #sayHello
   #choose
 
-  show (peers, now, emptyText, unseen) {
+  show (peers, now, emptyText, isCrowded) {
     const ids = new Set(peers.map(({ id }) => id))
     for (const [id, row] of this.#rows) {
       if (!ids.has(id)) {
@@ -83,7 +83,7 @@ export class PeersView {
     }
     byId('empty').hidden = peers.length > 0
     setText(byId('empty-text'), emptyText)
-    byId('unseen').hidden = unseen === 0
+    byId('unseen').hidden = !isCrowded
     setText(byId('unseen'), 'There are more peers than this page has room for.')
   }
 

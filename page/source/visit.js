@@ -27,7 +27,8 @@ class BadAnswer extends Error {
   name = 'BadAnswer'
 }
 
-// A connection over the first of the addresses that works; suspect: see dialFailure.
+// A connection over the first of the addresses that works, or one that is there already, and the address at which it is;
+// suspect: see dialFailure.
 export async function dial (node, addresses, suspect) {
   let failure = noAddress()
   for (const address of dialable(addresses).slice(0, MAX_ADDRESSES)) {
@@ -35,7 +36,7 @@ export async function dial (node, addresses, suspect) {
     const onProgress = ({ type }) => { step = stepOf(type) ?? step }
     try {
       const connection = await node.dial(address, { signal: AbortSignal.timeout(DIAL_SECONDS * 1000), onProgress })
-      return { connection, address }
+      return { connection, address: connection.remoteAddr }
     } catch (error) {
       failure = dialFailure({ step, error, place: placeOf(address), seconds: DIAL_SECONDS, suspect })
     }

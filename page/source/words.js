@@ -11,7 +11,10 @@ export function milliseconds (ms) {
   if (ms == null) {
     return '–'
   }
-  return ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`
+  if (ms >= 999.5) {
+    return `${(ms / 1000).toFixed(1)} s`
+  }
+  return ms < 9.95 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`
 }
 
 export function ago (ms) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
-import { InvalidAnnouncement, MAX_ADDRESSES, MAX_BYTES, decodeAnnouncement, dialable, placeOf } from '../source/announcement.js'
+import { InvalidAnnouncement, MAX_ADDRESSES, MAX_ADDRESS_BYTES, MAX_BYTES, decodeAnnouncement, dialable, placeOf } from '../source/announcement.js'
 
 const AUTHOR = peerIdFromString('12D3KooWAZSDTRjmmECLXPMPQFkTuayDVmYdy2XQLjYfLvbo1FiF')
 const OTHER = peerIdFromString('12D3KooWCtPi3JpaNQgb6KLrLcWibeXwuGrw1JgfCeBs5bKpCDuY')
@@ -11,6 +11,12 @@ const WSS = '/dns4/ip4192-0-2-7.nt.test/tcp/4443/tls/ws'
 function field (number, bytes) {
   const length = bytes.length < 128 ? [bytes.length] : [0x80 | (bytes.length & 0x7f), bytes.length >> 7]
   return [number << 3 | 2, ...length, ...bytes]
+}
+
+// Of an address with a name that no text of an address could have.
+function bytes (before, name, ...after) {
+  const text = new TextEncoder().encode(name)
+  return [...before, ...field(0, text).slice(1), ...after]
 }
 
 function address (text) {
@@ -42,6 +48,21 @@ test('what newer peers add is passed over', () => {
   const newer = [...field(9, [1, 2, 3]), 10 << 3, 0xac, 0x02, 11 << 3 | 1, 1, 2, 3, 4, 5, 6, 7, 8, 12 << 3 | 5, 1, 2, 3, 4]
   const unknown = field(1, [0xff, 0xff, 0x7f, 1])
   assert.deepEqual(said(decode(...newer, ...unknown, ...address(WSS))), [`${AUTHOR}`, `${WSS}/p2p/${AUTHOR}`])
+})
+
+test('an address is passed over where its name is none, or it is very long', () => {
+  const names = [
+    '<img src=x onerror=alert(1)>.test', 'nt.test/path?', 'user:password@nt.test', 'nt.test:99', '[::1]', 'safe\u202etset.tn',
+    'two\nlines.test', ' ', '..', '%2e.test', 'a'.repeat(254), 'a.'.repeat(MAX_ADDRESS_BYTES / 2)
+  ]
+  for (const name of names) {
+    const named = bytes([54], name, 6, 0x11, 0x5b, 0xc0, 3, 0xdd, 3)
+    const sni = bytes([6, 0x11, 0x5b, 0xc0, 3, 0xc1, 3], name, 0xdd, 3)
+    assert.deepEqual(said(decode(...field(1, named), ...field(1, sni), ...address(WSS))), [`${AUTHOR}`, `${WSS}/p2p/${AUTHOR}`])
+  }
+  for (const name of ['localhost', '_a.x-1.test.', `${'a'.repeat(63)}.test`]) {
+    assert.equal(decode(...address(`/dns4/${name}/tcp/1/wss`)).addresses.length, 1)
+  }
 })
 
 test('every other announcement is refused', () => {

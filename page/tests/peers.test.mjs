@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { COLOURS, FIRST_PAUSE_MS, FORGET_MS, LAST_PAUSE_MS, MAX_DIALS, MAX_PEERS, Peers, SILENT_MS, median } from '../source/peers.js'
+import { COLOURS, FIRST_PAUSE_MS, FORGET_MS, HOPELESS, LAST_PAUSE_MS, MAX_DIALS, MAX_PEERS, Peers, SILENT_MS, median } from '../source/peers.js'
 
 const FAILURE = { kind: 'secure', title: 'No', text: 'Not at all.' }
 
@@ -101,12 +101,74 @@ test('there is room for so many; the longest gone makes room for a newcomer', ()
     peers.heard(`${n}`, [], n < 2 ? n : SILENT_MS)
   }
   assert.equal(peers.heard('new', [], SILENT_MS), false)
-  assert.equal(peers.unseen, 1)
+  assert.equal(peers.isCrowded(2 * SILENT_MS - 1), true)
+  assert.equal(peers.isCrowded(2 * SILENT_MS), false)
   peers.tick(SILENT_MS)
   peers.tick(SILENT_MS + 1)
   assert.equal(peers.heard('new', [], SILENT_MS), true)
   assert.equal(peers.get('0'), undefined)
   assert.equal(peers.all.length, MAX_PEERS)
+})
+
+test('where nobody is gone, who has failed most makes room, but not who has only begun to', () => {
+  const peers = new Peers()
+  for (let n = 0; n < MAX_PEERS; n++) {
+    peers.heard(`${n}`, [], 0)
+  }
+  const fail = (id, times) => { for (let n = 0; n < times; n++) { peers.failed(id, FAILURE, 0) } }
+  fail('0', HOPELESS - 1)
+  assert.equal(peers.heard('new', [], 0), false)
+  fail('1', HOPELESS)
+  fail('2', HOPELESS + 1)
+  assert.equal(peers.heard('new', [], 0), true)
+  assert.equal(peers.get('2'), undefined)
+})
+
+test('who has failed is dialled after who has not', () => {
+  const peers = new Peers()
+  for (let n = 0; n < 2 * MAX_DIALS; n++) {
+    peers.heard(`${n}`, [], 0)
+  }
+  for (const { id } of peers.dueToDial(0)) {
+    peers.failed(id, FAILURE, 0)
+  }
+  const later = FIRST_PAUSE_MS
+  for (let n = 0; n < 2 * MAX_DIALS; n++) {
+    peers.heard(`${n}`, [], later)
+  }
+  assert.deepEqual(ids(peers.dueToDial(later)), Array.from({ length: MAX_DIALS }, (_, n) => `${MAX_DIALS + n}`))
+})
+
+test('where a peer is, it says itself, whatever others say', () => {
+  const peers = new Peers()
+  assert.equal(peers.heard('a', ['false'], 0, 'liar'), true)
+  assert.equal(peers.heard('a', ['true'], 1), false)
+  peers.heard('a', ['false'], 2, 'liar')
+  assert.deepEqual([peers.get('a').addresses, peers.get('a').announcements], [['true'], 2])
+})
+
+test('of others, the first counts until it is silent, or its word leads nowhere', () => {
+  const peers = new Peers()
+  peers.heard('a', ['x'], 0, 'one')
+  peers.heard('a', ['y'], 1, 'two')
+  assert.deepEqual(peers.get('a').addresses, ['x'])
+  peers.dueToDial(1)
+  peers.failed('a', FAILURE, 1)
+  peers.heard('a', ['y'], 2, 'two')
+  peers.heard('a', ['x'], 3, 'one')
+  assert.deepEqual(peers.get('a').addresses, ['y'])
+  peers.heard('a', ['x'], 2 + SILENT_MS, 'one')
+  assert.deepEqual(peers.get('a').addresses, ['x'])
+})
+
+test('a failure is held against whose word was dialled, not whose has come since', () => {
+  const peers = new Peers()
+  peers.heard('a', ['x'], 0, 'one')
+  peers.dueToDial(0)
+  peers.heard('a', ['y'], 1)
+  peers.failed('a', FAILURE, 2)
+  peers.heard('a', ['x'], 3, 'one')
+  assert.deepEqual(peers.get('a').addresses, ['y'])
 })
 
 test('round trips are kept for as long as the plot is', () => {

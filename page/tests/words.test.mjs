@@ -6,7 +6,7 @@ import { ago, count, inSeconds, milliseconds, shortId, spoken } from '../source/
 test('values read well', () => {
   assert.equal(shortId('12D3KooWAZSDTRjmmECLXPMPQFkTuayDVmYdy2XQLjYfLvbo1FiF'), '12D3…bo1FiF')
   assert.equal(shortId('short'), 'short')
-  assert.deepEqual([milliseconds(null), milliseconds(0.84), milliseconds(41.7)], ['–', '0.8 ms', '42 ms'])
+  assert.deepEqual([null, 0.84, 9.97, 41.7, 999.7, 2345].map(milliseconds), ['–', '0.8 ms', '10 ms', '42 ms', '1.0 s', '2.3 s'])
   assert.deepEqual([ago(-5), ago(4000), ago(600_000)], ['just now', '4 s ago', '10 min ago'])
   assert.deepEqual([inSeconds(0), inSeconds(1500)], ['now', 'in 2 s'])
   assert.deepEqual([count(1, 'peer'), count(2, 'peer')], ['1 peer', '2 peers'])

@@ -27,7 +27,7 @@ from tests.libp2p.throwaway_ca import ThrowawayCa
 reactor: Any = default_reactor
 
 CLIENTS = 3
-DESKTOP, PHONE = (1280, 900), (390, 844)
+DESKTOP, PHONE, SMALL = (1280, 900), (390, 844), (320, 568)
 
 CONNECTED = "document.querySelectorAll('#peers [data-phase=connected]').length"
 PINGED = "[...document.querySelectorAll('#peers .ping')].filter(ping => / ms$/.test(ping.textContent)).length"
@@ -180,7 +180,7 @@ class AnybodyTests(PageTestCase):
         await self.look("keyboard")
 
     async def test_phone(self) -> None:
-        """On a phone nothing sticks out, in the light and in the dark, and nothing moves for who wants no motion."""
+        """On any phone nothing sticks out, in the light and in the dark, and nothing moves for who wants no motion."""
         await self.start(CLIENTS)
         await self.browser.size(*PHONE, phone=True)
         await self.browser.prefer(color_scheme="light", reduced_motion="reduce")
@@ -193,6 +193,9 @@ class AnybodyTests(PageTestCase):
         self.assertNotEqual(await self.browser.evaluate("getComputedStyle(document.body).backgroundColor"), light)
         await self.browser.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
         await self.look("phone-dark")
+        await self.browser.size(*SMALL, phone=True)
+        await self.browser.evaluate("document.getElementById('number-ping').textContent = '888 ms'")
+        self.assertEqual(await self.browser.evaluate("innerWidth"), SMALL[0], "zoomed out, since something sticks out")
 
     async def test_read_out(self) -> None:
         """What a screen reader is told: the log is live, plots have words, each step says how far it is."""

@@ -11,7 +11,7 @@ from random import SystemRandom
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.protocol import Factory, ProcessProtocol, Protocol
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
@@ -164,6 +164,20 @@ class PeersTests(TestCase):
         program.signal(signal.SIGINT)
         self.assertEqual(await program.ended(), 130)
         self.assertEqual((program.out, "Traceback" in program.err), ("", False))
+
+    async def test_interrupted_while_it_connects(self):
+        """So does Ctrl-C while no server has answered yet."""
+        met = []
+        factory = Factory()
+        factory.buildProtocol = lambda address: met.append(address) or Protocol()
+        silent = reactor.listenTCP(0, factory, interface="127.0.0.1")
+        self.addCleanup(silent.stopListening)
+        address = f"/ip4/127.0.0.1/tcp/{silent.getHost().port}/p2p/{PrivateKey.generate().peer_id}"
+        program = self.run_program("--issuer", address)
+        await until(lambda: met)
+        program.signal(signal.SIGINT)
+        self.assertEqual(await program.ended(), 130, program.err)
+        self.assertEqual((program.out, program.err), ("", ""))
 
     async def test_nobody(self):
         """Nobody to be shown is no failure, and is said."""

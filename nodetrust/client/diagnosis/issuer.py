@@ -11,7 +11,7 @@ from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.messages import IssueInfo
 
-OLD = "a server of 2018 may run there, or none of ours: see what it logs"
+NOT_ONE = "it may be a proof or DNS server, a server of 2018, or none of ours: see what it logs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def judge_info(server: PeerId, info: IssueInfo | Exception) -> Step:
     """Of what it says to peers."""
     title = f"issue info of {brief(server)}"
     if isinstance(info, Exception):
-        return Step(Area.ISSUER, title, Outcome.FAIL, f"gives none: {info}", OLD, {"peer": str(server)})
+        return Step(Area.ISSUER, title, Outcome.FAIL, f"gives none: {info}", NOT_ONE, {"peer": str(server)})
     cryptos = [name for name, number in CRYPTO_NAMES.items() if number in info.cryptos]
     quorum = max(info.quorum, 1)
     facts = {
