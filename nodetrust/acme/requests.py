@@ -95,6 +95,11 @@ class Requests:
             return known
         return await self._fetching.result(self._fetch_directory, deadline, "waiting for the CA's directory")
 
+    @property
+    def last_directory(self) -> wire.Directory | None:
+        """The directory as it was when it was fetched last, however long ago."""
+        return None if self._directory is None else self._directory[1]
+
     async def get(self, url: str, deadline: Deadline) -> HttpResponse:
         """An unsigned request, repeated where that is worth it."""
         retries = Retries(self.random)

@@ -31,6 +31,7 @@ from nodetrust.libp2p.requests import is_gone
 from nodetrust.messages import (
     E_INVALID_PROOF,
     E_OTHER,
+    CertificateAuthority,
     InvalidMessage,
     IssueInfo,
     IssueRequest,
@@ -51,6 +52,9 @@ class Fulfils(Protocol):
 
     async def fulfil(self, order: Order) -> IssueResponse:
         """The response with the certificate; raises `Refusal`."""
+
+    def signers(self) -> list[CertificateAuthority]:
+        """The CAs that it orders from, best first."""
 
 
 class Remembers(Protocol):
@@ -107,6 +111,7 @@ class IssueProtocol:
             cryptos=self._policy.cryptos,  # type: ignore[arg-type]  # an int is an enum here
             nonce=self._nonces.give(peer, self._clock.seconds()),
             quorum=self._policy.trust.quorum,
+            authorities=self._orders.signers(),
         )
         renew_at = await self._renew_at(peer)
         if renew_at is not None:

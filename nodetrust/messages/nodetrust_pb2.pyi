@@ -116,20 +116,30 @@ class ProofResponse(_message.Message):
     def __init__(self, error: _Optional[_Union[Error, str]] = ..., proof: _Optional[_Union[ProofWrapper, _Mapping]] = ..., message: _Optional[str] = ...) -> None: ...
 
 class IssueInfo(_message.Message):
-    __slots__ = ("domain", "proofs", "cryptos", "nonce", "renewAt", "quorum")
+    __slots__ = ("domain", "proofs", "cryptos", "nonce", "renewAt", "quorum", "authorities")
     DOMAIN_FIELD_NUMBER: _ClassVar[int]
     PROOFS_FIELD_NUMBER: _ClassVar[int]
     CRYPTOS_FIELD_NUMBER: _ClassVar[int]
     NONCE_FIELD_NUMBER: _ClassVar[int]
     RENEWAT_FIELD_NUMBER: _ClassVar[int]
     QUORUM_FIELD_NUMBER: _ClassVar[int]
+    AUTHORITIES_FIELD_NUMBER: _ClassVar[int]
     domain: str
     proofs: _containers.RepeatedCompositeFieldContainer[ProofServer]
     cryptos: _containers.RepeatedScalarFieldContainer[Crypto]
     nonce: bytes
     renewAt: int
     quorum: int
-    def __init__(self, domain: _Optional[str] = ..., proofs: _Optional[_Iterable[_Union[ProofServer, _Mapping]]] = ..., cryptos: _Optional[_Iterable[_Union[Crypto, str]]] = ..., nonce: _Optional[bytes] = ..., renewAt: _Optional[int] = ..., quorum: _Optional[int] = ...) -> None: ...
+    authorities: _containers.RepeatedCompositeFieldContainer[CertificateAuthority]
+    def __init__(self, domain: _Optional[str] = ..., proofs: _Optional[_Iterable[_Union[ProofServer, _Mapping]]] = ..., cryptos: _Optional[_Iterable[_Union[Crypto, str]]] = ..., nonce: _Optional[bytes] = ..., renewAt: _Optional[int] = ..., quorum: _Optional[int] = ..., authorities: _Optional[_Iterable[_Union[CertificateAuthority, _Mapping]]] = ...) -> None: ...
+
+class CertificateAuthority(_message.Message):
+    __slots__ = ("caaIdentities", "account")
+    CAAIDENTITIES_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    caaIdentities: _containers.RepeatedScalarFieldContainer[str]
+    account: str
+    def __init__(self, caaIdentities: _Optional[_Iterable[str]] = ..., account: _Optional[str] = ...) -> None: ...
 
 class IssueRequest(_message.Message):
     __slots__ = ("proofs", "supportedCryptos", "csr")

@@ -20,6 +20,7 @@ from nodetrust.proof.service import ProofService
 from nodetrust.proof.settings import ProofSettings
 from nodetrust.service import load_identity
 from nodetrust.settings import HostPort
+from nodetrust.testing.ca import CASettings
 from tests.servers import LOOPBACK as LOOPBACK_IP
 from tests.servers import LOOPBACK_NAME, Servers, reactor
 from tests.stub_dns import NO_SUCH_NAME, StubDns
@@ -236,6 +237,22 @@ class CaaTests(CheckTestCase):
         document, status = await self.checked(servers)
         self.assertEqual(status, 1)
         self.assert_fails(document, "caa", "nobody may sign", "add a record")
+
+    async def test_the_issue_servers_ca(self) -> None:
+        """Whether it may sign is known as soon as the issue server has ordered there: it says what the CA is called."""
+        servers = await self.start(CASettings(caa_identities=("ca.test",)), dns={"caa": ("ca.test", "pki.goog")})
+        await servers.start_client(lambda step: None)
+        document, _ = await self.checked(servers)
+        outcomes = {step["title"]: step["outcome"] for step in document["steps"] if step["area"] == "caa"}
+        self.assertEqual(outcomes, {f"for {ZONE}": "ok", f"ca.test at {ZONE}": "ok"})
+
+    async def test_another_ca_alone(self) -> None:
+        """The records are good, but not for this issue server."""
+        servers = await self.start(CASettings(caa_identities=("ca.test",)), dns={"caa": ("pki.goog",)})
+        await servers.start_client(lambda step: None)
+        document, status = await self.checked(servers)
+        self.assertEqual(status, 1)
+        self.assert_fails(document, "caa", "name other CAs", 'CAA 0 issue "ca.test"')
 
     async def test_not_by_dns(self) -> None:
         """A CA that may validate only in ways that no issue server uses."""

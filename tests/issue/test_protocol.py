@@ -28,6 +28,7 @@ from nodetrust.messages import (
     ECDSA_P256,
     OK,
     RSA,
+    CertificateAuthority,
     IssueInfo,
     IssueRequest,
     IssueResponse,
@@ -67,6 +68,9 @@ class FakeOrders:
 
     def __init__(self):
         self.orders = []
+
+    def signers(self):
+        return [CertificateAuthority(caaIdentities=["ca.example"], account="https://ca.example/acct/1")]
 
     async def fulfil(self, order):
         outcome = Deferred()
@@ -164,6 +168,11 @@ class ProtocolTests(SynchronousTestCase):
         self.assertEqual([str(Multiaddr.from_bytes(one)) for one in server.addrs], list(PLACES))
         self.assertNotEqual(first.nonce, second.nonce)
         self.assertEqual((list(server.keys), first.quorum), ([], 1))
+
+    def test_info_names_the_cas(self):
+        """And our account there, for CAA records."""
+        (signer,) = self.inform().authorities
+        self.assertEqual((list(signer.caaIdentities), signer.account), (["ca.example"], "https://ca.example/acct/1"))
 
     def test_when_to_renew(self):
         """Info tells it of the peer's newest certificate; a store that fails or is slow takes nothing else from it."""

@@ -23,6 +23,7 @@ from nodetrust.messages import (
     OK,
     RSA,
     Address,
+    CertificateAuthority,
     IPv4,
     IssueInfo,
     IssueRequest,
@@ -126,6 +127,10 @@ class Issuer:
             "require_nonce": False,
         }
         self.protocol = IssueProtocol(self.clock, Policy(**(facts | changes)), (), self, self.store)
+
+    def signers(self) -> list[CertificateAuthority]:
+        """None that are told of."""
+        return []
 
     async def fulfil(self, order: Order) -> IssueResponse:
         """Every order is a good one here."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from nodetrust.client.diagnosis.steps import Area, Outcome, Step
 from nodetrust.client.lookup.wire import Record
+from nodetrust.messages import CertificateAuthority
 
 CRITICAL = 128
 """The flag that forbids whoever does not know the tag to issue (RFC 8659 §4.1)."""
@@ -161,38 +163,95 @@ def _judge(climbed: Climbed, names: Sequence[str], policy: Policy, *, wildcard: 
     return step(Outcome.OK, said)
 
 
+MAX_IDENTITIES = 8
+"""Of a CA, that are compared; Let's Encrypt has one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Orderer:
-    """Who is to sign: what the CA is called in CAA records, and this peer's account there, if it has one."""
+    """Who is to sign: what the CA is called in CAA records, and the account there of whoever orders, if it has one."""
 
     identities: tuple[str, ...]
     account: str | None = None
 
+    @classmethod
+    def from_message(cls, authority: CertificateAuthority) -> Orderer:
+        """An issue server at one of its CAs."""
+        identities = tuple(identity.lower() for identity in authority.caaIdentities[:MAX_IDENTITIES])
+        return cls(identities, authority.account or None)
 
-def judge_ca(climbed: Climbed, orderer: Orderer) -> Step | None:
-    """Whether this CA may sign a wildcard for this account; None where the records do not say, or anybody may."""
-    permissions = read_policy(climbed.records, wildcard=True).permissions
-    if not permissions or not orderer.identities:
+
+class Standing(Enum):
+    """What the records mean for one CA and account; from good to bad."""
+
+    MAY = "it may sign"
+    OTHER_ACCOUNT = "it may sign for another account alone"
+    OTHERS = "the CAA records name other CAs, and not this one"
+
+
+def standing_of(permissions: Sequence[Permission], orderer: Orderer) -> Standing | None:
+    """None where its CA has no name, or may validate in no way of ours, which is said of the records themselves."""
+    if not orderer.identities:
         return None
-    title = f"{orderer.identities[0]} at {climbed.owner}"
-    facts: dict[str, object] = {"identities": list(orderer.identities), "account": orderer.account}
     its = [one for one in permissions if one.issuer in orderer.identities]
     if not its:
-        found = "the CAA records name other CAs, and not this one"
-        advice = f"take one of {', '.join(one.issuer for one in permissions)} with --acme-directory"
-        return Step(Area.CAA, title, Outcome.FAIL, found, advice, facts)
+        return Standing.OTHERS
     fitting = [one for one in its if one.fits]
     if not fitting:
-        return None  # as has been said of the records
+        return None
     if all(one.account not in (None, orderer.account) for one in fitting):
-        found = (
-            f"it may sign only for {', '.join(str(one.account) for one in fitting)}, which is not this peer's account"
-        )
-        advice = (
+        return Standing.OTHER_ACCOUNT
+    return Standing.MAY
+
+
+def judge_ca(climbed: Climbed, orderer: Orderer) -> Step | None:
+    """Of this peer's own CA, for a wildcard; None where the records do not say, or anybody may sign."""
+    permissions = read_policy(climbed.records, wildcard=True).permissions
+    standing = standing_of(permissions, orderer) if permissions else None
+    if permissions is None or standing is None:
+        return None
+    advice = {
+        Standing.MAY: "",
+        Standing.OTHERS: f"take one of {', '.join(one.issuer for one in permissions)} with --acme-directory",
+        Standing.OTHER_ACCOUNT: (
             f"the operator of {climbed.owner} must take accounturi out of the record: each peer has its own account"
-        )
-        return Step(Area.CAA, title, Outcome.FAIL, found, advice, facts)
-    return Step(Area.CAA, title, Outcome.OK, "it may sign this peer's wildcard", facts=facts)
+        ),
+    }[standing]
+    return _of_ca(climbed, orderer, standing, advice, others=False)
+
+
+def judge_issuers_cas(climbed: Climbed, orderers: Sequence[Orderer], *, wildcards: bool) -> list[Step]:
+    """Of the CAs of an issue server, one of which is enough."""
+    kinds = (False, True) if wildcards else (False,)
+    policies = [read_policy(climbed.records, wildcard=kind).permissions or () for kind in kinds]
+    standings: dict[Orderer, Standing] = {}
+    for orderer in orderers:
+        found = [standing_of(permissions, orderer) for permissions in policies if permissions]
+        if known := [one for one in Standing if one in found]:
+            standings[orderer] = known[-1]
+    others = Standing.MAY in standings.values()
+    return [
+        _of_ca(climbed, orderer, standing, _for_issuer(climbed, orderer, standing), others=others)
+        for orderer, standing in standings.items()
+    ]
+
+
+def _for_issuer(climbed: Climbed, orderer: Orderer, standing: Standing) -> str:
+    if standing is Standing.MAY:
+        return ""
+    if standing is Standing.OTHERS:
+        return f'the operator of {climbed.owner} must add a record such as CAA 0 issue "{orderer.identities[0]}"'
+    return (
+        f"the operator of {climbed.owner} must put the issue server's account there, {orderer.account}, into the record"
+    )
+
+
+def _of_ca(climbed: Climbed, orderer: Orderer, standing: Standing, advice: str, *, others: bool) -> Step:
+    """`others`: another CA will do."""
+    bad = Outcome.WARN if others else Outcome.FAIL
+    outcome = Outcome.OK if standing is Standing.MAY else bad
+    facts: dict[str, object] = {"identities": list(orderer.identities), "account": orderer.account}
+    return Step(Area.CAA, f"{orderer.identities[0]} at {climbed.owner}", outcome, standing.value, advice, facts)
 
 
 def _facts(permission: Permission) -> dict[str, object]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 
+from nodetrust.client.diagnosis.caa import Orderer, judge_issuers_cas
 from nodetrust.client.diagnosis.issuer import judge_dial, judge_info
 from nodetrust.client.diagnosis.names import Names
 from nodetrust.client.diagnosis.network import ask_proofs, dial_all, read_info
@@ -37,6 +38,9 @@ from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.messages import IssueInfo
 from nodetrust.reachability.ask import Checked, ask_check
 from nodetrust.settings import HostPort
+
+MAX_AUTHORITIES = 8
+"""Of one issue server, that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,14 @@ class Walk:
         if await self._zones.look_at(zone, expected):
             chain = self._subject.stored.chain
             wildcards = chain is not None and any(name.startswith("*.") for name in chain.names)
-            await self._zones.climb([one.question.name for one in expected], wildcards=wildcards)
+            for climbed in await self._zones.climb([one.question.name for one in expected], wildcards=wildcards):
+                self._journal.tell(*judge_issuers_cas(climbed, self._orderers(zone), wildcards=wildcards))
+
+    def _orderers(self, zone: str) -> list[Orderer]:
+        """The CAs of the issue servers that give names there."""
+        of_zone = (info.authorities[:MAX_AUTHORITIES] for info in self._infos if info.domain == zone)
+        found = (Orderer.from_message(one) for authorities in of_zone for one in authorities)
+        return list(dict.fromkeys(found))
 
     def _look_at_certificate(self) -> None:
         now = datetime.fromtimestamp(self._clock.seconds(), UTC)

@@ -15,6 +15,7 @@ from nodetrust.issue.authorities.pauses import Pause, PauseBook, next_pause
 from nodetrust.issue.authorities.refusals import place_of
 from nodetrust.issue.authorities.rollover import roll_over
 from nodetrust.issue.settings import CaSettings, IssueSettings
+from nodetrust.messages import CertificateAuthority
 from nodetrust.settings import SettingsError
 from nodetrust.store import Store, StoredAccount, StoredTrouble, StoreError
 
@@ -46,6 +47,12 @@ class Authority:
     def place(self) -> str:
         """The CA as a person calls it."""
         return place_of(self.directory_url)
+
+    def to_message(self) -> CertificateAuthority:
+        """What peers may know: who may sign for their names, if they look at CAA records."""
+        directory = self.client.last_directory
+        identities = () if directory is None else directory.caa_identities
+        return CertificateAuthority(caaIdentities=identities, account=self.client.account_url)
 
     @property
     def reason(self) -> str:

@@ -32,7 +32,7 @@ from nodetrust.issue.orders.upkeep import Upkeep
 from nodetrust.issue.orders.waiting import Shared
 from nodetrust.issue.settings import IssueSettings
 from nodetrust.libp2p.peer_id import PeerId
-from nodetrust.messages import E_OTHER, IssueResponse
+from nodetrust.messages import E_OTHER, CertificateAuthority, IssueResponse
 from nodetrust.store import Store, StoredCertificate, StoredOrder, StoreError
 
 STOPPING = "the issue server is stopping: come back later"
@@ -81,6 +81,10 @@ class Orders:
     def tools(self) -> Tools:
         """The CAs, the store and the DNS servers that it works with."""
         return self._tools
+
+    def signers(self) -> list[CertificateAuthority]:
+        """The CAs, for peers."""
+        return [authority.to_message() for authority in self._tools.authorities]
 
     async def give_up(self) -> None:
         """Take no orders any more and cancel the open ones; returns when they have ended, or soon.

@@ -18,7 +18,8 @@ class CASettings:
     `rate_limited_seconds`: every new order is refused with this Retry-After. `retry_after_seconds`: sent while a client
     waits; without it clients poll as fast as they like. `lists_orders`: an account has a list of its orders, as with
     Pebble and not with Let's Encrypt. `tries_again`: a challenge whose proof was not found stays `pending`, with the
-    error, until the client sends it again, as with step-ca (RFC 8555 §8.2).
+    error, until the client sends it again, as with step-ca (RFC 8555 §8.2). `caa_identities`: what it says that CAA
+    records call it; it looks at none.
     """
 
     bad_nonce_rate: float = 0.05
@@ -29,3 +30,4 @@ class CASettings:
     retry_after_seconds: int | None = None
     lists_orders: bool = True
     tries_again: bool = False
+    caa_identities: tuple[str, ...] = ()

@@ -69,6 +69,7 @@ class FrontEnd:
             "renewalInfo": self._ca.url("renewal-info"),
             "meta": {
                 "termsOfService": "data:text/plain,for%20development%20only",
+                "caaIdentities": list(self._ca.settings.caa_identities),
                 "profiles": {name: f"{life} of validity" for name, life in self._ca.settings.profiles.items()},
             },
         }

@@ -2,7 +2,15 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.client.diagnosis.caa import Climbed, Orderer, judge_ca, judge_caa, parents, read_permission
+from nodetrust.client.diagnosis.caa import (
+    Climbed,
+    Orderer,
+    judge_ca,
+    judge_caa,
+    judge_issuers_cas,
+    parents,
+    read_permission,
+)
 from nodetrust.client.diagnosis.steps import Outcome
 from nodetrust.client.lookup.wire import Record, Type
 
@@ -107,6 +115,30 @@ class JudgementTests(SynchronousTestCase):
         step = judge_ca(Climbed("a", ZONE, wild), us)
         assert step is not None
         self.assertEqual(step.outcome, Outcome.FAIL)
+
+    def test_cas_of_an_issue_server(self) -> None:
+        """Each that the records speak of; where another one may sign, that is no failure; the worse of two counts."""
+        ours, other = Orderer(("ca.example",), "https://ca.example/1"), Orderer(("b.example",), "https://b.example/2")
+        unnamed = Orderer(())
+        bound = record("ca.example; accounturi=https://ca.example/9")
+        ok, warn, fail = Outcome.OK, Outcome.WARN, Outcome.FAIL
+        for records, orderers, wildcards, outcomes in (
+            ((), (ours, other), True, []),
+            ((record(";"),), (ours, other), True, []),
+            ((record("ca.example"),), (ours,), False, [ok]),
+            ((record("ca.example"),), (ours, other, unnamed), False, [ok, warn]),
+            ((record("pki.example"),), (ours, other), False, [fail, fail]),
+            ((bound,), (ours,), False, [fail]),
+            ((bound, record("b.example")), (ours, other), False, [warn, ok]),
+            ((record("ca.example"), record("b.example", "issuewild")), (ours,), False, [ok]),
+            ((record("ca.example"), record("b.example", "issuewild")), (ours,), True, [fail]),
+            ((record("b.example"), record("ca.example", "issuewild")), (ours,), True, [fail]),
+        ):
+            steps = judge_issuers_cas(Climbed("a", ZONE, records), orderers, wildcards=wildcards)
+            self.assertEqual([step.outcome for step in steps], outcomes, (records, steps))
+            self.assertTrue(all(bool(step.advice) == (step.outcome is not ok) for step in steps))
+        (step,) = judge_issuers_cas(Climbed("a", ZONE, (bound,)), (ours,), wildcards=False)
+        self.assertIn("https://ca.example/1", step.advice)
 
     def test_climbing(self) -> None:
         """From the name up to the top-level domain."""
