@@ -8,7 +8,7 @@ To read in this order:
 * ``wire``: RPCs, bytes ⇄ values
 * ``signing`` and ``ids``: who wrote a message, and what it is called
 * ``effects`` and ``machine``: the router, pure
-* ``seen``, ``mcache``, ``gossip``, ``unwanted``, ``backoff``, ``rates`` and ``score``: its parts
+* ``seen``, ``mcache``, ``gossip``, ``unwanted``, ``backoff``, ``checks``, ``rates`` and ``score``: its parts
 * ``outbox`` and ``streams``: what waits for a slow peer, and the two streams to and from each
 * ``messages`` and ``numbers``: what applications see of a message, and how messages are told from replays
 * ``service``: :class:`~nodetrust.libp2p.pubsub.service.PubSub`, what applications use

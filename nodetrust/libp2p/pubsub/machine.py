@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import enum
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from random import Random
@@ -20,18 +19,17 @@ from typing import TypeAlias
 from nodetrust.libp2p.errors import LimitExceeded
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.libp2p.pubsub.backoff import Backoffs
+from nodetrust.libp2p.pubsub.checks import CheckBudget
 from nodetrust.libp2p.pubsub.effects import Effect, Effects
 from nodetrust.libp2p.pubsub.errors import MessageInvalid
 from nodetrust.libp2p.pubsub.gossip import Appetite, Promises
 from nodetrust.libp2p.pubsub.ids import IdStyle, MessageIds, message_ids, style_of
 from nodetrust.libp2p.pubsub.mcache import MessageCache
 from nodetrust.libp2p.pubsub.parameters import (
-    BYTES_PER_CHECK,
     FLOODSUB,
     GOSSIPSUB_1_0,
     GOSSIPSUB_1_2,
     MAX_CACHED_BYTES,
-    MAX_CHECKS_PER_MESSAGE,
     MAX_OWN_TOPICS,
     MAX_SEEN_MESSAGES,
     MAX_TOPICS_PER_PEER,
@@ -72,9 +70,6 @@ class _Peer:
     unwanted: Unwanted
     topics: set[str] = field(default_factory=set)
     style: IdStyle = IdStyle.GO
-    checks: int = 0
-    own_checks: int = 0
-    """How many of them nobody else can use up; none until the first heartbeat that finds the peer here."""
 
     @property
     def meshes(self) -> bool:
@@ -110,7 +105,7 @@ class Router:
         )
         self._promises = Promises(parameters.iwant_follow_up_seconds)
         self._rates = AuthorRates(parameters.author_burst, parameters.author_messages_per_second)
-        self._common_checks = 0
+        self._checks = CheckBudget(parameters)
         self._effects = Effects()
 
     # What others may look at.
@@ -277,7 +272,7 @@ class Router:
             if author.multihash + seqno in self._seen:
                 return
             ids = message_ids(author, seqno, message.key)
-            if not self._may_check(known, author, message, now):
+            if not (self._rates.allows(author, now) and self._checks.take(peer, len(message.data or b""))):
                 self._promises.fulfilled(ids)
                 return
             self._check(message)
@@ -306,19 +301,6 @@ class Router:
             known = self._peers[peer]
             if peer != sender and known.protocol == GOSSIPSUB_1_2:
                 self._effects.to(peer).idontwant.append(ids.in_style(known.style))
-
-    def _may_check(self, known: _Peer, author: PeerId, message: Message, now: float) -> bool:
-        if not self._rates.allows(author, now):
-            return False
-        checks = min(1 + len(message.data or b"") // BYTES_PER_CHECK, MAX_CHECKS_PER_MESSAGE)
-        if known.checks + checks > self._parameters.checks_per_peer:
-            return False
-        if known.checks + checks > known.own_checks:
-            if self._common_checks + checks > self._parameters.common_checks:
-                return False
-            self._common_checks += checks
-        known.checks += checks
-        return True
 
     def _accept(self, message: Message, ids: MessageIds, author: PeerId, sender: PeerId) -> None:
         topic = message.topic or ""
@@ -397,11 +379,8 @@ class Router:
 
     def heartbeat(self, now: float) -> list[Effect]:
         """Keep every mesh in its bounds, gossip, forget what is old. To be called every `heartbeat_seconds`."""
-        self._common_checks = 0
-        sides = Counter(known.outbound for known in self._peers.values())
+        self._checks.renew({peer: known.outbound for peer, known in self._peers.items()})
         for peer, known in self._peers.items():
-            known.checks = 0
-            known.own_checks = max(1, self._parameters.reserved_checks // sides[known.outbound])
             known.appetite.renew()
             if known.unwanted.flooded:
                 self._scores.add_behaviour(peer)
