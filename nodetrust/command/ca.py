@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificate
 from rich.console import Console
 
 from nodetrust.acme import AcmeAlreadyRevoked, AcmeClient, AcmeError, Deadline, persist_value
@@ -149,16 +151,19 @@ def rollover(config: Path, directory: str | None) -> None:
 def revoke(config: Path, directory: str | None, reason: str, certificate: Path) -> None:
     """Revoke a CERTIFICATE (a PEM file) that this account has ordered.
 
-    Only the first one in the file.
+    Only the first one in the file. The issue server gives its peer another one, when it asks next.
     """
 
     async def work(place: _Place) -> None:
+        content = certificate.read_bytes()
+        said = "revoked"
         try:
-            await place.client.revoke(certificate.read_bytes(), place.deadline, reason=REASONS[reason])
+            await place.client.revoke(content, place.deadline, reason=REASONS[reason])
         except AcmeAlreadyRevoked:
-            click.echo("it was revoked before")
-        else:
-            click.echo("revoked")
+            said = "it was revoked before"
+        as_saved = load_pem_x509_certificate(content).public_bytes(Encoding.PEM)
+        await place.store.renew_now(as_saved, datetime.now(UTC))
+        click.echo(said)
 
     _run(work, config, directory)
 

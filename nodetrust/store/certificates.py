@@ -99,6 +99,15 @@ class Certificates(Tables):
         )
         await self._database.write(lambda connection: connection.execute(statement))
 
+    async def renew_now(self, certificate_pem: bytes, now: datetime) -> None:
+        """This one (PEM, as it was saved) is due from now on: it is handed out no more, and its peer is told."""
+        statement = (
+            update(certificates)
+            .where(certificates.c.certificate_pem == certificate_pem)
+            .values(renew_at=rows.seconds_of(now))
+        )
+        await self._database.write(lambda connection: connection.execute(statement))
+
     async def check_again(self, checked_after: datetime) -> int:
         """Have the CA asked again about those that say a time after this one; how many they are.
 

@@ -78,6 +78,17 @@ class CaCommandTests(InteropTestCase):
         self.assertIn("before", await self.run_ca("revoke", str(file)))
         self.assertIn("no PEM", await self.run_ca("revoke", str(self.configuration()), status=1))
 
+    async def test_revoked_is_not_handed_out(self) -> None:
+        """The peer that asks for the same again gets another one."""
+        await self.roles.start_servers()
+        asker = self.roles.asker("127.0.0.1")
+        first = (await asker.ask()).chain
+        self.assertEqual((await asker.ask()).chain, first)
+        file = self.folder / "cert.pem"
+        file.write_bytes(first.leaf_pem)
+        await self.run_ca("revoke", str(file))
+        self.assertNotEqual((await asker.ask()).chain, first)
+
     async def test_not_beside_a_running_server(self) -> None:
         """A server that has the old key in memory would go on with it."""
         await self.roles.start_servers()

@@ -58,6 +58,15 @@ class StoreContract(OrdersContract, RegistrationsContract, SharedContract):
         ):
             self.assertIsNone(await store.newest_certificate(peer, asked, sha256, until))
 
+    async def test_renewed_now(self) -> None:
+        """One certificate alone."""
+        store = await self.opened()
+        await store.save_certificate(certificate(certificate_pem=b"this one", renew_at=later(days=60)))
+        await store.save_certificate(certificate(peer_id=b"other", renew_at=later(days=60)))
+        await store.renew_now(b"this one", NOW)
+        found = [there(await store.newest_certificate(peer, NAMES, bytes(32), NOW)) for peer in (PEER, b"other")]
+        self.assertEqual([one.renew_at for one in found], [NOW, later(days=60)])
+
     async def test_the_newest_wins(self) -> None:
         """Of several certificates the one that ends last is found."""
         store = await self.opened()
