@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from threading import Thread
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 from twisted.internet import asyncioreactor
 from twisted.internet.defer import Deferred
@@ -25,6 +25,9 @@ from nodetrust.libp2p.connection import Stream
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.libp2p.streams import StreamAddress, StreamFactory
+
+if TYPE_CHECKING:
+    from nodetrust.client.client import Client
 
 T = TypeVar("T")
 
@@ -209,6 +212,8 @@ class AsyncioClient:
 
     def __init__(self, **settings: Any) -> None:
         self._settings = settings
+        self._client: Client | None = None
+        self._speaking: dict[str, Speak] = {}
         self._watching: set[asyncio.Queue[Announced | None]] = set()
         self._over = False
 
@@ -216,7 +221,9 @@ class AsyncioClient:
         reactor = reactor_on(asyncio.get_running_loop())
         from nodetrust.client.client import Client  # noqa: PLC0415  # what it imports may import the reactor
 
-        self.client = Client(reactor, **self._settings)
+        self._client = Client(reactor, **self._settings)
+        for protocol_id, speak in self._speaking.items():
+            self.client.handle(protocol_id, speaking(speak))
         self._over = False
         try:
             await _future(self.client.start())
@@ -231,13 +238,22 @@ class AsyncioClient:
             news.put_nowait(None)
         await _future(self.client.stop())
 
+    @property
+    def client(self) -> Client:
+        """The client itself, from `async with` on."""
+        if self._client is None:
+            raise RuntimeError("there is no client yet: an AsyncioClient begins with `async with`")
+        return self._client
+
     async def certificate(self) -> Obtained:
         """See `Client.certificate`."""
         return await _future(self.client.certificate())
 
     def handle(self, protocol_id: str, speak: Speak) -> None:
-        """Speak a protocol on the streams that others open."""
-        self.client.handle(protocol_id, speaking(speak))
+        """Speak a protocol on the streams that others open; before `async with` as well: nobody is too early."""
+        self._speaking[protocol_id] = speak
+        if self._client is not None:
+            self._client.handle(protocol_id, speaking(speak))
 
     async def announced(self) -> tuple[Multiaddr, ...]:
         """See `Client.announced`."""

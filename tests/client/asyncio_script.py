@@ -21,6 +21,7 @@ from nodetrust.libp2p.multiaddr import Multiaddr
 
 SECONDS = 10
 TCP = "/ip4/127.0.0.1/tcp/0"
+NOBODY = f"/ip4/127.0.0.1/tcp/1/p2p/{PrivateKey.generate().peer_id}"
 MUCH = 8 * 1024 * 1024
 
 
@@ -49,6 +50,27 @@ async def watch(issuer):
             await asyncio.sleep(0)
         assert await in_time(watching) == []
         assert await in_time(all_peers(node)) == []
+
+
+async def early(dial):
+    """What is handled before the client begins is spoken when it has begun; for all else it is too early."""
+
+    async def shout(reader, writer):
+        writer.write((await reader.read()).upper())
+
+    with TemporaryDirectory() as state:
+        node = AsyncioClient(issuer=NOBODY, state=state, map_ports=False, listen=TCP, wss_listen=f"{TCP}/tls/ws")
+        node.handle("/shout", shout)
+        try:
+            await node.announced()
+        except RuntimeError as reason:
+            assert "async with" in str(reason)
+        async with node:
+            plain = node.client.host.addresses()[0].with_peer_id(node.client.peer_id)
+            reader, writer = await dial(plain, "/shout")
+            writer.write(b"hello")
+            writer.write_eof()
+            assert await in_time(reader.read()) == b"HELLO"
 
 
 async def main():
@@ -127,6 +149,13 @@ async def main():
 
     await watch(address.with_peer_id(listener.peer_id))
     print("watch")
+
+    async def dial(address, protocol):
+        connection = await future(dialer.connect([address]))
+        return reader_and_writer(await future(connection.open_stream([protocol])))
+
+    await early(dial)
+    print("early")
 
     await listener.stop().asFuture(loop)
     await dialer.stop().asFuture(loop)

@@ -15,7 +15,7 @@ class AsyncioTests(SynchronousTestCase):
     """The script checks one thing after the other, and says which."""
 
     def test_the_script(self) -> None:
-        """Data both ways, ends, resets, slow readers, who waits for them, the ends of a hook and a client; one loop."""
+        """Data both ways, ends, resets, slow readers, who waits; ends of hook and client; early handlers; one loop."""
         checkout = SCRIPT.parents[2]
         done = subprocess.run(
             [sys.executable, str(SCRIPT)],
@@ -25,5 +25,5 @@ class AsyncioTests(SynchronousTestCase):
             timeout=SECONDS,
             check=False,
         )
-        as_it_should_be = ["echo", "end", "reset", "slow", "bug", "hook", "watch", "one"]
+        as_it_should_be = ["echo", "end", "reset", "slow", "bug", "hook", "watch", "early", "one"]
         self.assertEqual((done.returncode, done.stdout.split()), (0, as_it_should_be), done.stderr)
