@@ -183,7 +183,7 @@ class Upkeep:
     async def _rest(self, seconds: float) -> bool:
         """After a failure wait so long, or until it is news where we are: then return True."""
         end = self._steady() + seconds
-        known = {*self._tried_for, *(() if self.current is None else self.current.addresses)}
+        known = {*self._tried_for, *self.addresses}
         if self._seen_at is not None:
             known.add(self._seen_at)
         while (left := end - self._steady()) > 0:
@@ -274,9 +274,10 @@ class Upkeep:
 
     async def _claim(self, way: Way) -> Claim:
         self._tried_for = ()
-        claim = await way.claim(anew=way in self._from_before)
-        if way in self._from_before:
-            self._from_before.remove(way)
+        from_before = self._from_before  # another move, in the midst of this, makes another list
+        claim = await way.claim(anew=way in from_before)
+        if way in from_before:
+            from_before.remove(way)
         self._tried_for = self._claimed = claim.addresses
         return claim
 

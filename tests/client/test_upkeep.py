@@ -315,6 +315,30 @@ class UpkeepTests(UpkeepCase):
         self.clock.advance(REPROOF_SECONDS)
         self.assertEqual(self.upkeep.addresses, (AWAY,))
 
+    def test_back_where_it_was_left(self) -> None:
+        """That is news, though the certificate is for it: a refusal of the other place is not waited out."""
+        self.refusal, self.at = Refused("later", E_RATE_LIMIT, 86400), AWAY
+        self.upkeep.seen_at(AWAY)
+        self.assertEqual(self.upkeep.addresses, ())
+        self.clock.advance(REPROOF_SECONDS)
+        self.at = HOME
+        self.upkeep.seen_at(HOME)
+        self.assertEqual((self.upkeep.addresses, self.proofs), ((HOME,), 3))
+
+    def test_a_move_during_a_move(self) -> None:
+        """What was dialled for the first is from before the second, and is dialled anew again."""
+        in_the_midst = [self.upkeep.stirred]
+
+        async def connect(addresses: Any, *, anew: bool) -> None:
+            await self.connect(addresses, anew=anew)
+            if in_the_midst:
+                in_the_midst.pop()()
+
+        self.upkeep._all_ways[0]._host.connect = connect  # type: ignore[attr-defined]
+        self.upkeep.stirred()
+        self.clock.advance(REPROOF_SECONDS)
+        self.assertEqual((len(self.dialled), self.proofs), (2, 3))
+
     def test_a_bug_ends_nothing(self) -> None:
         """It is logged as one, and the next try comes as after any other failure."""
         self.bug = ZeroDivisionError()
