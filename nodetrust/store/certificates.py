@@ -88,15 +88,14 @@ class Certificates(Tables):
         return [rows.certificate_from_row(row) for row in found]
 
     async def save_renewal(self, id: int, renew_at: datetime | None, checked_at: datetime) -> None:
-        """What the CA said about the renewal of the certificate with this `StoredCertificate.id`, and when."""
-        statement = (
-            update(certificates)
-            .where(certificates.c.id == id)
-            .values(
-                renew_at=None if renew_at is None else rows.seconds_of(renew_at),
-                ari_checked_at=rows.seconds_of(checked_at),
-            )
-        )
+        """What the CA said about the renewal of the certificate with this `StoredCertificate.id`, and when.
+
+        None: it has said nothing, and what was known stays.
+        """
+        values = {"ari_checked_at": rows.seconds_of(checked_at)}
+        if renew_at is not None:
+            values["renew_at"] = rows.seconds_of(renew_at)
+        statement = update(certificates).where(certificates.c.id == id).values(values)
         await self._database.write(lambda connection: connection.execute(statement))
 
     async def renew_now(self, certificate_pem: bytes, now: datetime) -> None:

@@ -103,6 +103,7 @@ class StoreContract(OrdersContract, RegistrationsContract, SharedContract):
         self.assertEqual([one.peer_id for one in again], [b"renewed", b"1"])
         self.assertEqual([one.ari_checked_at for one in again], [None, later(5)])
         self.assertEqual([one.peer_id for one in await store.certificates_to_check(later(10), 10)], [b"renewed", b"1"])
+        await store.save_renewal(there(found[0].id), None, later(20))
         self.assertEqual(there(await store.newest_of_peer(b"0")).renew_at, later(days=60))
 
     async def test_checks_from_the_future(self) -> None:

@@ -76,7 +76,7 @@ class KeepsCertificates(Protocol):
         """Those that are good and not replaced, longest unchecked first."""
 
     async def save_renewal(self, id: int, renew_at: datetime | None, checked_at: datetime) -> None:
-        """When to renew one of them, as of `checked_at`."""
+        """When to renew one of them, as of `checked_at`; None leaves it as it is."""
 
     async def check_again(self, checked_after: datetime) -> int:
         """Have those checked again that say a time after this one."""
@@ -171,13 +171,13 @@ class Windows:
     async def _save(self, certificate: StoredCertificate, window: RenewalWindow | None, again_seconds: float) -> None:
         if certificate.id is None:
             return
-        now, renew_at = self._now(), certificate.renew_at
+        now, renew_at = self._now(), None
         if window is not None:
-            renew_at = renewal_time(certificate, window, now, self._chance(), renew_at)
+            renew_at = renewal_time(certificate, window, now, self._chance(), certificate.renew_at)
         # The store is asked at one pace for all; another one is told as an earlier or later look.
         checked_at = now + timedelta(seconds=again_seconds * self._jitter() - ASK_AGAIN_SECONDS)
         await self._store.save_renewal(certificate.id, renew_at, checked_at)
-        if window is not None and renew_at is not None:
+        if renew_at is not None:
             early = renew_at <= now < certificate.not_after - (certificate.not_after - certificate.not_before) / 3
             self._haste.asked(self._reactor.seconds(), early=early)
 

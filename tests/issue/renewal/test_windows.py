@@ -43,7 +43,7 @@ class FakeStore:
         return [certificate(**row) for row in found[:most]]
 
     async def save_renewal(self, id: int, renew_at: datetime | None, checked_at: datetime) -> None:
-        self.rows[id].update(renew_at=renew_at, ari_checked_at=checked_at)
+        self.rows[id].update({"ari_checked_at": checked_at} | ({} if renew_at is None else {"renew_at": renew_at}))
 
     async def check_again(self, checked_after: datetime) -> int:
         for row in self.rows:
