@@ -73,7 +73,7 @@ def ca() -> None:
 
     All but show and revoke want the issue server stopped: it holds the account's key, too.
 
-    Exit status: 0 done, 2 a wrong option, 1 anything else.
+    Exit status: 0 done, 2 a wrong option, 130 Ctrl-C or SIGTERM, 141 nobody reads the output any more, 1 anything else.
     """
 
 
@@ -206,6 +206,8 @@ def _run(work: _Work, config: Path, directory: str | None) -> None:
         console = Console(stderr=True)
         try:
             await _with(reactor, settings, chosen, work)
+        except BrokenPipeError:
+            raise
         except (NodetrustError, AcmeError, OSError) as error:
             console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
             return 1

@@ -100,7 +100,8 @@ def set_challenge(*, name: str, value: str, **asked: Any) -> None:
     and so may a wildcard's. Returns when every server answers with it; one that cannot be reached is waited for up to a
     minute. They forget it by themselves within the hour.
 
-    Exit status: 0 done, 2 a wrong option, 3 a DNS server cannot be reached, 5 one has refused, 1 anything else.
+    Exit status: 0 done, 2 a wrong option, 3 a DNS server cannot be reached, 5 one has refused, 130 Ctrl-C or SIGTERM,
+    1 anything else.
     """
 
     async def publish(servers: DnsServers) -> None:
@@ -116,7 +117,8 @@ def remove(*, name: str, value: str, **asked: Any) -> None:
 
     Other values of NAME stay. What is not there is removed, too.
 
-    Exit status: 0 done, 2 a wrong option, 3 a DNS server cannot be reached, 5 one has refused, 1 anything else.
+    Exit status: 0 done, 2 a wrong option, 3 a DNS server cannot be reached, 5 one has refused, 130 Ctrl-C or SIGTERM,
+    1 anything else.
     """
     values = [(name, value)]
 

@@ -91,7 +91,7 @@ def peers(
     Nobody has looked whether the peers can be dialled: an announcement is the word of whoever has signed it.
 
     Exit status: 0 done, also if nobody is announced and when Ctrl-C ends --watch, 2 a wrong option, 3 no server can be
-    reached, 130 Ctrl-C or SIGTERM before the end, 1 anything else.
+    reached, 130 Ctrl-C or SIGTERM before the end, 141 nobody reads the output any more, 1 anything else.
     """
     screen, aside = Console(highlight=False), Console(stderr=True, highlight=False)
     on_screen = screen.is_terminal and not as_json

@@ -21,6 +21,18 @@ async def work(reactor):
 run(work, verbose=False)
 """
 
+OF_A_CA = """
+import click
+from pathlib import Path
+from types import SimpleNamespace
+from nodetrust.command import ca
+async def work(*_):
+    click.echo('said')
+ca._read = lambda config: SimpleNamespace(cas=[SimpleNamespace(directory='')])
+ca._with = work
+ca._run(work, Path(), None)
+"""
+
 WAYS = ("click.echo('said')", "Console().print('said')")
 """In which commands say something on stdout."""
 
@@ -30,18 +42,18 @@ class UnreadTests(SynchronousTestCase):
 
     def test_nobody_reads(self) -> None:
         """Where the reader has gone, it ends without a word about it, and its status says so."""
-        for say in WAYS:
+        for command in (*(COMMAND.format(say=say) for say in WAYS), OF_A_CA):
             reader, writer = os.pipe()
             os.close(reader)
             with os.fdopen(writer) as gone:
                 ended = subprocess.run(
-                    [sys.executable, "-c", COMMAND.format(say=say)],
+                    [sys.executable, "-c", command],
                     env=ENVIRONMENT,
                     stdout=gone,
                     stderr=subprocess.PIPE,
                     check=False,
                 )
-            self.assertEqual((ended.returncode, ended.stderr), (UNREAD, b""), say)
+            self.assertEqual((ended.returncode, ended.stderr), (UNREAD, b""), command)
 
     def test_somebody_reads(self) -> None:
         """Else the status is the command's, and what it says arrives."""
