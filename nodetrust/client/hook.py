@@ -121,7 +121,11 @@ class Hook:
         running = _Running(self._reactor)
         arguments = [sys.executable, "-c", IN_A_GROUP, SHELL, self._command]
         environment = {**os.environ, **environment}
-        self._process = self._reactor.spawnProcess(running, sys.executable, arguments, env=environment)
+        try:
+            self._process = self._reactor.spawnProcess(running, sys.executable, arguments, env=environment)
+        except OSError as error:  # no more processes, file descriptors or memory at the moment
+            self.log.error("the hook cannot be run: {reason}", reason=error.strerror)
+            return False
         self._too_long = self._reactor.callLater(HOOK_SECONDS, self._give_up)
         self._reaping.start(REAP_SECONDS, now=False).addErrback(self._log_bug)
         reason, printed = await running.ended

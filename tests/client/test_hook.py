@@ -1,5 +1,6 @@
 """The user's command after a certificate: real processes, for there is nothing else to it."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,28 @@ class HookTests(TestCase):
         pauses = [event["pause"] for event in logged if "pause" in event]
         self.assertEqual(pauses, [0.1, 0.2])
         self.assertIn("the hook has run", formatEvent(logged[-1]))
+
+    async def test_no_room_for_a_process(self) -> None:
+        """Nor is it the last word where the system had none at that moment."""
+        self.patch(hook_module, "FIRST_PAUSE_SECONDS", 0.1)
+        spawn, room = reactor.spawnProcess, [False, True]
+
+        def spawn_if_room(*arguments: Any, **options: Any) -> Any:
+            if not room.pop(0):
+                raise OSError(errno.EMFILE, "Too many open files")
+            return spawn(*arguments, **options)
+
+        self.patch(reactor, "spawnProcess", spawn_if_room)
+        hook = Hook(reactor, "echo at last")
+        self.addCleanup(hook.stop)
+        with capturedLogs() as logged:
+            hook.run({})
+            while room or hook._process is not None:
+                await deferLater(reactor, 0.02)
+        said = [formatEvent(event) for event in logged]
+        self.assertEqual(
+            (said[0], said[-1]), ("the hook cannot be run: Too many open files", "the hook has run: at last")
+        )
 
     async def test_a_failure_that_is_out_of_date(self) -> None:
         """A newer certificate is all that counts; after a stop nothing does."""
