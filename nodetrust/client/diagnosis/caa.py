@@ -241,9 +241,8 @@ def _for_issuer(climbed: Climbed, orderer: Orderer, standing: Standing) -> str:
         return ""
     if standing is Standing.OTHERS:
         return f'the operator of {climbed.owner} must add a record such as CAA 0 issue "{orderer.identities[0]}"'
-    return (
-        f"the operator of {climbed.owner} must put the issue server's account there, {orderer.account}, into the record"
-    )
+    account = "" if orderer.account is None else f", {orderer.account},"
+    return f"the operator of {climbed.owner} must put the issue server's account there{account} into the record"
 
 
 def _of_ca(climbed: Climbed, orderer: Orderer, standing: Standing, advice: str, *, others: bool) -> Step:

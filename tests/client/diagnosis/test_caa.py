@@ -139,6 +139,8 @@ class JudgementTests(SynchronousTestCase):
             self.assertTrue(all(bool(step.advice) == (step.outcome is not ok) for step in steps))
         (step,) = judge_issuers_cas(Climbed("a", ZONE, (bound,)), (ours,), wildcards=False)
         self.assertIn("https://ca.example/1", step.advice)
+        (step,) = judge_issuers_cas(Climbed("a", ZONE, (bound,)), (Orderer(("ca.example",)),), wildcards=False)
+        self.assertNotIn("None", step.advice)
 
     def test_climbing(self) -> None:
         """From the name up to the top-level domain."""
