@@ -62,9 +62,11 @@ async def early(dial):
         node = AsyncioClient(issuer=NOBODY, state=state, map_ports=False, listen=TCP, wss_listen=f"{TCP}/tls/ws")
         node.handle("/shout", shout)
         try:
-            await node.announced()
+            await in_time(node.announced())
         except RuntimeError as reason:
             assert "async with" in str(reason)
+        else:
+            raise AssertionError("there was no client yet")
         async with node:
             plain = node.client.host.addresses()[0].with_peer_id(node.client.peer_id)
             reader, writer = await dial(plain, "/shout")
