@@ -1,4 +1,4 @@
-"""Files that are there whole and on the disk, or not at all."""
+"""Files that are there whole and on the disk, or not at all; and folders that are held."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 In reading order:
 
-* `errors`: why there is no certificate
+* `errors`: why there is no certificate, or no client
 * `prove`: issue info, and proofs in parallel: of each family, over new connections
 * `obtain`: CSR and certificate; usable alone with any host
 * `ways`, `by_issuer`, `issuers`: ways to a certificate, best first; the one by an issue server
