@@ -38,7 +38,7 @@ from nodetrust.libp2p.ping import PROTOCOL_ID as PING
 from nodetrust.libp2p.ping import ping
 from nodetrust.libp2p.records import open_peer_record
 from nodetrust.libp2p.tls import TlsSecurity
-from nodetrust.libp2p.transports import CertificateStore
+from nodetrust.libp2p.transports import CertificateStore, sockets
 from nodetrust.libp2p.upgrade import MUXERS
 from tests.libp2p.throwaway_ca import ThrowawayCa
 
@@ -206,6 +206,14 @@ class DialTests(HostCase):
         listener, dialer = self.host(), self.host()
         there = await listener.listen(address("/ip4/127.0.0.1/tcp/0"))
         connection = await dialer.connect([address(f"/dns4/localhost/tcp/{there.get('tcp')}")], listener.peer_id)
+        await self.assertPingable(connection)
+
+    async def test_a_source_that_cannot_be_had(self) -> None:
+        """The address may have just gone, or nothing may be bound: then the system chooses from where to dial."""
+        asked: list[str] = []
+        self.patch(sockets, "bind_address", lambda place: asked.append(place) or ("2001:db8::1", 0))
+        _, _, connection = await self.pair("/ip6/::1/tcp/0")
+        self.assertEqual(["::1"], asked)
         await self.assertPingable(connection)
 
     async def test_nothing_works(self) -> None:

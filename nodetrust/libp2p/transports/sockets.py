@@ -19,6 +19,7 @@ from twisted.internet.endpoints import (
 )
 from twisted.internet.error import (
     CannotListenError,
+    ConnectBindError,
     ConnectError,
     ConnectingCancelledError,
     ConnectionRefusedError,
@@ -131,12 +132,14 @@ async def _connect_to(
     tls: IOpenSSLClientConnectionCreator | None,
 ) -> ProtocolT:
     kind: Callable[..., IStreamClientEndpoint] = TCP6ClientEndpoint if ":" in host else TCP4ClientEndpoint
-    endpoint = kind(reactor, host, port, CONNECT_SECONDS, bind_address(host))
     factory: Any = _Building(build)
     if tls is not None:
         factory = _BuildingTls(tls, True, factory, reactor)
     try:
-        protocol = await endpoint.connect(factory)
+        try:
+            protocol = await kind(reactor, host, port, CONNECT_SECONDS, bind_address(host)).connect(factory)
+        except ConnectBindError:  # the address has just gone, no port of it is left, or we may bind to none
+            protocol = await kind(reactor, host, port, CONNECT_SECONDS).connect(factory)
     except ConnectError as reason:
         raise _dial_error(reason) from reason
     except ConnectingCancelledError as reason:  # what Twisted's endpoints make of a cancelled Deferred
