@@ -4,10 +4,10 @@ import { peerIdFromMultihash, peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import * as Digest from 'multiformats/hashes/digest'
 
-// As nodetrust/discovery.py has them.
+// As nodetrust/discovery/announcement.py and nodetrust/messages have them.
 export const MAX_BYTES = 16 * 1024
 export const MAX_ADDRESSES = 16
-export const MAX_ADDRESS_BYTES = 1024 // libp2p/multiaddr.py
+export const MAX_ADDRESS_BYTES = 1024 // nodetrust/libp2p/multiaddr.py
 
 const ADDR = 1
 const PEER = 2

@@ -23,6 +23,9 @@ KNOWN_TAGS = frozenset({"issue", "issuewild", "iodef", "contactemail", "contactp
 OUR_METHODS = frozenset({"dns-01", "dns-persist-01"})
 """How the issue server shows the CA that it has the name."""
 
+MAX_IDENTITIES = 8
+"""Of a CA, that are compared; Let's Encrypt has one."""
+
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _ISSUER = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
 _PARAMETER = re.compile(r"(?P<tag>[A-Za-z0-9-]+)[ \t]*=[ \t]*(?P<value>[\x21-\x3a\x3c-\x7e]*)", re.ASCII)
@@ -161,10 +164,6 @@ def _judge(climbed: Climbed, names: Sequence[str], policy: Policy, *, wildcard: 
         advice = f"add dns-01 to validationmethods of {', '.join(unfit)} at {owner}: issue servers validate by DNS"
         return step(outcome, said, advice)
     return step(Outcome.OK, said)
-
-
-MAX_IDENTITIES = 8
-"""Of a CA, that are compared; Let's Encrypt has one."""
 
 
 @dataclass(frozen=True, slots=True)
