@@ -149,6 +149,9 @@ class SimulatedClient:
         self._directory_at = float("-inf")
         self._number = count()
 
+    last_directory = None
+    """What it calls itself in CAA records is not simulated."""
+
     async def directory(self, deadline: Deadline) -> None:
         if not 0 <= self.clock.seconds() - self._directory_at <= DIRECTORY_SECONDS:
             self.ca.ask()
