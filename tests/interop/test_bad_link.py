@@ -61,7 +61,7 @@ class BadLinkTests(InteropTestCase):
         reached = monotonic()
         self.assertNotIn("Traceback", client.printed())
         lost = [int(packets) for packets in re.findall(r"counter packets (\d+)", self.rules(forge.hosts))]
-        self.assertGreater(min(lost), 0)
+        self.assertGreater(sum(lost), 0)  # one in ten thousand times a tenth of so few packets is none
         print(
             f"{percent} % lost ({lost[0]} packets in, {lost[1]} out): a certificate after {obtained - began:.1f} s, "
             f"announced after {reached - began:.1f} s"
