@@ -121,6 +121,8 @@ class Keeper:
         if self._place not in (None, place):
             self._lose()
         self._place = place
+        mapped_before = None if self._protocol is None else self._protocol.name
+        silent_before: PortProtocol | None = None
         candidates = self._protocols(place, self._wanted)
         probes = [Deferred.fromCoroutine(candidate.probe()) for candidate in candidates]
         reasons: list[tuple[str, PortMapError]] = []
@@ -128,16 +130,31 @@ class Keeper:
             for candidate, probe in zip(candidates, probes, strict=True):
                 try:
                     await probe
-                    self._protocol = candidate
-                    self._take(place, candidate, await candidate.add())
+                    if silent_before is None or not await self._is_back(place, silent_before):
+                        await self._map(place, candidate)
                     return
                 except PortMapError as error:
                     reasons.append((candidate.name, error))
+                    if candidate.name == mapped_before and isinstance(error, NoAnswerError):
+                        silent_before = candidate
         finally:
             for probe in probes:
                 probe.addErrback(lambda failure: None)
                 probe.cancel()
         raise _combine(place, reasons)
+
+    async def _map(self, place: Place, protocol: PortProtocol) -> None:
+        self._protocol = protocol
+        self._take(place, protocol, await protocol.add())
+
+    async def _is_back(self, place: Place, protocol: PortProtocol) -> bool:
+        """Map by what mapped before, if the router only began to speak after it had been asked for that."""
+        try:
+            await protocol.probe()
+            await self._map(place, protocol)
+        except PortMapError:
+            return False
+        return True
 
     async def _until_silent(self) -> None:
         """Look after the mapping until its protocol fails."""

@@ -231,6 +231,25 @@ class UpkeepTests(KeeperTestCase):
         self.assertEqual(self.told, [MAPPING])
         self.assertEqual(self.first.calls, ["probe", "add", "check", "probe", "add"])
 
+    def test_back_again(self) -> None:
+        """A router that comes up while it is asked is asked once more for what mapped the port before."""
+        self.keeper.start()
+        late: Deferred[None] = Deferred()
+        self.first.answers.update(check=NoAnswerError("nothing listens for it"), probe=NoAnswerError("silent"))
+        self.second.answers["probe"] = late
+        self.clock.advance(CHECK)
+        self.first.answers["probe"] = None
+        late.callback(None)
+        self.assertEqual(self.first.calls, ["probe", "add", "check", "probe", "probe", "add"])
+        self.assertEqual((self.told, self.second.calls), ([MAPPING], ["probe", "probe"]))
+
+    def test_not_back(self) -> None:
+        """What mapped the port before gives way to what the router speaks now."""
+        self.keeper.start()
+        self.first.answers.update(check=NoAnswerError("silent"), probe=NoAnswerError("silent"))
+        self.clock.advance(CHECK)
+        self.assertEqual(self.told, [MAPPING, replace(MAPPING, protocol="UPnP")])
+
     def test_moved(self) -> None:
         """On another network, or with another address on this one, the old mapping is not ours any more."""
         self.keeper.start()
