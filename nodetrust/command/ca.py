@@ -162,7 +162,7 @@ def revoke(config: Path, directory: str | None, reason: str, certificate: Path) 
         except AcmeAlreadyRevoked:
             said = "it was revoked before"
         as_saved = load_pem_x509_certificate(content).public_bytes(Encoding.PEM)
-        await place.store.renew_now(as_saved, datetime.now(UTC))
+        await place.store.save_revocation(as_saved, datetime.now(UTC))
         click.echo(said)
 
     _run(work, config, directory)

@@ -73,12 +73,13 @@ class Certificates(Tables):
     async def certificates_to_check(self, checked_before: datetime, most: int) -> list[StoredCertificate]:
         """Certificates whose renewal the CA was not asked about since then, those that waited longest first.
 
-        Without those that had ended by then, and those that a later one for the same peer, names and algorithm has
-        replaced already.
+        Without those that had ended by then or were revoked, and those that a later one for the same peer, names and
+        algorithm has replaced already.
         """
         query = (
             select(certificates)
             .where(certificates.c.is_newest)
+            .where(~certificates.c.revoked)
             .where(certificates.c.ari_checked_at < rows.seconds_of(checked_before))
             .where(certificates.c.not_after > rows.seconds_of(checked_before))
             .order_by(certificates.c.ari_checked_at, certificates.c.id)
@@ -90,20 +91,23 @@ class Certificates(Tables):
     async def save_renewal(self, id: int, renew_at: datetime | None, checked_at: datetime) -> None:
         """What the CA said about the renewal of the certificate with this `StoredCertificate.id`, and when.
 
-        None: it has said nothing, and what was known stays.
+        None: it has said nothing, and what was known stays. So does all about one that was revoked meanwhile.
         """
         values = {"ari_checked_at": rows.seconds_of(checked_at)}
         if renew_at is not None:
             values["renew_at"] = rows.seconds_of(renew_at)
-        statement = update(certificates).where(certificates.c.id == id).values(values)
+        statement = update(certificates).where(certificates.c.id == id).where(~certificates.c.revoked).values(values)
         await self._database.write(lambda connection: connection.execute(statement))
 
-    async def renew_now(self, certificate_pem: bytes, now: datetime) -> None:
-        """This one (PEM, as it was saved) is due from now on: it is handed out no more, and its peer is told."""
+    async def save_revocation(self, certificate_pem: bytes, now: datetime) -> None:
+        """This one (PEM, as it was saved) is due from now on, whatever the CA says about its renewal.
+
+        So it is handed out no more, and its peer is told.
+        """
         statement = (
             update(certificates)
             .where(certificates.c.certificate_pem == certificate_pem)
-            .values(renew_at=rows.seconds_of(now))
+            .values(revoked=True, renew_at=rows.seconds_of(now))
         )
         await self._database.write(lambda connection: connection.execute(statement))
 

@@ -5,7 +5,7 @@ from sqlalchemy import Connection, Engine, MetaData, Table, func, inspect, selec
 from nodetrust.store.errors import StoreError
 from nodetrust.store.schema import schema_version
 
-STEPS = ("0001", "0002", "0003")
+STEPS = ("0001", "0002", "0003", "0004")
 """All steps in `migrations`, oldest first."""
 
 _BEFORE_STEPS = 1

@@ -46,6 +46,7 @@ certificates = Table(
     Column("ari_checked_at", BigInteger, nullable=False, server_default="0"),  # 0: never
     # No later one has the same peer, names and algorithm.
     Column("is_newest", Boolean, nullable=False, server_default=text("true")),
+    Column("revoked", Boolean, nullable=False, server_default=text("false")),
     Index("certificates_of_key", "peer_id", "public_key_sha256"),
     Index("certificates_by_end", "not_after"),
     Index("certificates_to_check", "is_newest", "ari_checked_at"),

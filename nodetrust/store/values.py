@@ -25,7 +25,8 @@ class StoredCertificate:
     `peer_id`: the multihash. `names`: in any order; they come back sorted. `public_key_sha256`: of the certificate's
     SubjectPublicKeyInfo. `crypto`: the number of `nodetrust.Crypto`. `issuers_pem`: the chain without the certificate.
     `from_csr`: the peer made the key itself. `directory_url`: the CA; empty where it is not known any more.
-    `renew_at`: when to renew, as the CA said when it was asked last, at `ari_checked_at` (RFC 9773).
+    `renew_at`: when to renew, as the CA said when it was asked last, at `ari_checked_at` (RFC 9773), or when it was
+    revoked.
     """
 
     peer_id: bytes

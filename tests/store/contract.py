@@ -58,14 +58,17 @@ class StoreContract(OrdersContract, RegistrationsContract, SharedContract):
         ):
             self.assertIsNone(await store.newest_certificate(peer, asked, sha256, until))
 
-    async def test_renewed_now(self) -> None:
-        """One certificate alone."""
+    async def test_revoked(self) -> None:
+        """One certificate alone is due, and stays so: the CA is asked no more, and an answer on its way comes late."""
         store = await self.opened()
         await store.save_certificate(certificate(certificate_pem=b"this one", renew_at=later(days=60)))
         await store.save_certificate(certificate(peer_id=b"other", renew_at=later(days=60)))
-        await store.renew_now(b"this one", NOW)
+        await store.save_revocation(b"this one", NOW)
         found = [there(await store.newest_certificate(peer, NAMES, bytes(32), NOW)) for peer in (PEER, b"other")]
         self.assertEqual([one.renew_at for one in found], [NOW, later(days=60)])
+        self.assertEqual([one.peer_id for one in await store.certificates_to_check(later(1), 10)], [b"other"])
+        await store.save_renewal(there(found[0].id), later(days=60), later(1))
+        self.assertEqual(there(await store.newest_of_peer(PEER)).renew_at, NOW)
 
     async def test_the_newest_wins(self) -> None:
         """Of several certificates the one that ends last is found."""
