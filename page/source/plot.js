@@ -2,16 +2,18 @@
 
 import { svg } from './dom.js'
 import { HISTORY_MS, PING_EVERY_MS } from './peers.js'
-import { line, scale, steps, ticks, wholeTicks } from './scale.js'
+import { line, magnitudeScale, magnitudeTicks, scale, steps, wholeTicks } from './scale.js'
 
-const SIDE = { left: 50, right: 10, top: 10, bottom: 24 }
+const SIDE = { left: 54, right: 10, top: 10, bottom: 24 }
 const MINUTE_MS = 60_000
 const SHORTEST_MS = MINUTE_MS // the plot grows from one minute to all that is kept
+const SHORTEST_TRIP_MS = 0.1 // browsers' clocks tell no less
 const GAP_MS = 3 * PING_EVERY_MS // longer, and a line is broken
 
 // samples: [{ at, here, connected }], oldest first
 export function plotPeers (figure, samples, now) {
-  const frame = new Frame(figure, samples[0]?.at ?? now, now, wholeTicks(Math.max(0, ...samples.map(({ here }) => here))), String)
+  const counts = wholeTicks(Math.max(0, ...samples.map(({ here }) => here)))
+  const frame = new Frame(figure, samples[0]?.at ?? now, now, counts, { scale, format: String })
   const line = value => steps(samples.map(sample => frame.point(sample.at, sample[value])))
   if (samples.length > 1) {
     const end = `V${frame.y(0)}H${frame.x(samples[0].at)}Z`
@@ -22,13 +24,16 @@ export function plotPeers (figure, samples, now) {
   frame.draw()
 }
 
+// By magnitudes, so that one that took seconds does not flatten the others.
 // peers: [{ id, colour, roundTrips: [{ at, ms }] }]
 export function plotRoundTrips (figure, peers, now, chosen) {
   const since = now - HISTORY_MS
   const shown = peers.map(peer => ({ ...peer, roundTrips: peer.roundTrips.filter(({ at }) => at >= since) }))
   const all = shown.flatMap(({ roundTrips }) => roundTrips)
   const oldest = Math.min(now, ...all.map(({ at }) => at))
-  const frame = new Frame(figure, oldest, now, ticks(Math.max(0, ...all.map(({ ms }) => ms))), value => `${value} ms`)
+  const times = all.map(({ ms }) => Math.max(ms, SHORTEST_TRIP_MS))
+  const values = times.length === 0 ? magnitudeTicks(1, 1000) : magnitudeTicks(Math.min(...times), Math.max(...times))
+  const frame = new Frame(figure, oldest, now, values, { scale: magnitudeScale, format: value => value < 1000 ? `${value} ms` : `${value / 1000} s` })
   for (const { id, colour, roundTrips } of shown) {
     const points = roundTrips.map(({ at, ms }) => frame.point(at, ms))
     const weight = chosen == null || chosen === id ? '' : '.faint'
@@ -42,7 +47,7 @@ export function plotRoundTrips (figure, peers, now, chosen) {
 }
 
 class Frame {
-  constructor (figure, oldest, now, values, format) {
+  constructor (figure, oldest, now, values, { scale: scaleUp, format }) {
     this.svg = figure.querySelector('svg')
     const { clientWidth, clientHeight } = this.svg
     this.size = { width: clientWidth || 600, height: clientHeight || 180 }
@@ -50,7 +55,7 @@ class Frame {
     this.now = now
     const inner = { width: this.size.width - SIDE.left - SIDE.right, height: this.size.height - SIDE.top - SIDE.bottom }
     const across = scale(this.from, now, inner.width)
-    const up = scale(0, values.at(-1), inner.height)
+    const up = scaleUp(values[0], values.at(-1), inner.height)
     this.x = at => SIDE.left + across(Math.max(at, this.from))
     this.y = value => SIDE.top + inner.height - up(value)
     this.width = ms => across(this.from + ms)

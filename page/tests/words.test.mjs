@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { line, scale, steps, ticks, wholeTicks } from '../source/scale.js'
+import { line, magnitudeScale, magnitudeTicks, scale, steps, ticks, wholeTicks } from '../source/scale.js'
 import { ago, count, inSeconds, milliseconds, shortId, spoken } from '../source/words.js'
 
 test('values read well', () => {
@@ -17,7 +17,6 @@ test('what a peer says moves nothing around it', () => {
 })
 
 test('ticks are round numbers that reach the highest value', () => {
-  assert.deepEqual(ticks(0), [0, 0.5, 1])
   assert.deepEqual(ticks(3.2), [0, 1, 2, 3, 4])
   assert.deepEqual(ticks(173), [0, 50, 100, 150, 200])
   for (let highest = 0.1; highest < 100_000; highest *= 1.7) {
@@ -26,6 +25,21 @@ test('ticks are round numbers that reach the highest value', () => {
   }
   assert.deepEqual(wholeTicks(3), [0, 1, 2, 3])
   assert.ok([...Array(200).keys()].every(highest => wholeTicks(highest).every(Number.isInteger)))
+})
+
+test('magnitudes are round numbers, too', () => {
+  assert.deepEqual(magnitudeTicks(3.2, 8), [2, 5, 10])
+  assert.deepEqual(magnitudeTicks(21, 90), [20, 50, 100])
+  assert.deepEqual(magnitudeTicks(0.4, 2300), [0.1, 1, 10, 100, 1000, 10000])
+  assert.deepEqual(magnitudeTicks(10, 10), [10, 20])
+  for (let lowest = 0.1; lowest < 100_000; lowest *= 1.7) {
+    for (let highest = lowest; highest < 100_000; highest *= 2.3) {
+      const found = magnitudeTicks(lowest, highest)
+      assert.ok(found[0] <= lowest && found.at(-1) >= highest && found.length >= 2 && found.length <= 7, `${lowest}–${highest}: ${found}`)
+    }
+  }
+  assert.equal(Math.round(magnitudeScale(1, 100, 50)(10)), 25)
+  assert.equal(magnitudeScale(1, 100, 50)(0), 0)
 })
 
 test('points become paths', () => {
