@@ -16,7 +16,8 @@ LAST_RETRY_SECONDS = 3600.0
 """Waits double between these: a CA's outage must not end in a stampede, nor in a certificate that runs out."""
 
 FIRST_REDIAL_SECONDS = 5.0
-"""The first wait where not even the issue server or a proof server could be reached: the CA has heard nothing of it."""
+LAST_REDIAL_SECONDS = 600.0
+"""The same where not even the issue server or a proof server could be reached: the CA has heard nothing of it."""
 
 LONGEST_RETRY_SECONDS = 86400.0
 """However long the issue server asks us to wait: once a day costs it nothing, and it may have been mistaken."""
@@ -117,8 +118,11 @@ def seconds_to_retry(failures: int, chance: float, error: Exception) -> float:
     """
     if isinstance(error, NoIssuer):
         return min(seconds_to_retry(failures, chance, reason) for reason in error.reasons)
-    first = FIRST_REDIAL_SECONDS if isinstance(error, IssuerUnreachable | NoProofs) else FIRST_RETRY_SECONDS
-    wait = min(LAST_RETRY_SECONDS, first * math.pow(2, min(failures - 1, 10)))
+    if isinstance(error, IssuerUnreachable | NoProofs):
+        first, last = FIRST_REDIAL_SECONDS, LAST_REDIAL_SECONDS
+    else:
+        first, last = FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS
+    wait = min(last, first * math.pow(2, min(failures - 1, 10)))
     asked = error.retry_after_seconds if isinstance(error, Refused) else None
     return max(wait, min(asked or 0.0, LONGEST_RETRY_SECONDS)) * (1 + chance * SPREAD)
 

@@ -12,6 +12,7 @@ from nodetrust.client.plan import Plan
 from nodetrust.client.renewal import (
     FIRST_REDIAL_SECONDS,
     FIRST_RETRY_SECONDS,
+    LAST_REDIAL_SECONDS,
     LAST_RETRY_SECONDS,
     LONGEST_RETRY_SECONDS,
     REPROOF_SECONDS,
@@ -129,7 +130,7 @@ class RetryTests(SynchronousTestCase):
         for error in (IssuerUnreachable(""), NoProofs("")):
             self.assertEqual(seconds_to_retry(1, 0.0, error), FIRST_REDIAL_SECONDS)
             self.assertEqual(seconds_to_retry(3, 0.0, error), 4 * FIRST_REDIAL_SECONDS)
-            self.assertEqual(seconds_to_retry(1000, 0.0, error), LAST_RETRY_SECONDS)
+            self.assertEqual(seconds_to_retry(1000, 0.0, error), LAST_REDIAL_SECONDS)
 
     def test_honours_the_issue_server(self):
         """Who says when to come back is not asked earlier."""

@@ -5,11 +5,11 @@ from datetime import timedelta
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from nodetrust.client.renewal import LAST_RETRY_SECONDS, SPREAD
+from nodetrust.client.renewal import LAST_REDIAL_SECONDS, SPREAD
 from tests.simulation.home import HERE, LONG, MINUTE, SHORT, Home
 from tests.simulation.timeline import DAY, HOUR
 
-RETRY_SECONDS = LAST_RETRY_SECONDS * (1 + SPREAD) + MINUTE
+RETRY_SECONDS = LAST_REDIAL_SECONDS * (1 + SPREAD) + MINUTE
 """From one try to the next, at most."""
 
 
@@ -37,7 +37,7 @@ class OutageTests(SynchronousTestCase):
         return home
 
     def test_two_days(self) -> None:
-        """Across the time of renewal, with nobody else to ask: nothing is lost, and the next comes within the hour."""
+        """Across the time of renewal, with nobody else to ask: nothing is lost, and the next comes within minutes."""
         for life, last_level in ((SHORT, LogLevel.error), (LONG, LogLevel.warn)):
             home = self.home(life)
             due = self.days(home, home.planned)
@@ -55,7 +55,7 @@ class OutageTests(SynchronousTestCase):
             home.end()
 
     def test_past_the_end(self) -> None:
-        """What is over is announced no more, from that moment on; afterwards all is well within the hour."""
+        """What is over is announced no more, from that moment on; afterwards all is well within minutes."""
         home = self.home(SHORT)
         self.run_to(home, 3)
         home.set_away(0, True)
