@@ -46,7 +46,7 @@ from nodetrust.ordering import STORE_FILE
 from nodetrust.store import Store, StoredCertificate
 from nodetrust.store.certificates import add_certificate
 from tests.interop.harness import Program, ProgramError
-from tests.interop.pebble import Pebble, free_port
+from tests.interop.pebble import Pebble, free_ports
 from tests.interop.test_twistd import ENVIRONMENT
 
 EAGER_SECONDS = 0.01
@@ -135,7 +135,7 @@ class Comparison:
 
     async def _bare(self, orders: int, names: int, threads: int, poll_seconds: float) -> Any:
         """What the bare script needs, at a Pebble of its own."""
-        port, pebble = free_port(), Pebble()
+        [port], pebble = free_ports(1), Pebble()
         folder = self._folder / f"bare-{orders}-{names}-{poll_seconds}"
         try:
             await pebble.start(

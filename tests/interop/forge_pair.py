@@ -12,13 +12,16 @@ from typing import Any
 
 from nodetrust.service import load_identity
 from tests.interop.harness import Daemon
-from tests.interop.pebble import free_port
+from tests.interop.pebble import free_ports
 from tests.interop.test_twistd import ADDRESS, ENVIRONMENT, LOOPBACK, TWISTD
 from tests.toml import to_toml
 
 DOMAIN = "forge.test"
 REGISTRATION = f"registration.{DOMAIN}"
 HOST = "127.0.0.1"
+METRICS_HOST = "127.0.0.2"
+"""Where no port is taken by a listener that may choose its own."""
+
 NODES = "127.0.0.0/8"
 
 _ZONE_FILE = f"""$TTL 300
@@ -81,7 +84,7 @@ class P2pForge(Side):
 
     async def start(self) -> None:
         """With the Corefile of production, but for the addresses and the database, which there is Amazon's."""
-        dns_port, metrics = _free_dns_port(), f"{HOST}:{free_port()}"
+        dns_port, metrics = _free_dns_port(), _free_metrics_place()
         (self.folder / "zones").mkdir(parents=True)
         (self.folder / "zones" / DOMAIN).write_text(_ZONE_FILE)
         corefile = self.folder / "Corefile"
@@ -148,13 +151,18 @@ class Nodetrust(Side):
 
     def _twistd(self, role: str, **settings: Any) -> Daemon:
         file = self.folder / f"{role}.toml"
-        metrics = f"{HOST}:{free_port()}"
+        metrics = _free_metrics_place()
         self.metrics.append(f"http://{metrics}/metrics")
         settings = {"state": str(self.folder / role), "metrics_listen": metrics, "deny": self._deny, **settings}
         file.write_text(to_toml(settings))
         profile = ["--profiler=cprofile", "--savestats", f"--profile={self.folder / role}.profile"]
         options = [*TWISTD, *(profile if self._profile else []), f"nodetrust-{role}"]
         return self.run(role, [sys.executable, *options, "--config", file])
+
+
+def _free_metrics_place() -> str:
+    [port] = free_ports(1, METRICS_HOST)
+    return f"{METRICS_HOST}:{port}"
 
 
 def _free_dns_port() -> int:

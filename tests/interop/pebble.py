@@ -11,6 +11,7 @@ begin 50 ms after an order was finalized hardly ever meet that moment; sooner on
 import json
 import socket
 from collections.abc import Mapping
+from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,13 @@ PROFILES = {
 }
 
 
-def free_port() -> int:
-    """A TCP port on loopback that was free a moment ago: Pebble can't be told to choose one and say which."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_ports(number: int, host: str = "127.0.0.1") -> list[int]:
+    """Different TCP ports that were free a moment ago: Pebble can't be told to choose one and say which."""
+    with ExitStack() as bound:
+        probes = [bound.enter_context(socket.socket()) for _ in range(number)]
+        for probe in probes:
+            probe.bind((host, 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
 class Pebble(Program):
@@ -70,7 +72,7 @@ class Pebble(Program):
         `environment` has further PEBBLE_ variables, and other values for those set here; so has `settings` for the
         configuration file.
         """
-        port, management_port = free_port(), free_port()
+        port, management_port = free_ports(2)
         files = make_certificate(folder, ["127.0.0.1", "localhost"])
         configuration = folder / "pebble.json"
         own_settings = self._settings(port, management_port, files)
