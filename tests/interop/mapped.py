@@ -1,7 +1,7 @@
-"""A process that listens at port 4443 and has it mapped: `python -m tests.interop.mapped LIFETIME CHECK`, in seconds.
+"""A process that has port 4443 mapped: `python -m tests.interop.mapped LIFETIME CHECK`, in seconds.
 
 It prints each change as a line, `MAPPED protocol address:port public` or `LOST`, between those of its log. SIGTERM ends
-it. Without arguments it only listens.
+it. Another process listens there.
 """
 
 import sys
@@ -9,21 +9,12 @@ from typing import Any
 
 from twisted.internet import reactor as default_reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import globalLogBeginner, textFileLogObserver
 
 from nodetrust.portmap import Mapping, PortMapper
-from tests.interop.router import GREETING
 
 reactor: Any = default_reactor
 SECRET = b"the same after a restart"
-
-
-class Greeter(Protocol):
-    def connectionMade(self) -> None:
-        assert self.transport is not None
-        self.transport.write(GREETING.encode())
-        self.transport.loseConnection()
 
 
 def _changed(mapping: Mapping | None) -> None:
@@ -35,14 +26,12 @@ def _changed(mapping: Mapping | None) -> None:
 
 
 def main() -> None:
-    """Listen, map, run, and stop."""
+    """Map, run, and stop."""
     globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stderr)], redirectStandardIO=False)
-    reactor.listenTCP(4443, Factory.forProtocol(Greeter))
-    if len(sys.argv) > 1:
-        lifetime, check = sys.argv[1:]
-        mapper = PortMapper(reactor, secret=SECRET, lifetime_seconds=int(lifetime), check_seconds=float(check))
-        mapper.map(4443, _changed)
-        reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(mapper.stop()))
+    lifetime, check = sys.argv[1:]
+    mapper = PortMapper(reactor, secret=SECRET, lifetime_seconds=int(lifetime), check_seconds=float(check))
+    mapper.map(4443, _changed)
+    reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(mapper.stop()))
     reactor.run()
 
 

@@ -23,9 +23,10 @@ EXTERNAL = "45.20.1.1"
 OTHER_EXTERNAL = "45.20.1.7"
 OUTSIDE = "45.20.1.9"
 GREETING = "a real listener"
-"""What the client's listener sends to whoever connects."""
+"""What the listener behind the mapped port sends to whoever connects."""
 
 CONNECT_SECONDS = 1.0
+GREETING_SECONDS = 10.0
 DEADLINE_SECONDS = 40.0
 _numbers = itertools.count()
 
@@ -64,10 +65,20 @@ table inet filter {
 NO_PCP = "udp dport 5351 @th,64,8 2 drop"
 """A rule for a router that has never heard of version 2 of the protocol at that port."""
 
+_LISTEN = f"""
+import contextlib, socket
+listener = socket.create_server(("", 4443))
+print("listens", flush=True)
+while True:
+    with listener.accept()[0] as connection, contextlib.suppress(OSError):
+        connection.sendall({GREETING.encode()!r})
+"""
+
 _DIAL = f"""
 import socket, sys
 try:
     with socket.create_connection((sys.argv[1], int(sys.argv[2])), {CONNECT_SECONDS}) as connection:
+        connection.settimeout({GREETING_SECONDS})
         print(connection.makefile().read())
 except OSError as error:
     sys.exit(str(error))
@@ -83,11 +94,15 @@ class Router:
         self._options = options
         number = f"{os.getpid()}-{next(_numbers)}"
         self._names = {which: f"nodetrust-{which}-{number}" for which in ("lan", "router", "out")}
+        self._listener: Child | None = None
         self._daemon: Child | None = None
         self._client: Child | None = None
 
     def start(self) -> None:
-        """Make the namespaces, the NAT and the router's daemon; raises AssertionError with what went wrong."""
+        """Make the namespaces, the NAT, the listener at home and the router's daemon.
+
+        The listener is there for good, whatever becomes of the client. Raises AssertionError with what went wrong.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         for name in self._names.values():
             must("ip", "netns", "add", name)
@@ -102,11 +117,13 @@ class Router:
         self._in("router", "sysctl", "--quiet", "--write", "net.ipv4.ip_forward=1")
         (self.folder / "rules").write_text(_RULES % self._rule)
         self._in("router", "nft", "--file", str(self.folder / "rules"))
+        self._listener = self._spawn("listener", "lan", sys.executable, "-c", _LISTEN)
         self.start_daemon()
+        self.wait(lambda: "listens" in self.log("listener"), "the port is listened on")
 
     def stop(self) -> None:
         """End the processes, then the namespaces."""
-        for child in (self._client, self._daemon):
+        for child in (self._client, self._daemon, self._listener):
             if child is not None:
                 child.stop()
         for name in self._names.values():
@@ -142,7 +159,7 @@ class Router:
         must("ip", "-n", self._names["router"], "address", "add", f"{address}/24", *device)
 
     def start_client(self, *arguments: str) -> None:
-        """Start `tests.interop.mapped`, which listens, and has its port mapped if it gets arguments."""
+        """Start `tests.interop.mapped`, which has the port mapped."""
         self._client = self._spawn("client", "lan", sys.executable, "-m", "tests.interop.mapped", *arguments)
 
     def stop_client(self) -> float:
@@ -160,12 +177,12 @@ class Router:
         self._client.process.wait()
 
     def dial(self, address: str = EXTERNAL, port: int = 4443) -> bool:
-        """Whether a TCP connection from outside arrives at the client's listener."""
+        """Whether a TCP connection from outside arrives at the listener."""
         dialled = self._run("out", sys.executable, "-c", _DIAL, address, str(port))
         return dialled.returncode == 0 and GREETING in dialled.stdout
 
     def log(self, name: str) -> str:
-        """What the child `client` or `miniupnpd` has printed."""
+        """What the child `client`, `listener` or `miniupnpd` has printed."""
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def wait(self, holds: Callable[[], bool], what: str, seconds: float = DEADLINE_SECONDS) -> None:
