@@ -1,10 +1,9 @@
 """The check from outside over the wire: a client with a certificate from Pebble asks the issue server."""
 
+import socket
 from typing import Any
 
 from twisted.internet import reactor as default_reactor
-from twisted.internet.endpoints import TCP4ServerEndpoint
-from twisted.internet.protocol import Factory
 
 from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.messages import CheckFault
@@ -24,9 +23,10 @@ class CheckTests(PebbleTestCase):
         await client.certificate().addTimeout(CERTIFICATE_SECONDS, reactor)
         assert client.host is not None
         [address] = await client.announced()
-        port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(Factory())
-        closed_port = port.getHost().port
-        await port.stopListening()
+        bound = socket.socket()  # nobody listens there, and nobody else can
+        self.addCleanup(bound.close)
+        bound.bind(("127.0.0.1", 0))
+        closed_port = bound.getsockname()[1]
         name = address.get("dns4")
         closed = Multiaddr.parse(f"/dns4/{name}/tcp/{closed_port}/tls/ws").with_peer_id(client.host.peer_id)
         for server in (roles.issue.host, *(proof.host for proof in roles.proofs)):
