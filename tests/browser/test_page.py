@@ -274,9 +274,10 @@ class FailureTests(PageTestCase):
         await self.start(1)
         await self.open_page()
         await self.browser.until(f"{CONNECTED} === 1")
-        await self.deployment.issue.stop()
+        stopping = Deferred.fromCoroutine(self.deployment.issue.stop())  # the page tries again two seconds later
         step = "document.querySelector('#step-issuer').innerText"
         await self.browser.until(f"{step}.includes('The connection ended.')")
+        await stopping
         await self.browser.until(f"{step}.includes('its certificate is good: it has stopped since')")
         await self.browser.evaluate("document.querySelector('#step-issuer button').click()")
         await self.browser.until(f"{NEWS}.split('The issue server:').length > 3")
