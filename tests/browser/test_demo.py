@@ -59,6 +59,8 @@ class DemoTests(TestCase):
         """Of the browser's tabs, as its DevTools list them; none before there are any."""
         for file in folder.glob("nodetrust-browser-*/DevToolsActivePort"):
             port = file.read_text().partition("\n")[0]
+            if not port:  # not written yet
+                return []
             try:
                 answer = await treq.get(f"http://127.0.0.1:{port}/json/list", persistent=False)
             except ConnectionRefusedError:
