@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import NullPool, create_engine, text
 from twisted.internet import reactor as default_reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
@@ -240,30 +240,34 @@ class PostgreSQLTests(StoreFaultTestCase):
         await self.start_surroundings()
         return await self.start_issue(store=self.database.url())
 
-    async def tell_database(self, *statements: str) -> None:
-        """As its administrator."""
-        engine = create_engine(self.database.url(), isolation_level="AUTOCOMMIT")
+    async def tell_database(self, is_read_only: str, *statements: str) -> None:
+        """As its administrator; returns when that is "on" or "off" for all who are connected.
+
+        It reads its settings a moment after it was told to, has its processes do so, and takes new connections then.
+        """
+        engine = create_engine(self.database.url(), isolation_level="AUTOCOMMIT", poolclass=NullPool)
 
         def execute() -> None:
             with engine.connect() as connection:
-                for statement in statements:
+                for statement in (*statements, "SELECT pg_reload_conf()"):
                     connection.execute(text(statement))
+            said = ""
+            while said != is_read_only:
+                with engine.connect() as connection:
+                    said = connection.execute(text("SHOW default_transaction_read_only")).scalar_one()
 
         await deferToThread(execute)
-        engine.dispose()
 
     async def test_read_only(self) -> None:
         """While nothing can be written nothing is ordered; afterwards all is as before."""
         program = await self.start_with_database()
         first, second = self.asker("127.4.2.1"), self.asker("127.4.2.2")
         certificate = await first.ask()
-        await self.tell_database("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
+        await self.tell_database("on", "ALTER SYSTEM SET default_transaction_read_only = on")
         await self.refused(second, "read-only")
         self.assertEqual(self.proxy.orders[second.names], 0)
         await self.tell_database(
-            "SET default_transaction_read_only = off",
-            "ALTER SYSTEM RESET default_transaction_read_only",
-            "SELECT pg_reload_conf()",
+            "off", "SET default_transaction_read_only = off", "ALTER SYSTEM RESET default_transaction_read_only"
         )
         await self.obtained(second, from_cache=False)
         again = await self.obtained(first, from_cache=True)
