@@ -30,7 +30,9 @@ COMMAND_SECONDS = 45.0
 """Beyond the peers' own deadlines (20 and 30 s), so that their more telling errors come first."""
 
 LOG_SECONDS = 60.0
-STOP_SECONDS = 5.0
+STOP_SECONDS = 20.0
+"""Beyond the five that our own programs give their connections to close."""
+
 KEPT_LINES = 200
 """Of each program's last output, shown when something goes wrong."""
 
