@@ -269,6 +269,7 @@ class ComplianceTests(OurHostTestCase):
         await host.connect([Multiaddr.parse(peer.address())])
         us = [str(host.peer_id)]
         await peer.command("awaitPubsub", topic=TOPIC, subscribers=us, mesh=us if kind == "gossipsub" else [])
+        await self.until(lambda: PeerId.parse(peer.peer_id) in pubsub.peers(TOPIC))
         pubsub.publish(TOPIC, b"from us")
         told = await peer.event("message", topic=TOPIC)
         self.assertEqual((told["data"], told["source"]), ("ZnJvbSB1cw==", str(host.peer_id)))
