@@ -22,11 +22,11 @@ PORT = 4443
 REGISTRATIONS, GO_AT_ONCE = 100, 8
 
 RENEWED_LIFE_SECONDS = 45
-"""Of a certificate that a test sees renewed: go's client looks when fifteen are left, and the harness waits for 45."""
+"""Of a certificate that a test sees renewed: go's client looks when fifteen are left, and the harness waits for 90."""
 
 
 class AutoTlsTests(InteropTestCase):
-    timeout = 120
+    timeout = 240
 
     def setUp(self) -> None:
         super().setUp()
