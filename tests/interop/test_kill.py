@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, make_url, text
 from twisted.internet import reactor as default_reactor
-from twisted.internet.defer import Deferred, DeferredList, gatherResults
+from twisted.internet.defer import Deferred, DeferredList, TimeoutError, gatherResults
 from twisted.internet.task import deferLater
 from twisted.names import client as dns_client
 from twisted.names.error import DNSNameError
@@ -33,7 +33,7 @@ reactor: Any = default_reactor
 SIDE_BY_SIDE = 2
 """Points at one time: the machines of CI have two cores."""
 
-READY_SECONDS = 30.0
+READY_SECONDS = 90.0
 ORDERS_PER_PEER = 10
 
 PEERS, PLACED = 50, 3
@@ -62,7 +62,10 @@ class IssueProcess(Program):
         file.write_bytes(settings_to_bytes(self._settings))
         command = [sys.executable, "-m", "tests.interop.killable", file, self.trace, str(self._point)]
         self.spawn([str(part) for part in command], {"PYTHONPATH": str(CHECKOUT)})
-        await self._ready.addTimeout(READY_SECONDS, reactor)
+        try:
+            await self._ready.addTimeout(READY_SECONDS, reactor)
+        except TimeoutError:
+            raise ProgramError(f"it is not ready after {READY_SECONDS:.0f} s{self.printed()}") from None
         if self.status:
             raise ProgramError(f"it could not start{self.printed()}")
 
@@ -83,7 +86,7 @@ class IssueProcess(Program):
 class KillTestCase(InteropTestCase):
     """The surroundings of issue servers that are processes of their own."""
 
-    timeout = 600
+    timeout = 1800
 
     async def surround(self, *issuers: str) -> Roles:
         """Pebble, strict, with every name to be validated anew; the DNS server, and the proof servers."""
