@@ -80,10 +80,11 @@ def _headers(media_type: bytes, retry_after: int | None) -> tuple[tuple[bytes, b
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A request, and by how many seconds it came before the time that the last Retry-After for its path had named."""
+    """A request at a time, and by how many seconds it came before what the last Retry-After for its path had named."""
 
     endpoint: str
     path: str
+    at: float
     early_seconds: float
 
 
@@ -205,8 +206,8 @@ class AcmeProxy(Resource):
         """Called by twisted.web."""
         exchange = Exchange(self, request)
         path = request.path.decode()
-        early = max(0.0, self._not_before.get(path, 0.0) - self._reactor.seconds())
-        self.seen.append(Seen(exchange.endpoint, path, early))
+        now = self._reactor.seconds()
+        self.seen.append(Seen(exchange.endpoint, path, now, max(0.0, self._not_before.get(path, 0.0) - now)))
         request.notifyFinish().addErrback(lambda _: None)
         fault = self._fault_for(exchange.endpoint)
         Deferred.fromCoroutine(_run(fault, exchange)).addErrback(self._failed, exchange)
