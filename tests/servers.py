@@ -144,7 +144,8 @@ class Peer:
 class ServersTestCase(TestCase):
     """Starts servers, peers and clients, and stops them after the test."""
 
-    timeout = 60
+    timeout = 600
+    """Ends a test that hangs; one that runs dozens of programs takes half a minute, or four on a slow, busy machine."""
 
     def prepare(self, ca_settings: CASettings | None = None, **changes: dict[str, Any]) -> Servers:
         """Servers that have yet to start, with changes to settings by role."""
