@@ -19,7 +19,7 @@ from nodetrust.command.main import main
 from nodetrust.dns.settings import DnsSettings
 from nodetrust.issue.evidence import in_force
 from nodetrust.issue.settings import IssueSettings
-from nodetrust.libp2p.keys import PrivateKey
+from nodetrust.libp2p.keys import PrivateKey, PublicKey
 from nodetrust.libp2p.peer_id import PeerId
 from nodetrust.lists import files
 from nodetrust.messages import E_INVALID_PROOF, E_NOT_AUTHORIZED, ECDSA_P256, OK, ProofWrapper
@@ -31,7 +31,8 @@ from tests.servers import LOOPBACK, LOOPBACK_NAME, Peer, Servers, ServersTestCas
 POLL_SECONDS = 0.2
 """For tests; 5 seconds otherwise."""
 
-WITHIN_SECONDS = 20.0
+WITHIN_SECONDS = 90.0
+"""For what comes true in the end: on a machine that is slow and busy, too."""
 
 
 class TrustingServers(Servers):
@@ -72,12 +73,12 @@ class TrustingServers(Servers):
 class Load:
     """Peers that obtain proofs and certificates one after the other until they are told to stop."""
 
-    def __init__(self, servers: Servers, peers: list[Peer]) -> None:
+    def __init__(self, servers: Servers, peers: list[Peer], *known: PublicKey) -> None:
         self.servers = servers
         self.refused: list[str] = []
         self.served = 0
+        self.known = list(known)
         self.signed: dict[PeerId, int] = {}
-        self.trusted = {}
         self._stopped = False
         self._running = gatherResults([Deferred.fromCoroutine(self._run(peer)) for peer in peers], consumeErrors=True)
 
@@ -96,7 +97,7 @@ class Load:
                 self.refused.append(response.message)
 
     def _count(self, wrapper: ProofWrapper) -> None:
-        for key in self.trusted.values():
+        for key in self.known:
             if key.verify(wrapper.signature, wrapper.proof):
                 self.signed[key.peer_id] = self.signed.get(key.peer_id, 0) + 1
 
@@ -131,20 +132,29 @@ class RotationTests(TrustCase):
         servers = await self.start_trusting()
         peers = [await self.connected_peer(servers) for _ in range(4)]
         thief = await self.connected_peer(servers)
-        load = Load(servers, peers)
-        before, after = self.rotate(servers)
         old = servers.proof.host.key
-        load.trusted = {key.peer_id: key for key in (old.public_key, self.new_key(servers).public_key)}
+        load = Load(servers, peers, old.public_key)
+
+        async def some_are_signed_with_the_old_key() -> bool:
+            return load.signed.get(old.peer_id, 0) > 0
+
+        await self.until(some_are_signed_with_the_old_key)
+        before, after = self.rotate(servers)
+        new = self.new_key(servers).public_key
+        load.known.append(new)
         servers.keys.write_text(before)
 
         async def all_sign_with_the_new_key() -> bool:
-            return load.signed.get(self.new_key(servers).peer_id, 0) > 40
+            return load.signed.get(new.peer_id, 0) > 40
 
         await self.until(all_sign_with_the_new_key)
-        self.assertGreater(load.signed[old.peer_id], 0)
         self.assertEqual((await thief.ask(thief.request())).error, OK)
         servers.keys.write_text(after)
-        await self.pause(3 * POLL_SECONDS)
+
+        async def is_cut_off() -> bool:
+            return (await thief.ask(thief.request())).error == E_INVALID_PROOF
+
+        await self.until(is_cut_off)
         served = load.served
         for _ in range(20):
             response = await thief.ask(thief.request())
@@ -197,9 +207,19 @@ class BlockTests(TrustCase):
             response = await peer.ask(peer.request())
             return response.error == E_NOT_AUTHORIZED and not await self.resolves(servers, f"ip41-2-3-4.{ZONE}")
 
+        refusals: list[NoProofs] = []
+
+        async def is_not_proven() -> bool:
+            # Each proof server has looked at its list at another moment.
+            try:
+                await prove(peer.host, issuer, clock=reactor)
+            except NoProofs as refusal:
+                refusals.append(refusal)
+            return bool(refusals)
+
         await self.until(is_blocked)
-        error = await self.assertFailure(Deferred.fromCoroutine(prove(peer.host, issuer, clock=reactor)), NoProofs)
-        self.assertIn("denylist", str(error))
+        await self.until(is_not_proven)
+        self.assertIn("denylist", str(refusals[0]))
         self.assertEqual((await other.ask(other.request())).error, OK)
         servers.deny.write_text("127.0.0.0/8\n")
 
