@@ -30,7 +30,7 @@ class RenewalTests(HostCase):
     timeout = 90
 
     async def serve(self) -> None:
-        self.cas = [ThrowawayCa() for _ in range(RENEWALS + 2)]
+        self.cas = [ThrowawayCa() for _ in range(RENEWALS + 1)]
         self.store = CertificateStore()
         self.renew(0)
         self.listener = self.host()
@@ -44,8 +44,8 @@ class RenewalTests(HostCase):
         return await dialer.connect([self.there], self.listener.peer_id)
 
     def dialer(self) -> Host:
-        """One that accepts the certificate of this moment, and the next if it comes meanwhile, and none from before."""
-        roots = [Certificate.loadPEM(ca.root_pem) for ca in self.cas[self.newest : self.newest + 2]]
+        """One that accepts the certificate of this moment, and those that come meanwhile, and none from before."""
+        roots = [Certificate.loadPEM(ca.root_pem) for ca in self.cas[self.newest :]]
         return self.host(trust_root=trustRootFromCertificates(roots))
 
     async def come_and_go(self) -> None:
