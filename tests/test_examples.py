@@ -1,5 +1,6 @@
 """The examples run as they are, against servers on loopback."""
 
+import contextlib
 import os
 import socket
 import ssl
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol, Protocol, connectionDone
 from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
@@ -49,7 +51,8 @@ class Example(ProcessProtocol):
     def signal(self, name: str) -> None:
         """Such as INT, which is Ctrl-C's."""
         assert self.transport is not None
-        self.transport.signalProcess(name)
+        with contextlib.suppress(ProcessExitedAlready):  # a moment ago, and it says so next
+            self.transport.signalProcess(name)
 
     async def line(self, with_text: str) -> str:
         """The first whole line with the text."""
