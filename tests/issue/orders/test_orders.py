@@ -87,7 +87,8 @@ class AuthoritiesTests(OrdersTestCase):
         self.assertEqual(str(first).count("nobody listens"), 2)
         for _ in range(20):
             again = await self.refused(orders, peer)
-            self.assertEqual((again.code, round(again.retry_after_seconds or 0)), (E_RATE_LIMIT, 60))
+            self.assertEqual(again.code, E_RATE_LIMIT)
+            self.assertApproximates(again.retry_after_seconds or 0, 60, 5)
             self.assertIn("first.example", str(again))
         self.assertEqual(self.first.asked + self.second.asked, ["directory"] * 2)
 
@@ -143,7 +144,8 @@ class AuthoritiesTests(OrdersTestCase):
         orders = await self.opened(self.first)
         self.first.script["new_order"] = lambda: AcmeRateLimited("too many new orders", retry_after_seconds=4000)
         refusal = await self.refused(orders, Peer())
-        self.assertEqual((refusal.code, round(refusal.retry_after_seconds or 0)), (E_RATE_LIMIT, 4000))
+        self.assertEqual(refusal.code, E_RATE_LIMIT)
+        self.assertApproximates(refusal.retry_after_seconds or 0, 4000, 5)
         self.clock.ahead += 3990
         self.assertEqual((await self.refused(orders, Peer())).code, E_RATE_LIMIT)
         self.assertEqual(self.first.asked.count("new_order"), 1)
