@@ -21,6 +21,7 @@ from nodetrust.acme import (
     IssuedCertificate,
     generate_account_key,
     obtain,
+    retries,
 )
 from nodetrust.testing.ca import CAError, CASettings, DevelopmentCA
 from nodetrust.testing.ca.ca import CertificateAuthority, Issuer
@@ -112,19 +113,21 @@ class EndToEndTests(TestCase):
 
     async def test_ca_down(self) -> None:
         """Where nobody listens the error says who cannot be reached."""
+        self.patch(retries, "_TROUBLE_PAUSE", 0.01)
         ca, url = await self.started()
         await ca.stop()
         client = self.client(url, ca)
         caught = await self.assertFailure(
-            Deferred.fromCoroutine(client.register(Deadline(reactor, 2))), AcmeUnreachable
+            Deferred.fromCoroutine(client.register(Deadline(reactor, 20))), AcmeUnreachable
         )
         self.assertIn("127.0.0.1", str(caught))
 
     async def test_untrusted(self) -> None:
         """A CA whose own certificate is not from a trusted root hears nothing."""
+        self.patch(retries, "_TROUBLE_PAUSE", 0.01)
         _, url = await self.started()
         caught = await self.assertFailure(
-            Deferred.fromCoroutine(self.client(url, None).register(Deadline(reactor, 5))), AcmeUnreachable
+            Deferred.fromCoroutine(self.client(url, None).register(Deadline(reactor, 20))), AcmeUnreachable
         )
         self.assertIn("TLS certificate", str(caught))
 
@@ -157,8 +160,8 @@ class RawServerTests(TestCase):
 
     timeout = 30
 
-    async def answered(self, answer: bytes, *, close: bool) -> Exception:
-        """What a client says of a server that answers everything so."""
+    async def answered(self, answer: bytes, *, close: bool, seconds: float) -> Exception:
+        """What a client that has so long says of a server that answers everything so."""
         gone: list[Deferred] = []
 
         class Server(Protocol):
@@ -180,7 +183,7 @@ class RawServerTests(TestCase):
         url = f"http://127.0.0.1:{port.getHost().port}/directory"
         client = AcmeClient(reactor, url, generate_account_key(), allow_loopback_http=True)
         try:
-            await client.directory(Deadline(reactor, 0.4))
+            await client.directory(Deadline(reactor, seconds))
         except Exception as error:
             return error
         finally:
@@ -192,6 +195,7 @@ class RawServerTests(TestCase):
 
     async def test_garbage(self) -> None:
         """What is no HTTP, or breaks off, is a CA that cannot be reached; too much is one that misbehaves."""
+        self.patch(retries, "_TROUBLE_PAUSE", 60.0)  # once is enough
         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
         for answer, close, expected in (
             (b"\x16\x03\x01" * 100 + b"\r\n\r\n", True, AcmeUnreachable),
@@ -204,7 +208,7 @@ class RawServerTests(TestCase):
             (head + b"Transfer-Encoding: chunked\r\n\r\n" + b"10000\r\n" + b" " * 65536 + b"\r\n", False, AcmeTimedOut),
             (b"HTTP/1.1 301 Moved\r\nLocation: https://127.0.0.1/\r\nContent-Length: 0\r\n\r\n", False, AcmeMisbehaved),
         ):
-            error = await self.answered(answer, close=close)
+            error = await self.answered(answer, close=close, seconds=0.4 if expected is AcmeTimedOut else 20.0)
             self.assertIsInstance(error, expected, answer[:60])
             self.assertTrue(str(error).isprintable())
 
