@@ -1,11 +1,12 @@
 """Starts Knot, NSD, BIND, PowerDNS and our own server on loopback, all with the same static zone."""
 
+import itertools
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -69,16 +70,29 @@ def short_folder(case: SynchronousTestCase) -> Path:
 
 
 def free_port() -> int:
-    """A port of loopback that was free a moment ago, over UDP and TCP: the servers can't choose one and say which."""
+    """A port of loopback that was free a moment ago, over UDP and TCP: the servers can't choose one and say which.
+
+    Each is given out once, and none of those that the system gives to whoever asks for any: until the server has it,
+    somebody's connection might.
+    """
     while True:
+        port = next(_ports)
         with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            port: int = tcp.getsockname()[1]
             try:
+                tcp.bind(("127.0.0.1", port))
                 udp.bind(("127.0.0.1", port))
             except OSError:
                 continue
             return port
+
+
+def _all_ports() -> Iterator[int]:
+    """Those below the ones that Linux gives out, again and again, from a place that is another for each process."""
+    first = 20_000 + os.getpid() % 10_000
+    yield from itertools.cycle([*range(first, 32_000), *range(20_000, first)])
+
+
+_ports = _all_ports()
 
 
 @dataclass
