@@ -16,6 +16,9 @@ CONNECTIONS_AT_ONCE = 50
 QUIET_SECONDS = 0.001
 """Between two octets that are sent on their own, so that each comes in a segment of its own."""
 
+HURRY_SECONDS = 1.5
+"""Then the rest follows without a pause: a machine that is busy makes the pauses longer than a server waits."""
+
 Place = tuple[str, int]
 
 
@@ -67,11 +70,12 @@ def _ask_tcp(place: Place, packets: Sequence[bytes], split: bool) -> list[bytes 
         streams.append(stream)
     messages = [struct.pack("!H", len(packet)) + packet for packet in packets]
     pieces = [[message[at : at + 1] for at in range(len(message))] if split else [message] for message in messages]
+    hurry = time.monotonic() + HURRY_SECONDS
     for turn in range(max(map(len, pieces))):
         for stream, own in zip(streams, pieces, strict=True):
             if turn < len(own):
                 _send(stream, own[turn])
-        if split:
+        if split and time.monotonic() < hurry:
             time.sleep(QUIET_SECONDS)
     give_up = time.monotonic() + TCP_SECONDS
     answers = [_read_message(stream, give_up) for stream in streams]
