@@ -11,6 +11,8 @@ from tests.dns.process import ServerProcess
 from tests.dns_oracle.toolchain import require
 
 NAME = "ip41-2-3-4.nt.test"
+PATIENCE_SECONDS = 1.0
+"""For an answer, which strace has stopped on its way."""
 
 
 class NetworkTests(TestCase):
@@ -24,7 +26,7 @@ class NetworkTests(TestCase):
         server: ServerProcess = await deferToThread(ServerProcess, Path(self.mktemp()))
         self.addCleanup(server.kill)
         strace = await deferToThread(self._inject, server, "sendto,sendmsg,sendmmsg:error=ENOBUFS:when=1+2")
-        answers = [await deferToThread(server.ask, NAME, "A", 0.3) for _ in range(20)]
+        answers = [await deferToThread(server.ask, NAME, "A", PATIENCE_SECONDS) for _ in range(20)]
         strace.terminate()
         await deferToThread(strace.wait)
         self.assertEqual(len([answer for answer in answers if answer is not None]), 10)
