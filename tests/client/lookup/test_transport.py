@@ -81,6 +81,7 @@ class AskTests(LookupCase):
         place = HostPort("127.0.0.1", udp.getHost().port)
         error = await self.assertFailure(Deferred.fromCoroutine(ask(reactor, place, QUESTION, "UDP")), NoReply)
         self.assertIn("no answer", str(error))
+        self.patch(transport, "ANSWER_SECONDS", 10.0)
         place = HostPort("127.0.0.1", tcp.getHost().port)
         await self.assertFailure(Deferred.fromCoroutine(ask(reactor, place, QUESTION, "TCP")), InvalidReply)
 
