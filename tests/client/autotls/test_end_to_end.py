@@ -3,6 +3,7 @@
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 
 import nodetrust.client.autotls.removal as removal_module
 from nodetrust.client.errors import ObtainError
@@ -58,6 +59,8 @@ class RemovalTests(AutoTlsTestCase):
         client = await self.client(servers)
         await client.certificate()
         peer = client.peer_id
+        while not asked:
+            await deferLater(reactor, 0.01)
         await client.stop()
         self.assertEqual(asked, [peer])
         self.assertNotEqual(await servers.texts(peer), NOTHING)
