@@ -313,7 +313,8 @@ class EarlyCloseTests(SiteCase):
             return sent
 
         def attack() -> None:
-            total = run(self.tcp[1], 1 << 20, "close")
+            # Where the server is slow its pings are sent again.
+            total = min(run(self.tcp[1], 1 << 20, "close") for _ in range(3))
             self.assertGreater(total, 400)
             for budget in range(1, total, 7):
                 for ending in ("close", "reset", "finish"):
