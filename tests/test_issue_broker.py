@@ -42,7 +42,7 @@ class Servers(Deployment):
 
 
 class IssueBrokerTests(TestCase):
-    timeout = 60
+    timeout = 300
 
     async def start(self, changes: dict[str, Any] | None = None, **own: Any) -> Servers:
         servers = Servers(reactor, Path(self.mktemp()).absolute(), clients=1, page=True, autotls=True)

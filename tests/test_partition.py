@@ -43,7 +43,7 @@ class Remote(Servers):
 class PartitionTests(ServersTestCase):
     """An order, and what becomes of it."""
 
-    timeout = 120
+    timeout = 600
 
     async def start_remote(self, two: bool = False, **issue: Any) -> Remote:
         """Running servers, connected with each other."""

@@ -34,7 +34,7 @@ NAMES = ("ip4127-0-0-1.nt.example", "*.pabc.nt.example", "pabc.nt.example")
 class EndToEndTests(TestCase):
     """The whole order, with nothing replaced but the network's far end."""
 
-    timeout = 30
+    timeout = 120
 
     def setUp(self) -> None:
         self.dns = ScriptedDns()
@@ -158,7 +158,7 @@ class EndToEndTests(TestCase):
 class RawServerTests(TestCase):
     """Servers that speak less than HTTP."""
 
-    timeout = 30
+    timeout = 120
 
     async def answered(self, answer: bytes, *, close: bool, seconds: float) -> Exception:
         """What a client that has so long says of a server that answers everything so."""

@@ -156,7 +156,7 @@ def place_of(broker: AutoTlsService) -> HostPort:
 class SiteTestCase(TestCase):
     """Starts what a test needs, and stops it in the end."""
 
-    timeout = 120
+    timeout = 600
 
     def folder(self, name: str) -> Path:
         folder = self.root / name

@@ -32,7 +32,7 @@ CLOSED = Multiaddr.parse("/ip4/127.0.0.1/tcp/1").with_peer_id(PrivateKey.generat
 class ChallengeTests(TestCase):
     """Each call is a process."""
 
-    timeout = 60
+    timeout = 300
 
     async def start_server(self, **changes):
         """A DNS server with one admin, whose key is in `self.key`."""

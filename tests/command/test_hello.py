@@ -18,7 +18,7 @@ reactor: Any = default_reactor
 class HelloTests(TestCase):
     """Who greets is greeted."""
 
-    timeout = 30
+    timeout = 120
 
     async def greet(self, message: bytes) -> str:
         """What is answered."""

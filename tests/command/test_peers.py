@@ -70,7 +70,7 @@ async def until(condition):
 
 
 class PeersTests(TestCase):
-    timeout = 60
+    timeout = 300
 
     async def start_host(self):
         """A host with pubsub that carries announcements, and its address."""

@@ -67,7 +67,7 @@ class Client(Server):
 
 
 class NeighboursTests(TestCase):
-    timeout = 60
+    timeout = 300
 
     async def run_one(self, kind):
         one = kind()
@@ -108,7 +108,7 @@ class NeighboursTests(TestCase):
 
 
 class RestartTests(TestCase):
-    timeout = 30
+    timeout = 120
 
     async def test_a_clock_that_was_set_back(self):
         """A client that restarts with its clock an hour back, and its state, is believed where it says that it is."""
@@ -138,7 +138,7 @@ class RestartTests(TestCase):
 class SilentTests(TestCase):
     """Peers that do not speak pubsub: what is behind a forwarder."""
 
-    timeout = 30
+    timeout = 120
 
     def setUp(self):
         self.clock = Clock()

@@ -20,7 +20,7 @@ from tests.toml import to_toml
 
 ROOT = Path(nodetrust.__file__).parent.parent
 _TWISTD = ("-c", "from twisted.scripts.twistd import run; run()", "--nodaemon", "--pidfile=")
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 
 
 class ServerProcess:
@@ -70,7 +70,7 @@ class ServerProcess:
                     return found.groups()
             self._news.get(timeout=WAIT_SECONDS)
 
-    def ask(self, name: str, type_: str = "A", timeout: float = 2.0) -> dns.message.Message | None:
+    def ask(self, name: str, type_: str = "A", timeout: float = 10.0) -> dns.message.Message | None:
         """The answer over UDP, if there is one in time."""
         query = dns.message.make_query(name, type_)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:

@@ -29,7 +29,7 @@ OTHER_VALUE = VALUE[::-1]
 class FaultTests(TestCase):
     """One server, one fault."""
 
-    timeout = 60
+    timeout = 300
 
     def setUp(self) -> None:
         if not hasattr(resource, "prlimit"):

@@ -51,7 +51,7 @@ def deferred(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., De
 class ServiceTests(TestCase):
     """`DnsService`, started and asked."""
 
-    timeout = 30
+    timeout = 120
 
     def settings(self, **changes: Any) -> DnsSettings:
         values: dict[str, Any] = {

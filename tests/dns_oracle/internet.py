@@ -23,7 +23,7 @@ ABOVE = {"a.servers.test": ("45.10.1.1", "2a10:1::1"), "b.servers.test": ("45.11
 OURS = {"ns1.nt.test": ("46.20.1.53", "2a12:3::53"), "ns2.nt.test": ("47.30.2.53", "2a13:4::53")}
 MAIL = ("46.20.1.25", "2a12:3::25")
 RESOLVER = "127.0.0.53"
-RUN_SECONDS = 120
+RUN_SECONDS = 600
 
 ZONE = f"""$TTL 3600
 @    SOA  ns1 hostmaster 2026010101 14400 3600 1209600 300

@@ -101,7 +101,7 @@ server:
 class DnssecTests(TestCase):
     """A signed zone with an unsigned and a signed child, as resolvers see it."""
 
-    timeout = 120
+    timeout = 600
 
     def setUp(self) -> None:
         """Keys and zone files, the three servers, and Unbound with our DS."""

@@ -65,7 +65,7 @@ class Cable:
 class LinkTests(TestCase):
     """One DNS server behind a cable."""
 
-    timeout = 120
+    timeout = 600
 
     async def prepare(self) -> None:
         """A server behind the cable, and what tells it challenges."""

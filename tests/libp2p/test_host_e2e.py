@@ -63,7 +63,7 @@ class NameServer:
 
 
 class HostCase(TestCase):
-    timeout = 30
+    timeout = 120
 
     def host(self, **options: Any) -> Host:
         host = Host(reactor, PrivateKey.generate(), **options)

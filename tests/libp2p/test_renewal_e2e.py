@@ -27,7 +27,7 @@ PAUSE_SECONDS = 1.0
 class RenewalTests(HostCase):
     """Each certificate is of a CA of its own, so that whoever trusts only the newest ones has seen which it was."""
 
-    timeout = 90
+    timeout = 300
 
     async def serve(self) -> None:
         self.cas = [ThrowawayCa() for _ in range(RENEWALS + 1)]

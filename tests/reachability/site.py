@@ -48,7 +48,7 @@ class Target(Protocol):
 class CheckingCase(TestCase):
     """`server` checks for `asker`; whatever is made is closed after the test."""
 
-    timeout = 30
+    timeout = 120
 
     async def setUp(self) -> None:
         self.ca = ThrowawayCa()

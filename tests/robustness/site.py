@@ -40,7 +40,7 @@ COUNTED = (Channel, Connection, DnsStream, YamuxSession)
 class SiteCase(TestCase):
     """Starts a deployment, with plain WebSocket as well, for each test; `attack` runs one and looks for harm."""
 
-    timeout = 60
+    timeout = 300
     tolerated = "\0"
     """How a warning begins that this attack may cause."""
 

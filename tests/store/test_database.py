@@ -22,7 +22,7 @@ Change = Callable[[Connection], Any]
 class TogetherTests(StoreCase, TestCase):
     """Several changes while the one thread is held."""
 
-    timeout = 30
+    timeout = 120
 
     def setUp(self) -> None:
         self.url = f"sqlite:///{self.mktemp()}"

@@ -71,7 +71,7 @@ run(main())
 class FaultTests(StoreCase, TestCase):
     """A store in a file, and something that is wrong with its disk or its neighbours."""
 
-    timeout = 60
+    timeout = 300
 
     def setUp(self) -> None:
         self.path = Path(self.mktemp()).absolute()

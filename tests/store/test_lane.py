@@ -14,7 +14,7 @@ from tests.store.examples import reactor
 class LaneTests(TestCase):
     """One thread, and a job that holds it until the test lets it go."""
 
-    timeout = 30
+    timeout = 120
 
     def setUp(self) -> None:
         self.together: list[int] = []

@@ -27,7 +27,7 @@ class MemoryStoreTests(StoreContract, TestCase):
 class FileStoreTests(StoreContract, SeveralContract, KillContract, MigrationsContract, TestCase):
     """SQLite in a file, and what only a file can show."""
 
-    timeout = 120
+    timeout = 600
 
     def setUp(self) -> None:
         self.path = Path(self.mktemp()).absolute() / "deep" / "store.db"

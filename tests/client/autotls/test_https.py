@@ -39,7 +39,7 @@ class Page(Resource):
 class HttpsTests(TestCase):
     """A server with a certificate for one name, which only our DNS server knows."""
 
-    timeout = 20
+    timeout = 120
 
     def setUp(self) -> None:
         self.files = make_certificate(Path(self.mktemp()), [NAME])

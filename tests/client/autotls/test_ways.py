@@ -18,7 +18,7 @@ BROKER = "https://127.0.0.1:1"
 class PreferenceTests(TestCase):
     """Nobody is there, so that both are tried."""
 
-    timeout = 30
+    timeout = 120
 
     async def reasons(self, **settings: Any) -> list[type[Exception]]:
         client = Client(

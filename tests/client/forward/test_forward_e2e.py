@@ -84,7 +84,7 @@ class Source:
 
 
 class ForwardCase(TestCase):
-    timeout = 60
+    timeout = 300
 
     def setUp(self) -> None:
         self.ca = ThrowawayCa()

@@ -24,7 +24,7 @@ WAYS = ("UDP", "TCP")
 
 
 class LookupCase(TestCase):
-    timeout = 20
+    timeout = 120
 
     def stub(self, said: Any, **options: Any) -> HostPort:
         stub = StubDns(reactor, said)

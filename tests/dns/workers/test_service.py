@@ -56,7 +56,7 @@ def ask_tcp(place: tuple[str, int], query: bytes) -> list[bytes]:
 class WorkersTests(TestCase):
     """`workers = 2`."""
 
-    timeout = 60
+    timeout = 300
 
     async def started(self, **changes: Any) -> tuple[DnsService, Pool, tuple[str, int]]:
         values: dict[str, Any] = {

@@ -177,7 +177,7 @@ class SignalTests(TestCase):
 class ServerTests(TestCase):
     """The signal to a server with one process, and with workers."""
 
-    timeout = 60
+    timeout = 300
 
     async def ask(self, service: DnsService) -> set[bytes]:
         """The last octets of what `host` is now, asked from many ports so that each worker is asked."""

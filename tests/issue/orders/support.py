@@ -188,7 +188,7 @@ class Peer:
 class OrdersTestCase(TestCase):
     """Two CAs, the first is preferred."""
 
-    timeout = 30
+    timeout = 120
 
     def setUp(self) -> None:
         self.clock = MovableReactor()

@@ -25,7 +25,7 @@ OK = pb.DialResponse.OK
 class ClientTests(TestCase):
     """A server over loopback, which another host comes back for."""
 
-    timeout = 20
+    timeout = 120
 
     async def host(self) -> tuple[Host, Multiaddr]:
         host = Host(reactor, PrivateKey.generate())

@@ -24,7 +24,7 @@ NAMES = ["a.nt.example", "*.a.nt.example"]
 class OtherClientTests(TestCase):
     """An order, a download and a revocation."""
 
-    timeout = 60
+    timeout = 300
 
     async def test_order(self) -> None:
         """The other client registers, orders, proves, downloads and revokes; it checks every answer in its own way."""

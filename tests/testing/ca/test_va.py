@@ -13,7 +13,7 @@ reactor: Any = default_reactor
 
 
 class ValidationTests(TestCase):
-    timeout = 20
+    timeout = 120
 
     async def test_a_dns_server_that_is_silent(self) -> None:
         """The validation fails, as every CA's does, and does not hang."""
