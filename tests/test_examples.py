@@ -24,7 +24,7 @@ from tests.servers import LOOPBACK_NAME, Servers, ServersTestCase, reactor
 
 CHECKOUT = Path(__file__).parents[1]
 ECHO = "/nodetrust/example/echo/1.0.0"
-LINE_SECONDS = 30.0
+LINE_SECONDS = 120.0
 
 
 class Example(ProcessProtocol):

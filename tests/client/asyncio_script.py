@@ -19,7 +19,7 @@ from nodetrust.libp2p.host import Host
 from nodetrust.libp2p.keys import PrivateKey
 from nodetrust.libp2p.multiaddr import Multiaddr
 
-SECONDS = 10
+SECONDS = 30
 TCP = "/ip4/127.0.0.1/tcp/0"
 NOBODY = f"/ip4/127.0.0.1/tcp/1/p2p/{PrivateKey.generate().peer_id}"
 MUCH = 8 * 1024 * 1024

@@ -8,7 +8,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 SCRIPT = Path(__file__).with_name("asyncio_script.py")
-SECONDS = 60
+SECONDS = 300
 
 
 class AsyncioTests(SynchronousTestCase):

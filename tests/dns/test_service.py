@@ -35,7 +35,7 @@ from nodetrust.settings import HostPort, SettingsError, ZoneName, build
 from tests.dns.challenges.test_table import VALUE
 
 FQDN = "ip41-2-3-4.nt.test"
-ANNOUNCED_SECONDS = 10
+ANNOUNCED_SECONDS = 30
 
 
 def deferred(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Deferred[None]]:

@@ -13,7 +13,7 @@ from nodetrust.libp2p.multiaddr import Multiaddr
 from nodetrust.libp2p.pubsub.service import PubSub
 
 LOOPBACK = Multiaddr.parse("/ip4/127.0.0.1/tcp/0")
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 30
 
 
 class Node:
