@@ -112,10 +112,12 @@ class LaneTests(TestCase):
     async def test_close(self) -> None:
         """The thread ends when it has done what waits, and not before."""
         closing: Lane[str] = Lane(reactor, "closing", self.run_jobs)
+        (thread,) = [one for one in threading.enumerate() if one.name == "closing-0"]
         answer = closing.submit(len)
         await closing.close()
         self.assertEqual(await answer, 5)
-        self.assertNotIn("closing-0", [thread.name for thread in threading.enumerate() if thread.is_alive()])
+        thread.join(20)  # its last word was that it ends
+        self.assertFalse(thread.is_alive())
 
 
 def _append(done: list[int], number: int) -> Callable[[str], None]:
