@@ -10,7 +10,7 @@ from typing import Any
 from cryptography import x509
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.ssl import Certificate, trustRootFromCertificates
-from twisted.internet.task import LoopingCall, deferLater
+from twisted.internet.task import deferLater
 
 from nodetrust.certificates import key_to_pem
 from nodetrust.client.client import Client
@@ -30,13 +30,14 @@ OPEN = 200
 DIALERS = 25
 """Of them each holds eight connections, which is as many as one peer may."""
 
-AT_ONCE = 10
+AT_ONCE = 5
 """While the two hundred are opened."""
 
-NEWCOMERS_PER_SECOND = 8
-LIFE = timedelta(seconds=36)
-"""Renewed after 24: a machine that is too busy for all who come has the other twelve to catch up, for all of this is
-one process."""
+NEWCOMERS = 8
+"""At any time, and so many in a second where the machine is fast enough for them."""
+
+LIFE = timedelta(seconds=45)
+"""Renewed after 30: a machine that is slow and busy has the other fifteen for it, for all of this is one process."""
 
 AFTER_SECONDS = 2.0
 """For so long newcomers still come when the certificate is renewed."""
@@ -109,31 +110,36 @@ class RenewalUnderLoadTests(ServersTestCase):
         await host.stop()
         return visit
 
+    async def keep_coming(self, number: int) -> list[Visit]:
+        """One newcomer after the other, a second apart, or as soon as there was time for the one before."""
+        visits = []
+        await deferLater(reactor, number / NEWCOMERS)
+        while self.coming:
+            began = monotonic()
+            visits.append(await self.visit())
+            await deferLater(reactor, max(0.0, began + 1 - monotonic()))
+        return visits
+
     async def under_load(self) -> None:
         """Nobody is dropped, nobody refused, and whoever comes later is shown the new certificate."""
-        visits: list[Deferred[Visit]] = []
-
-        def arrive(count: int) -> None:
-            # More than one, where the machine was too busy for the call before.
-            visits.extend(Deferred.fromCoroutine(self.visit()) for _ in range(count))
-
-        began = monotonic()
-        arriving = LoopingCall.withCount(arrive)
-        arriving.start(1 / NEWCOMERS_PER_SECOND)
+        began, self.coming = monotonic(), True
+        coming = [Deferred.fromCoroutine(self.keep_coming(number)) for number in range(NEWCOMERS)]
         connections = await self.open_all()
         opened, before = monotonic(), len(self.taken)
         while len(self.taken) == before:
             await deferLater(reactor, 0.1)
         await deferLater(reactor, AFTER_SECONDS)
-        arriving.stop()
-        rate = len(visits) / (monotonic() - began)
-        visited = await gatherResults(visits, consumeErrors=True)
+        self.coming = False
+        came = await gatherResults(coming, consumeErrors=True)
+        self.assertGreaterEqual(min(map(len, came)), 2)
+        visited = [visit for visits in came for visit in visits]
+        rate = len(visited) / (monotonic() - began)
         self.assertEqual([], [connection for connection in connections if connection.closed])
         await gatherResults(
             [Deferred.fromCoroutine(ping(one, os.urandom(PING_BYTES), reactor)) for one in connections],
             consumeErrors=True,
         )
-        self.assertGreaterEqual(rate, NEWCOMERS_PER_SECOND - 1)
+        visited.append(await self.visit())
         self.check_shown(visited)
         slowest = max(visit.seconds for visit in visited)
         print(
@@ -142,11 +148,11 @@ class RenewalUnderLoadTests(ServersTestCase):
         )
 
     def check_shown(self, visited: list[Visit]) -> None:
-        """Never one that was renewed before the newcomer came; and all of them were shown to somebody."""
+        """Never one that was renewed before the newcomer came; and all, as of when the last one came, to somebody."""
         leaves = [obtained.chain.leaf for obtained in self.taken]
         for visit in visited:
             self.assertGreaterEqual(leaves.index(visit.shown) + 1, visit.certificates)
-        self.assertEqual({visit.shown for visit in visited}, set(leaves))
+        self.assertLessEqual(set(leaves[: visited[-1].certificates]), {visit.shown for visit in visited})
 
     async def check_told(self, client: Client) -> None:
         """The hook has run with each certificate and its key; the newest is in the folder, and is served."""
