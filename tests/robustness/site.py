@@ -8,10 +8,11 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
 from twisted.internet.threads import blockingCallFromThread, deferToThread
 from twisted.logger import LogLevel, globalLogPublisher
@@ -59,6 +60,7 @@ class SiteCase(TestCase):
         self.dns = Place(self.site.dns_place.host, self.site.dns_place.port)
         self.visitor = Host(reactor, PrivateKey.generate())
         self.addCleanup(self.visitor.stop)
+        await self._open_store()
         await self._be_honest()
         self.before = await self._quiet()
 
@@ -99,6 +101,12 @@ class SiteCase(TestCase):
                 return
             trace = failure.getTraceback() if failure is not None else ""
             self.alarms.append(f"{event.get('log_format')} {event.get('log_namespace')} {trace}")
+
+    async def _open_store(self) -> None:
+        """A question that comes beside a change has a connection of its own, which the store keeps from then on."""
+        database, both = self.site.issue.store._database, Barrier(2)
+        together = (ask(lambda _: both.wait()) for ask in (database.write, database.read))
+        await gatherResults(map(Deferred.fromCoroutine, together))
 
     # Honest peers.
 
