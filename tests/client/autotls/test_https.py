@@ -8,7 +8,7 @@ from twisted.internet import ssl
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
-from twisted.internet.tcp import Client
+from twisted.internet.tcp import Client, Server
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Site
@@ -47,6 +47,12 @@ class HttpsTests(TestCase):
         context = ssl.DefaultOpenSSLContextFactory(str(self.files.key), str(self.files.certificate))
         self.port = port_number(self.listen(reactor.listenSSL(0, Site(self.page), context, interface="127.0.0.1")))
         self.resolver = resolver(port_number(self.listen(listen())))
+        self.addCleanup(lambda: Deferred.fromCoroutine(self.all_closed()))
+
+    async def all_closed(self) -> None:
+        """A server hears a moment later that its client is gone."""
+        while any(isinstance(one, (Client, Server)) for one in reactor.getReaders()):
+            await deferLater(reactor, 0.01)
 
     def listen(self, port: Any) -> Any:
         self.addCleanup(port.stopListening)
