@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.debian import PATH, find
 
 START_SECONDS = 90.0
-STOP_SECONDS = 10.0
+STOP_SECONDS = 20.0
 ZONE_NAME = "nt.test"
 CHECKOUT = Path(__file__).parents[2]
 
