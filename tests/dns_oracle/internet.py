@@ -5,7 +5,6 @@ addresses are ordinary ones that Zonemaster takes for public; none of it leaves 
 of DNSSEC goes from the root, which Unbound trusts, to a key of ours.
 """
 
-import contextlib
 import itertools
 import os
 import subprocess
@@ -16,8 +15,9 @@ from pathlib import Path
 from nodetrust.dns.dnssec.keys import create
 from nodetrust.dns.dnssec.records import ds_text
 from nodetrust.dns.records import parse_name
-from tests.debian import PATH, find
+from tests.debian import PATH
 from tests.dns_oracle.servers import START_SECONDS, ZONE_NAME, Child, ours_command, spawn
+from tests.namespaces import Hosts, must
 
 ABOVE = {"a.servers.test": ("45.10.1.1", "2a10:1::1"), "b.servers.test": ("45.11.2.2", "2a11:2::2")}
 OURS = {"ns1.nt.test": ("46.20.1.53", "2a12:3::53"), "ns2.nt.test": ("47.30.2.53", "2a13:4::53")}
@@ -37,7 +37,7 @@ mail AAAA {MAIL[1]}
 www  CNAME ip446-20-1-80
 """
 _SOA = "@ SOA a.servers.test. hostmaster.servers.test. 1 14400 3600 1209600 3600\n"
-_numbers = itertools.count()
+_HOST = "internet"
 
 
 def _hosts(servers: dict[str, tuple[str, str]]) -> str:
@@ -61,16 +61,14 @@ class Internet:
         self.hints = self.folder / "hints"
         self.root_key = ""
         """With `signed`: the root's DNSKEY records as text, to be trusted."""
-        self._name = f"nodetrust-{os.getpid()}-{next(_numbers)}"
+        self._hosts = Hosts(_HOST)
         self._children: list[Child] = []
 
     def start(self) -> None:
         """Make the namespace and start the three servers in it; raises AssertionError with what went wrong."""
-        self._must("ip", "netns", "add", self._name)
-        self._must("ip", "-n", self._name, "link", "set", "lo", "up")
+        self._hosts.start()
         for address in itertools.chain(*ABOVE.values(), *OURS.values()):
-            bits = 32 if ip_address(address).version == 4 else 128
-            self._must("ip", "-n", self._name, "address", "add", f"{address}/{bits}", "dev", "lo")
+            self._hosts.give(_HOST, "lo", f"{address}/{ip_address(address).max_prefixlen}")
         options = self._start_above()
         (self.folder / "nt.zone").write_text(ZONE + _hosts(OURS))
         addresses = list(itertools.chain(*OURS.values()))
@@ -83,13 +81,12 @@ class Internet:
         """End the servers, then the namespace."""
         while self._children:
             self._children.pop().stop()
-        with contextlib.suppress(AssertionError):
-            self._must("ip", "netns", "delete", self._name)
+        self._hosts.stop()
 
     def run(self, *command: str, text: str | None = None) -> "subprocess.CompletedProcess[str]":
         """Run a program in the namespace to its end."""
         return subprocess.run(
-            ["ip", "netns", "exec", self._name, *command],
+            self._hosts.at(_HOST, *command),
             cwd=self.folder,
             env={**os.environ, "PATH": PATH, "LC_ALL": "C.UTF-8"},
             input=text,
@@ -166,8 +163,8 @@ zone:
     def _make_key(self, origin: str, form: str) -> str:
         """A key with which Knot will sign; the records that publish it."""
         keymgr = ["keymgr", "-c", str(self.folder / "knot.conf"), origin]
-        self._must(*keymgr, "generate", "algorithm=ecdsap256sha256", "ksk=yes", "zsk=yes")
-        lines = self._must(*keymgr, form).splitlines()
+        must(*keymgr, "generate", "algorithm=ecdsap256sha256", "ksk=yes", "zsk=yes")
+        lines = must(*keymgr, form).splitlines()
         return "\n".join(line for line in lines if form == "dnskey" or " 13 2 " in line) + "\n"
 
     def _start_unbound(self) -> None:
@@ -200,7 +197,7 @@ server:
         self._await("unbound", RESOLVER, ZONE_NAME)
 
     def _spawn(self, name: str, *command: str) -> None:
-        self._children.append(spawn(name, [_found("ip"), "netns", "exec", self._name, *command], self.folder, 53))
+        self._children.append(spawn(name, self._hosts.at(_HOST, *command), self.folder, 53))
 
     def _await(self, name: str, address: str, zone: str) -> None:
         """Return when a server answers; its own log says why it does not."""
@@ -215,17 +212,3 @@ server:
     def log(self, name: str) -> str:
         """What a server printed last."""
         return (self.folder / f"{name}.log").read_text(errors="replace")[-3000:]
-
-    def _must(self, *command: str) -> str:
-        done = subprocess.run(
-            command, env={**os.environ, "PATH": PATH}, capture_output=True, text=True, timeout=RUN_SECONDS, check=False
-        )
-        if done.returncode != 0:
-            raise AssertionError(f"{' '.join(command)}: {done.stderr}{done.stdout}")
-        return done.stdout
-
-
-def _found(program: str) -> Path:
-    found = find(program)
-    assert found is not None, program
-    return found

@@ -28,6 +28,7 @@ PROGRAMS = {
     "zonemaster-cli": "zonemaster-cli",
     "dnsperf": "dnsperf",
     "ip": "iproute2",
+    "sysctl": "procps",
     "strace": "strace",
     "pebble": "pebble",
 }

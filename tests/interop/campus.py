@@ -7,7 +7,7 @@ All addresses are private, but that LAN 1 has a global IPv6 prefix besides, as a
 translated; every host asks the resolver that stands with the servers.
 """
 
-from tests.interop.namespaces import Hosts, must
+from tests.namespaces import Hosts, must
 
 PREFIX = "fd5c:9a1e:77b0"
 """Of the whole site: RFC 4193."""

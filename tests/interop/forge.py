@@ -16,10 +16,10 @@ from nodetrust.keyfile import load_or_create
 from nodetrust.service import KEY_FILE
 from tests.interop.certificates import make_certificate
 from tests.interop.harness import Daemon
-from tests.interop.namespaces import Hosts
 from tests.interop.pebble import Pebble
 from tests.interop.site import Site
 from tests.interop.test_twistd import ADDRESS
+from tests.namespaces import Hosts
 
 ZONE = "auto.test"
 NAME = "registration.auto.test"

@@ -4,20 +4,16 @@
 ones that p2p-forge and we take for public; none of it leaves the namespaces, where only p2p-forge knows any name.
 """
 
-import contextlib
-import itertools
 import json
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.debian import find
 from tests.dns_oracle.servers import Child, spawn
 from tests.interop.certificates import make_certificate
-from tests.interop.namespaces import finish, must
+from tests.namespaces import Hosts, finish
 
 DOMAIN = "libp2p.direct"
 REGISTRATION = f"registration.{DOMAIN}"
@@ -27,7 +23,6 @@ FORGE_HTTP_PORT = 8080
 ACME_PORT, MANAGEMENT_PORT = 14000, 15000
 DIRECTORY = f"https://{OUTSIDE}:{ACME_PORT}/dir"
 NINETY_DAYS = 7_776_000  # in seconds
-_numbers = itertools.count()
 
 ZONE = f"""$TTL 300
 $ORIGIN {DOMAIN}.
@@ -78,14 +73,13 @@ class Libp2pDirect:
         self.wss_root = self.folder / "wss-root.pem"
         self._forge_program = forge_program
         self._pebble_program = pebble_program
-        number = f"{os.getpid()}-{next(_numbers)}"
-        self._names = {which: f"nodetrust-{which}-{number}" for which in ("outside", "node")}
+        self.hosts = Hosts("outside", "node")
         self._children: dict[str, Child] = {}
 
     def start(self, *, token: str = "", life_seconds: int = NINETY_DAYS) -> None:
         """Make the namespaces and start the servers; certificates live so long. Raises AssertionError."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._make_namespaces()
+        self._make_hosts()
         self._start_pebble(life_seconds)
         self._start_server(token)
         self._start_tls()
@@ -98,26 +92,15 @@ class Libp2pDirect:
         """End the processes, then the namespaces."""
         while self._children:
             self._children.popitem()[1].stop()
-        for name in self._names.values():
-            with contextlib.suppress(AssertionError):
-                must("ip", "netns", "delete", name)
-            (self._resolver_folder(name) / "resolv.conf").unlink(missing_ok=True)
-            with contextlib.suppress(FileNotFoundError):
-                self._resolver_folder(name).rmdir()
-
-    def inside(self, which: str, *command: str | Path) -> list[str]:
-        """The command line that runs a program there."""
-        program = find("ip")
-        assert program is not None
-        return [str(program), "netns", "exec", self._names[which], *map(str, command)]
+        self.hosts.stop()
 
     def run(self, which: str, *command: str | Path) -> "subprocess.CompletedProcess[str]":
         """Run a program there to its end."""
-        return finish(*self.inside(which, *command))
+        return finish(*self.hosts.at(which, *command))
 
     def start_child(self, name: str, which: str, *command: str | Path) -> None:
         """Start a program there; `stop` ends it, and so does `stop_child`."""
-        self._children[name] = spawn(name, self.inside(which, *command), self.folder, 0)
+        self._children[name] = spawn(name, self.hosts.at(which, *command), self.folder, 0)
 
     def stop_child(self, name: str) -> None:
         """SIGTERM; returns when it is gone."""
@@ -155,18 +138,13 @@ class Libp2pDirect:
             assert time.monotonic() < give_up, f"not within {seconds} seconds: {what}\n{self.logs()}"
             time.sleep(0.1)
 
-    def _make_namespaces(self) -> None:
-        for name in self._names.values():
-            must("ip", "netns", "add", name)
-            must("ip", "-n", name, "link", "set", "lo", "up")
-            self._resolver_folder(name).mkdir(parents=True, exist_ok=True)
-            (self._resolver_folder(name) / "resolv.conf").write_text(f"nameserver {OUTSIDE}\n")
-        outside, node = self._names["outside"], self._names["node"]
-        must("ip", "-n", outside, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", node)
-        for name, address in ((outside, OUTSIDE), (node, NODE)):
-            must("ip", "-n", name, "address", "add", f"{address}/24", "dev", "eth0")
-            must("ip", "-n", name, "link", "set", "eth0", "up")
-        must("ip", "-n", node, "route", "add", "default", "via", OUTSIDE)
+    def _make_hosts(self) -> None:
+        self.hosts.start()
+        self.hosts.cable("outside", "eth0", "node", "eth0")
+        for which, address in (("outside", OUTSIDE), ("node", NODE)):
+            self.hosts.give(which, "eth0", f"{address}/24")
+            self.hosts.resolve_by(which, OUTSIDE)
+        self.hosts.route("node", "default", OUTSIDE)
 
     def _start_server(self, token: str) -> None:
         (self.folder / "zones").mkdir()
@@ -212,8 +190,3 @@ class Libp2pDirect:
             "-dnsserver",
             f"{OUTSIDE}:53",
         )
-
-    @staticmethod
-    def _resolver_folder(name: str) -> Path:
-        """What `ip netns exec` puts in the place of /etc."""
-        return Path("/etc/netns") / name

@@ -3,8 +3,8 @@
 It runs in strict mode, refuses one good nonce in twenty and reuses half of the valid authorizations, as it does by
 default. It looks names up at one DNS server, over TCP, and signs from a root that is new at each start.
 
-2.10.3 at least: earlier ones hung for ever where an order was asked for in the very moment in which it became valid, and
-did not know a certificate to be replaced whose serial number has a leading zero octet in DER, one in 128.
+2.10.3 at least: earlier ones hung for ever where an order was asked for in the very moment in which it became valid,
+and did not find the certificate to be replaced where its serial number has a leading zero octet in DER, one in 128.
 """
 
 import json

@@ -4,18 +4,13 @@
 are ordinary ones that miniupnpd takes for public; none of it leaves the namespaces.
 """
 
-import contextlib
-import itertools
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.debian import find
 from tests.dns_oracle.servers import Child, spawn
-from tests.interop.namespaces import finish, must
+from tests.namespaces import Hosts, finish
 
 CLIENT = "192.168.77.2"
 GATEWAY = "192.168.77.1"
@@ -28,7 +23,6 @@ GREETING = "a real listener"
 CONNECT_SECONDS = 1.0
 GREETING_SECONDS = 10.0
 DEADLINE_SECONDS = 40.0
-_numbers = itertools.count()
 
 _ADDRESSES = (("lan", "eth0", f"{CLIENT}/24"), ("router", "lan", f"{GATEWAY}/24"), ("out", "eth0", f"{OUTSIDE}/24"))
 
@@ -92,8 +86,7 @@ class Router:
         self.folder = folder.resolve()
         self._rule = rule
         self._options = options
-        number = f"{os.getpid()}-{next(_numbers)}"
-        self._names = {which: f"nodetrust-{which}-{number}" for which in ("lan", "router", "out")}
+        self._hosts = Hosts("lan", "router", "out")
         self._listener: Child | None = None
         self._daemon: Child | None = None
         self._client: Child | None = None
@@ -104,19 +97,15 @@ class Router:
         The listener is there for good, whatever becomes of the client. Raises AssertionError with what went wrong.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name in self._names.values():
-            must("ip", "netns", "add", name)
-            must("ip", "-n", name, "link", "set", "lo", "up")
+        self._hosts.start()
         for end, other in (("lan", "lan"), ("wan", "out")):
-            peer = ["peer", "name", "eth0", "netns", self._names[other]]
-            must("ip", "-n", self._names["router"], "link", "add", end, "type", "veth", *peer)
+            self._hosts.cable("router", end, other, "eth0")
         for which, device, address in (*_ADDRESSES, ("router", "wan", f"{EXTERNAL}/24")):
-            must("ip", "-n", self._names[which], "address", "add", address, "dev", device)
-            must("ip", "-n", self._names[which], "link", "set", device, "up")
-        must("ip", "-n", self._names["lan"], "route", "add", "default", "via", GATEWAY)
-        self._in("router", "sysctl", "--quiet", "--write", "net.ipv4.ip_forward=1")
+            self._hosts.give(which, device, address)
+        self._hosts.route("lan", "default", GATEWAY)
+        self._hosts.forwards("router")
         (self.folder / "rules").write_text(_RULES % self._rule)
-        self._in("router", "nft", "--file", str(self.folder / "rules"))
+        self._hosts.must("router", "nft", "--file", self.folder / "rules")
         self._listener = self._spawn("listener", "lan", sys.executable, "-c", _LISTEN)
         self.start_daemon()
         self.wait(lambda: "listens" in self.log("listener"), "the port is listened on")
@@ -126,9 +115,7 @@ class Router:
         for child in (self._client, self._daemon, self._listener):
             if child is not None:
                 child.stop()
-        for name in self._names.values():
-            with contextlib.suppress(AssertionError):
-                must("ip", "netns", "delete", name)
+        self._hosts.stop()
 
     def start_daemon(self) -> None:
         """Start miniupnpd; returns when it listens."""
@@ -146,17 +133,16 @@ class Router:
         assert self._daemon is not None
         self._daemon.stop()
         for chain in ("miniupnpd", "prerouting_miniupnpd", "postrouting_miniupnpd"):
-            self._in("router", "nft", "flush", "chain", "inet", "filter", chain)
+            self._hosts.must("router", "nft", "flush", "chain", "inet", "filter", chain)
 
     def drop_lan(self) -> None:
         """Let the router be deaf and dumb on the home's side."""
-        must("ip", "-n", self._names["router"], "link", "set", "lan", "down")
+        self._hosts.must("router", "ip", "link", "set", "lan", "down")
 
     def change_address(self, address: str = OTHER_EXTERNAL) -> None:
         """Give the router another external address."""
-        device = ["dev", "wan"]
-        must("ip", "-n", self._names["router"], "address", "delete", f"{EXTERNAL}/24", *device)
-        must("ip", "-n", self._names["router"], "address", "add", f"{address}/24", *device)
+        self._hosts.must("router", "ip", "address", "delete", f"{EXTERNAL}/24", "dev", "wan")
+        self._hosts.give("router", "wan", f"{address}/24")
 
     def start_client(self, *arguments: str) -> None:
         """Start `tests.interop.mapped`, which has the port mapped."""
@@ -178,7 +164,7 @@ class Router:
 
     def dial(self, address: str = EXTERNAL, port: int = 4443) -> bool:
         """Whether a TCP connection from outside arrives at the listener."""
-        dialled = self._run("out", sys.executable, "-c", _DIAL, address, str(port))
+        dialled = finish(*self._hosts.at("out", sys.executable, "-c", _DIAL, address, str(port)))
         return dialled.returncode == 0 and GREETING in dialled.stdout
 
     def log(self, name: str) -> str:
@@ -198,13 +184,4 @@ class Router:
         return sorted(self.folder.glob("*.log"))
 
     def _spawn(self, name: str, which: str, *command: str) -> Child:
-        program = find("ip")
-        assert program is not None
-        return spawn(name, [program, "netns", "exec", self._names[which], *command], self.folder, 0)
-
-    def _in(self, which: str, *command: str) -> None:
-        done = self._run(which, *command)
-        assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}{done.stdout}"
-
-    def _run(self, which: str, *command: str) -> "subprocess.CompletedProcess[str]":
-        return finish("ip", "netns", "exec", self._names[which], *command)
+        return spawn(name, self._hosts.at(which, *command), self.folder, 0)

@@ -8,8 +8,8 @@ from typing import Any
 from twisted.internet.utils import getProcessOutputAndValue
 
 from tests.interop.harness import Daemon, Program
-from tests.interop.namespaces import Hosts
 from tests.interop.test_twistd import ENVIRONMENT, NODETRUST, TWISTD
+from tests.namespaces import Hosts
 from tests.toml import to_toml
 
 

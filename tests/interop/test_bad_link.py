@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from tests.interop import toolchain
 from tests.interop.forge import NAME_SERVER, Forge
 from tests.interop.harness import InteropTestCase
-from tests.interop.namespaces import Hosts
+from tests.namespaces import Hosts
 
 RATE = ("tbf", "rate", "256kbit", "burst", "4kb", "latency", "400ms")
 

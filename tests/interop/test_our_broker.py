@@ -64,7 +64,7 @@ class OurBrokerTests(NamespacesTestCase):
         self.start_client()
         self.assertEqual((await self.certificate()).names, {f"*.{self.name}"})
         peer = load(self.state / KEY_FILE).peer_id
-        command = self.world.inside("outside", self.tools.go_peer)
+        command = self.world.hosts.at("outside", self.tools.go_peer)
         go = await self._start("go", command, {}, {"listen": [], "roots": str(self.world.wss_root)})
         address = f"/dns4/{NODE.replace('.', '-')}.{self.name}/tcp/4443/tls/ws/p2p/{peer}"
         self.assertEqual((await go.command("dial", addr=address))["peer"], str(peer))

@@ -115,7 +115,7 @@ check_seconds = {CHECK_SECONDS}
         """Addresses of go-libp2p nodes outside, which dial back whoever asks them to, and trust Pebble's root."""
         addresses = []
         for _ in range(number):
-            command = self.world.inside("outside", self.tools.go_peer)
+            command = self.world.hosts.at("outside", self.tools.go_peer)
             environment = {"SSL_CERT_FILE": str(self.world.wss_root)}
             started = {"listen": [f"/ip4/{OUTSIDE}/tcp/0"], "autoNAT": True}
             go = await self._start("go", command, environment, started)
@@ -151,7 +151,7 @@ class CertificateTests(NamespacesTestCase):
             self.assertIn(f"WSS at {address}", self.world.log("client"))
             go = await self._start(
                 "go",
-                self.world.inside("outside", self.tools.go_peer),
+                self.world.hosts.at("outside", self.tools.go_peer),
                 {},
                 {"listen": [], "roots": str(self.world.wss_root)},
             )

@@ -6,8 +6,8 @@ import sys
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.interop import toolchain
-from tests.interop.namespaces import Hosts, must
 from tests.interop.test_twistd import ENVIRONMENT
+from tests.namespaces import Hosts, must
 
 LASTING, THERE = "2a00:4530:9::5", "2a00:4530:9::9"
 SECONDS = 30

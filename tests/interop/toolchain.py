@@ -52,7 +52,7 @@ LEGO = {"lego": "lego"}
 STRACE = {"strace": "strace"}
 """Kills and refuses a program at each of its system calls."""
 
-NAMESPACES = {"ip": "iproute2", "unshare": "util-linux"}
+NAMESPACES = {"ip": "iproute2", "sysctl": "procps", "unshare": "util-linux"}
 ROUTER = {"miniupnpd": "miniupnpd miniupnpd-nftables", "nft": "nftables", **NAMESPACES}
 """What a home router of network namespaces is made of."""
 
