@@ -50,11 +50,11 @@ class IssueService(RoleService):
         self.orders: Orders | None = None
         self._pubsub: PubSub | None = None
         self._trust: TrustInForce | None = None
-        self._windows: Deferred[None] | None = None
+        self._besides: list[Deferred[None]] = []
         self._checks: CheckProtocol | None = None
 
     async def start(self) -> None:
-        """Listen, open the store, and serve; the CA is first spoken to when a certificate is asked for."""
+        """Listen, open the store, and serve; nothing waits for the CAs, whose directories are fetched besides."""
         settings = self.settings
         options = dial_options(self.reactor, None, settings.trust_file)
         self.host = host = open_host(self.reactor, settings, **options)
@@ -88,8 +88,9 @@ class IssueService(RoleService):
             await self.broker.begin(store, dns, [] if self.own is None else self.own.https)
         if self.own is not None:
             self.own.begin(self.orders, store, dns)
-        windows = Windows(self.reactor, store, self.orders.tools.authorities)
-        self._windows = Deferred.fromCoroutine(windows.run()).addErrback(self._log_bug)
+        authorities = self.orders.tools.authorities
+        work = (Windows(self.reactor, store, authorities).run(), *(authority.greet() for authority in authorities))
+        self._besides = [Deferred.fromCoroutine(one).addErrback(self._log_bug) for one in work]
 
     async def stop(self) -> None:
         """Give up what is open while the DNS servers can still be told, then close connections, listeners and store."""
@@ -97,8 +98,8 @@ class IssueService(RoleService):
             self._pubsub.stop()
         if self._trust is not None:
             self._trust.stop()
-        if self._windows is not None:
-            self._windows.cancel()
+        for work in self._besides:
+            work.cancel()
         if self.own is not None:
             await self.own.stop()
         if self.broker is not None:
@@ -118,7 +119,7 @@ class IssueService(RoleService):
 
     def _log_bug(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
-            self.log.failure("renewals are not looked after any more, which is a bug", failure=failure)
+            self.log.failure("what runs beside the orders has ended, which is a bug", failure=failure)
 
 
 def policy_of(settings: IssueSettings, issuer: PeerId, trust: Trust) -> Policy:

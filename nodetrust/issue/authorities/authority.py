@@ -74,6 +74,19 @@ class Authority:
         """An order begins; the first after a pause goes alone."""
         self._probing = self._pause is not None
 
+    async def greet(self) -> None:
+        """Fetch the directory ahead of the first order: peers are told from it who is to sign for them."""
+        if self.seconds_to_wait(self.client.clock.seconds()) > 0:
+            return
+        try:
+            await self.client.directory(Deadline(self.client.clock, READY_SECONDS))
+        except AcmeError as error:
+            self.log.warn(
+                "{url} was asked for its directory: {reason}; it will be asked again for the first certificate",
+                url=self.directory_url,
+                reason=str(error),
+            )
+
     async def ready(self) -> None:
         """Have the directory and the account, and the account's URL in the store. Raises `AcmeError`, `StoreError`."""
         deadline = Deadline(self.client.clock, READY_SECONDS)

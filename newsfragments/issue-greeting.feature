@@ -1,0 +1,1 @@
+The issue server fetches the directories of its CAs when it starts: `nodetrust check` can say whether they may sign by the CAA records before the first order, and a CA that cannot be reached is in the log at once.
