@@ -44,3 +44,18 @@ class PortTests(TestCase):
         self.assertEqual(file.getvalue(), "")
         old_log.msg("the work is starting on 5 machines")
         self.assertIn("5 machines", file.getvalue())
+
+
+class FactoryTests(SynchronousTestCase):
+    def test_factories_that_come_and_go(self):
+        """Twisted's word of each connection's is left out."""
+        file = StringIO()
+        observer = from_level(LogLevel.info, file)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        factory = Factory()
+        factory.doStart()
+        factory.doStop()
+        self.assertEqual(file.getvalue(), "")
+        Logger(namespace="test").info("Starting factory {name}", name="of ours")
+        self.assertIn("of ours", file.getvalue())
