@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from nodetrust.acme.wire import RenewalWindow
@@ -12,6 +12,11 @@ SPREAD = 0.1
 
 LAST_SHARE = 0.1
 """Of a life: later than this before the end is never planned, whatever the CA says. Nine days of ninety for retries."""
+
+
+RENEWABLE = timedelta(days=120)
+"""From the start of a certificate's life: for so long an order for the very same names is a renewal to Let's Encrypt,
+whether or not the certificate has ended (its server's source, `NewOrder` in wfe2)."""
 
 
 class HasLife(Protocol):

@@ -119,14 +119,16 @@ class IssueProtocol:
         stream.write(info.SerializeToString())
 
     async def _renew_at(self, peer: PeerId) -> datetime | None:
-        """When the peer is to renew its newest certificate; None if it has none, or the store does not say so now."""
+        """When the peer is to renew its newest certificate; None if that has ended, or the store says nothing now."""
         reading = Deferred.fromCoroutine(self._store.newest_of_peer(peer.multihash))
         try:
             newest = await reading.addTimeout(RENEW_AT_SECONDS, self._clock)
         except (NodetrustError, TimeoutError) as error:
             self.log.debug("{peer} is not told when to renew: {reason}", peer=str(peer), reason=str(error))
             return None
-        return None if newest is None else planned(newest)
+        if newest is None or newest.not_after.timestamp() <= self._clock.seconds():
+            return None
+        return planned(newest)
 
     async def issue(self, stream: MessageStream) -> None:
         """Read an `IssueRequest`, and send the `IssueResponse` when there is a certificate, or a reason why not."""

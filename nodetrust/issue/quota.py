@@ -12,6 +12,9 @@ limit                setting             a bucket for each                 spent
 5 in an hour         failures_per_hour   name and account                  validation fails         ARI
 ===================  ==================  ================================  =====================  ==================
 
+"Same names": Let's Encrypt has signed a certificate for them within `renewal.RENEWABLE`, also where that has ended
+meanwhile, as many do in a long outage.
+
 We draw it when the order is opened and give back what was not spent; only a failed validation is taken when there is
 one. Orders for the same names draw from `orders_per_3_hours` here, since other CAs count them.
 
@@ -38,6 +41,7 @@ from nodetrust.issue.settings import CaSettings, IssueSettings
 from nodetrust.messages import E_RATE_LIMIT
 from nodetrust.names import IPAddress
 from nodetrust.quotas import Draw, Exhausted, Limit
+from nodetrust.renewal import RENEWABLE
 
 if TYPE_CHECKING:  # nothing else of the database is wanted here
     from nodetrust.store import StoredCertificate
@@ -78,7 +82,7 @@ class Kind(Enum):
     AGAIN = auto()
     """It has one for the same names that is not due: it wants another key."""
     RENEWAL = auto()
-    """It has one for the same names, and it is due."""
+    """It has one for the same names, and it is due; or had one not long ago."""
     REPLACEMENT = auto()
     """The order says `replaces`, within the window that the CA has told (ARI): it counts for nothing."""
 
@@ -137,12 +141,13 @@ def kind_of(
 ) -> Kind:
     """What an order at this CA is.
 
-    `same` is the peer's newest certificate for the very same names, `newest` its newest for any; neither has ended.
-    `replaces`: whether the order will say so, and the CA's window is open; outside of it such an order is counted.
+    `same` is the peer's newest certificate for the very same names, which may have ended; `newest` its newest for any,
+    which has not. `replaces`: whether the order will say so, and the CA's window is open; outside of it such an order
+    is counted.
     """
     if replaces:
         return Kind.REPLACEMENT
-    if same is not None and same.directory_url == directory_url:
+    if same is not None and same.directory_url == directory_url and now - same.not_before < RENEWABLE:
         due = same.renew_at or same.not_after - (same.not_after - same.not_before) / RENEW_LAST
         return Kind.RENEWAL if now >= due else Kind.AGAIN
     return Kind.NEW if newest is None else Kind.MOVED

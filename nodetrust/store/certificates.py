@@ -44,7 +44,7 @@ _INSERT = insert(certificates)
 
 
 class Certificates(Tables):
-    """Several a peer, until they have ended."""
+    """Several a peer; of those that have ended, the newest for its names is there for a while (`Store.clear`)."""
 
     async def save_certificate(self, certificate: StoredCertificate) -> None:
         """Keep a certificate beside those that are there."""

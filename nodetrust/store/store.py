@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete
 
+from nodetrust.renewal import RENEWABLE
 from nodetrust.store.accounts import Accounts
 from nodetrust.store.certificates import Certificates
 from nodetrust.store.database import Database
@@ -48,7 +49,8 @@ class Store(Accounts, Certificates, Orders, Proofs, Quotas, Registrations, Secre
 
         Used proofs are deleted when they end. Everything else waits until a server has lived (`Servers.beat`) for a
         day in which the clock did not jump: a clock that is wrong for some hours must not cost certificates, nor give
-        quotas back.
+        quotas back. Certificates are deleted when they end; the newest for its names only when an order for these
+        would be no renewal any more.
         """
         seconds = now.timestamp()
 
@@ -61,7 +63,11 @@ class Store(Accounts, Certificates, Orders, Proofs, Quotas, Registrations, Secre
                 return Cleared(proofs=ended_proofs)
             long_ago = seconds - KEPT_SECONDS
             return Cleared(
-                certificates=deleted(certificates, certificates.c.not_after < seconds),
+                certificates=deleted(
+                    certificates,
+                    certificates.c.not_after < seconds,
+                    ~certificates.c.is_newest | (certificates.c.not_before < seconds - RENEWABLE.total_seconds()),
+                ),
                 orders=deleted(orders, orders.c.opened_at < long_ago),
                 proofs=ended_proofs,
                 quotas=deleted(quotas, quotas.c.full_at <= seconds),

@@ -1,5 +1,6 @@
 """The issue server's two protocols, with a clock of their own and orders that the test fulfils."""
 
+from datetime import UTC, datetime
 from ipaddress import ip_network
 from types import SimpleNamespace
 
@@ -175,10 +176,13 @@ class ProtocolTests(SynchronousTestCase):
         self.assertEqual((list(signer.caaIdentities), signer.account), (["ca.example"], "https://ca.example/acct/1"))
 
     def test_when_to_renew(self):
-        """Info tells it of the peer's newest certificate; a store that fails or is slow takes nothing else from it."""
+        """Info tells it of the peer's newest certificate, if that is good; a store that fails or is slow takes nothing."""
         self.assertFalse(self.inform().HasField("renewAt"))
         self.proofs.newest = certificate(renew_at=later(days=50))
         self.assertEqual(self.inform().renewAt, int(later(days=50).timestamp() * 1000))
+        ended = datetime.fromtimestamp(self.clock.seconds(), UTC)
+        self.proofs.newest = certificate(not_after=ended)
+        self.assertFalse(self.inform().HasField("renewAt"))
         self.proofs.failure = StoreError("no disk")
         self.assertFalse(self.inform().HasField("renewAt"))
         self.proofs.failure, self.proofs.newest = None, Deferred()

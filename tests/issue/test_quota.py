@@ -285,12 +285,14 @@ class KindTests(SynchronousTestCase):
         return kind_of(LETS_ENCRYPT, same, newest, self.START + timedelta(days=days), replaces=False)
 
     def test_by_what_the_peer_has(self) -> None:
-        """Nothing; other names; the same names, due at a third of their life or when the CA says so."""
+        """Nothing; other names; the same names, due at a third of their life or when the CA says so, or ended."""
         one = self.stored()
         self.assertIs(self.kind(1, None, None), Kind.NEW)
         self.assertIs(self.kind(1, None, one), Kind.MOVED)
         self.assertIs(self.kind(59, one, one), Kind.AGAIN)
         self.assertIs(self.kind(60, one, one), Kind.RENEWAL)
+        self.assertIs(self.kind(119.9, one, None), Kind.RENEWAL)
+        self.assertIs(self.kind(120, one, None), Kind.NEW)
         early = self.stored(renew_at=self.START + timedelta(days=5))
         self.assertIs(self.kind(6, early, early), Kind.RENEWAL)
 

@@ -30,6 +30,9 @@ DIRECTORY = "https://acme-v02.api.letsencrypt.org/directory"
 """Their name, so that our own quotas are for their limits."""
 
 ORDER_SECONDS = 5.0
+RENEWABLE_SECONDS = 120 * DAY
+"""For so long, another certificate for the same names is a renewal."""
+
 DIRECTORY_SECONDS = HOUR
 """For so long, the real client keeps a directory."""
 
@@ -72,6 +75,7 @@ class SimulatedCa:
         self.per_account = Bucket(300, 3 * HOUR)
         self.per_domain = Bucket(50, 7 * DAY)
         self._per_names: dict[frozenset[str], Bucket] = {}
+        self._signed_at: dict[frozenset[str], datetime] = {}
         self._replaced: set[str] = set()
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._serial = count(1)
@@ -92,7 +96,8 @@ class SimulatedCa:
             self._replaced.add(replaces)
         exempt = replaces is not None and self.window is not None and self.exempts
         if not exempt:
-            known = wanted in self._per_names
+            signed_at = self._signed_at.get(wanted)
+            known = signed_at is not None and now - signed_at.timestamp() < RENEWABLE_SECONDS
             again = self._per_names.setdefault(wanted, Bucket(5, 7 * DAY))
             self._limit("new orders", self.per_account, now)
             self._limit(f"exact set of {' '.join(names)}", again, now)
@@ -107,8 +112,8 @@ class SimulatedCa:
             raise AcmeRateLimited(f"too many {name}", kind="rateLimited", status=429, retry_after_seconds=wait)
 
     def sign(self, csr: x509.CertificateSigningRequest, names: Sequence[str], began: datetime) -> x509.Certificate:
-        """A certificate with a life from `began`; its names are known from now on."""
-        self._per_names.setdefault(frozenset(names), Bucket(5, 7 * DAY))
+        """A certificate with a life from `began`; for a while, another one for its names is a renewal."""
+        self._signed_at[frozenset(names)] = began
         authority = x509.AuthorityKeyIdentifier(bytes(20), None, None)
         return (
             x509.CertificateBuilder()

@@ -67,9 +67,10 @@ class SharedContract(StoreCase):
         await self._filled(store)
         await self._beat_for_a_day(store)
         cleared = await store.clear(later(days=1, seconds=2))
-        self.assertEqual(cleared, Cleared(certificates=1, orders=1, proofs=1, quotas=1, servers=1))
+        self.assertEqual(cleared, Cleared(certificates=2, orders=1, proofs=1, quotas=1, servers=1))
         self.assertEqual(await store.clear(later(days=1, seconds=2)), Cleared())
         self.assertIsNotNone(await store.newest_certificate(PEER, NAMES, bytes(32), NOW))
+        self.assertIsNotNone(await store.newest_for_names(PEER, ["lately.example"]))
         self.assertIsNotNone(await store.open_order_for(request(1).same))
         self.assertEqual(await store.use_proofs([b"lasts"], later(days=2), later(days=1)), frozenset([b"lasts"]))
         self.assertTrue(await store.beat(ME, b"mine", later(days=1)))
@@ -103,6 +104,9 @@ class SharedContract(StoreCase):
         await store.enter(ME, b"mine", NOW)
         await store.save_certificate(certificate(not_after=later(1)))
         await store.save_certificate(certificate())
+        for name, days in (("lately.example", 0), ("long-ago.example", 119)):
+            ended = {"not_before": later(days=-days), "not_after": later(1), "certificate_pem": name.encode()}
+            await store.save_certificate(certificate(names=(name,), **ended))
         await store.open_order(request(0), CA, [], b"dead", later(days=-29))
         await store.open_order(request(1), CA, [], b"dead", NOW)
         await store.use_proofs([b"ends"], later(1), NOW)

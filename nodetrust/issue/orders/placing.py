@@ -112,9 +112,9 @@ class Placing:
         now = self._tools.now()
         same = await self._store.newest_for_names(order.peer.multihash, order.names)
         newest = await self._store.newest_of_peer(order.peer.multihash)
-        same = None if same is None or same.not_after <= now else same
         newest = None if newest is None or newest.not_after <= now else newest
-        replaced = None if same is None or same.directory_url != authority.directory_url else same
+        is_good = same is not None and same.not_after > now and same.directory_url == authority.directory_url
+        replaced = same if is_good else None
         in_window = replaced is not None and replaced.ari_checked_at is not None and _is_over(replaced.renew_at, now)
         kind = quota.kind_of(authority.directory_url, same, newest, now, replaces=in_window)
         draws = quota.draws_of(order, kind, authority.settings, self._tools.settings)

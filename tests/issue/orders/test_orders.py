@@ -379,6 +379,19 @@ class LivesTests(OrdersTestCase):
             await orders.fulfil(Peer().order())
         self.assertEqual(len(self.first.orders), 3)
 
+    async def test_ended_lately(self) -> None:
+        """To the CA, a certificate for the names of one that has ended is a renewal for a while: it is not counted."""
+        orders = await self.opened(self.first, ca_certificates_per_week=1, renewal_share=0)
+        peer = Peer()
+        await orders.fulfil(peer.order())
+        self.clock.ahead += 100 * DAY
+        await orders.fulfil(Peer().order())
+        with self.assertRaises(Refusal):
+            await orders.fulfil(Peer().order())
+        await orders.fulfil(peer.order())
+        replaced = [replaces for _, replaces, _ in self.first.orders.values()]
+        self.assertEqual(replaced, [None, None, None])
+
     async def test_what_a_renewal_replaces(self) -> None:
         """The current certificate for the same names from the same CA; not one that has ended."""
         orders = await self.opened(self.first)
