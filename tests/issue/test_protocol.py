@@ -176,7 +176,7 @@ class ProtocolTests(SynchronousTestCase):
         self.assertEqual((list(signer.caaIdentities), signer.account), (["ca.example"], "https://ca.example/acct/1"))
 
     def test_when_to_renew(self):
-        """Info tells it of the peer's newest certificate, if that is good; a store that fails or is slow takes nothing."""
+        """Info tells it of the peer's newest certificate, if good; a store that fails or is slow adds nothing."""
         self.assertFalse(self.inform().HasField("renewAt"))
         self.proofs.newest = certificate(renew_at=later(days=50))
         self.assertEqual(self.inform().renewAt, int(later(days=50).timestamp() * 1000))
