@@ -1,13 +1,16 @@
 """Opening the database: its file, its durability, its tables. All of it blocks: for the store's threads only."""
 
 import os
+import sqlite3
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 
 from nodetrust.store.errors import StoreError
@@ -15,6 +18,12 @@ from nodetrust.store.migrate import migrate
 
 BUSY_SECONDS = 5
 """How long one process waits while another one writes to the same SQLite file."""
+
+OPENING_SECONDS = 60.0
+"""How long the file may be in other processes' hands when it is opened: one of those that start together makes the
+tables, and while it makes the file one of WAL, SQLite refuses all others at once."""
+
+_LOOK_AGAIN_SECONDS = 0.05
 
 _PRAGMAS = (
     # First of all, because the next one may meet another process.
@@ -61,7 +70,7 @@ def open_engine(url: URL) -> Engine:
         engine = kind(url)
     except (NoSuchModuleError, ImportError) as error:
         raise StoreError(f"the driver for {url.drivername} is not installed: {error}") from error
-    migrate(engine)
+    _when_free(engine, migrate)
     return engine
 
 
@@ -87,6 +96,18 @@ def _postgresql(url: URL) -> Engine:
         max_overflow=0,
         connect_args=arguments,
     )
+
+
+def _when_free(engine: Engine, work: Callable[[Engine], None]) -> None:
+    give_up = time.monotonic() + OPENING_SECONDS
+    while True:
+        try:
+            return work(engine)
+        except OperationalError as error:
+            code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # without what SQLite says more closely
+            if code != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+        time.sleep(_LOOK_AGAIN_SECONDS)
 
 
 def _sqlite(url: URL) -> Engine:

@@ -7,9 +7,11 @@ from typing import Any
 
 from sqlalchemy import event, text
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
-from nodetrust.store import Store, StoredAccount, StoreError
+from nodetrust.store import Store, StoredAccount, StoreError, engine
 from tests.store.contract import StoreContract
 from tests.store.contract_kill import KillContract
 from tests.store.contract_migrations import MigrationsContract
@@ -59,6 +61,37 @@ class FileStoreTests(StoreContract, SeveralContract, KillContract, MigrationsCon
         self.assertEqual(set(modes.values()), {0o600}, modes)
         self.assertIn("store.db-wal", modes)
         self.assertEqual(stat.S_IMODE(self.path.parent.stat().st_mode), 0o700)
+
+    async def test_in_the_hands_of_others(self) -> None:
+        """Another process writes as it is opened, for longer than ours waits for a lock: it is opened afterwards.
+
+        Where the file is not one of WAL yet, SQLite does not wait at all: the other one may just be making it so.
+        """
+        self.patch(engine, "_PRAGMAS", ("PRAGMA busy_timeout = 0", *engine._PRAGMAS[1:]))
+        self.path.parent.mkdir(parents=True)
+        for mode in ("delete", "wal"):
+            other = sqlite3.connect(self.path, isolation_level=None)
+            other.execute(f"PRAGMA journal_mode = {mode}")
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("CREATE TABLE of_others (number)")
+            opening = Deferred.fromCoroutine(self.opened())
+            await deferLater(reactor, 0.3)
+            self.assertFalse(opening.called)
+            other.execute("ROLLBACK")
+            other.close()
+            await (await opening).close()
+            self.path.unlink()
+
+    async def test_locked_for_good(self) -> None:
+        """What is wrong is said."""
+        self.patch(engine, "OPENING_SECONDS", 0.2)
+        self.patch(engine, "_PRAGMAS", ("PRAGMA busy_timeout = 0", *engine._PRAGMAS[1:]))
+        self.path.parent.mkdir(parents=True)
+        other = sqlite3.connect(self.path, isolation_level=None)
+        self.addCleanup(other.close)
+        other.execute("BEGIN IMMEDIATE")
+        with self.assertRaisesRegex(StoreError, "database is locked"):
+            await self.opened()
 
     async def test_every_commit_is_synced(self) -> None:
         """The connection runs with WAL and synchronous=FULL (2)."""
