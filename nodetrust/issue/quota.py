@@ -147,10 +147,14 @@ def kind_of(
     """
     if replaces:
         return Kind.REPLACEMENT
-    if same is not None and same.directory_url == directory_url and now - same.not_before < RENEWABLE:
+    if same is not None and same.directory_url == directory_url and now < _renewable_until(same):
         due = same.renew_at or same.not_after - (same.not_after - same.not_before) / RENEW_LAST
         return Kind.RENEWAL if now >= due else Kind.AGAIN
     return Kind.NEW if newest is None else Kind.MOVED
+
+
+def _renewable_until(certificate: StoredCertificate) -> datetime:
+    return max(certificate.not_after, certificate.not_before + RENEWABLE)
 
 
 def draws_of(order: Order, kind: Kind, ca: CaSettings, settings: IssueSettings) -> OrderDraws:

@@ -275,8 +275,10 @@ class EndedTests(SynchronousTestCase):
 class KindTests(SynchronousTestCase):
     START = datetime(2026, 1, 1, tzinfo=UTC)
 
-    def stored(self, directory: str = LETS_ENCRYPT, renew_at: datetime | None = None) -> StoredCertificate:
-        end = self.START + timedelta(days=90)
+    def stored(
+        self, directory: str = LETS_ENCRYPT, renew_at: datetime | None = None, days: int = 90
+    ) -> StoredCertificate:
+        end = self.START + timedelta(days=days)
         return StoredCertificate(
             b"", (), b"", ECDSA_P256, b"", b"", self.START, end, True, directory_url=directory, renew_at=renew_at
         )
@@ -293,6 +295,9 @@ class KindTests(SynchronousTestCase):
         self.assertIs(self.kind(60, one, one), Kind.RENEWAL)
         self.assertIs(self.kind(119.9, one, None), Kind.RENEWAL)
         self.assertIs(self.kind(120, one, None), Kind.NEW)
+        long = self.stored(days=398)
+        self.assertIs(self.kind(397, long, long), Kind.RENEWAL)
+        self.assertIs(self.kind(398, long, None), Kind.NEW)
         early = self.stored(renew_at=self.START + timedelta(days=5))
         self.assertIs(self.kind(6, early, early), Kind.RENEWAL)
 
