@@ -82,7 +82,11 @@ Arrived: TypeAlias = Callable[[IResponse], None]
 
 @implementer(IAgent)
 class PlainAgent:
-    """Below treq, which on its own accord asks for gzip, and unpacks it: a small body can become a huge one."""
+    """Below treq, which on its own accord asks for gzip, and unpacks it: a small body can become a huge one.
+
+    Whatever an agent makes of it when a request is cancelled (while a name is looked up, that there is no such name):
+    here it ends in `CancelledError`.
+    """
 
     def __init__(self, agent: IAgent, arrived: Arrived) -> None:
         self._agent = agent
@@ -94,7 +98,21 @@ class PlainAgent:
         """IAgent; fails with what `arrived` raises, too."""
         plain = Headers() if headers is None else headers.copy()
         plain.removeHeader("Accept-Encoding")
-        return self._agent.request(method, uri, plain, bodyProducer).addCallback(self._looked_at)
+        asking = self._agent.request(method, uri, plain, bodyProducer)
+
+        def give_up(answered: Deferred[IResponse]) -> None:
+            answered.errback(CancelledError())
+            asking.cancel()
+
+        def pass_on(outcome: IResponse | Failure) -> None:
+            if not answered.called:
+                answered.callback(outcome)
+            elif not isinstance(outcome, Failure):
+                drop_body(outcome)
+
+        answered: Deferred[IResponse] = Deferred(give_up)
+        asking.addBoth(pass_on)
+        return answered.addCallback(self._looked_at)
 
     def _looked_at(self, response: IResponse) -> IResponse:
         self._arrived(response)
@@ -115,7 +133,7 @@ def drop_body(response: IResponse) -> None:
 
 class _BoundedBody(Protocol):
     def __init__(self, max_bytes: int) -> None:
-        self.done: Deferred[bytes] = Deferred(lambda _: self._drop())
+        self.done: Deferred[bytes] = Deferred(self._give_up)
         self._max_bytes = max_bytes
         self._received = bytearray()
 
@@ -134,6 +152,10 @@ class _BoundedBody(Protocol):
     def _finish(self, result: bytes | Failure) -> None:
         if not self.done.called:
             self.done.callback(result)
+
+    def _give_up(self, done: Deferred[bytes]) -> None:
+        done.errback(CancelledError())
+        self._drop()
 
     def _drop(self) -> None:
         # Agent gives bodies a transport that can be aborted, other IAgents (tests) one that only closes.

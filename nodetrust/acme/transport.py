@@ -10,7 +10,6 @@ import treq.client
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet import ssl
-from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IReactorTime
 from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool
 from twisted.web.http_headers import Headers
@@ -127,7 +126,7 @@ class HttpTransport:
     def _unreachable(self, failed: BaseException) -> Exception:
         reasons = causes(failed)
         for reason in reasons:
-            if isinstance(reason, CancelledError | AcmeMisbehaved):
+            if isinstance(reason, AcmeMisbehaved):
                 return reason
         if any(isinstance(reason, UNTRUSTED) for reason in reasons):
             return AcmeUnreachable(f"the CA at {self._origin} has no TLS certificate that we trust")

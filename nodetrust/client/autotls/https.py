@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from treq.client import HTTPClient
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IResponse
@@ -62,8 +62,6 @@ class Https:
             return await self._answer(method, url, headers, body)
         except CONNECTION_ERRORS as error:
             reasons = causes(error)
-            if any(isinstance(one, CancelledError) for one in reasons):
-                raise CancelledError from error
             if isinstance(reasons[0], UNTRUSTED):
                 raise BrokerUntrusted(f"{url}: it has no TLS certificate that is trusted here for this name") from error
             raise BrokerUnreachable(f"{url}: {str(reasons[0]) or type(reasons[0]).__name__}") from error
