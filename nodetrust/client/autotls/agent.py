@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
 from twisted.internet.error import DNSLookupError
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IResolver, IStreamClientEndpoint
+from twisted.internet.task import deferLater
 from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS
 from twisted.web.iweb import IAgent, IAgentEndpointFactory
 from zope.interface import implementer
@@ -75,6 +76,9 @@ class NamedEndpoint:
         return Deferred.fromCoroutine(self._connect(protocolFactory))
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
+        # Not in the turn of the reactor in which a connection may have been given up: the resolver's new socket could
+        # get the number of that one's, and Twisted hands it the event that was on its way.
+        await deferLater(self._reactor, 0)
         try:
             target = TransportAddress(_host_protocol(self._host), self._host, self._port)
             ips = await resolve(target, self._resolver, self._reactor.nameResolver)
