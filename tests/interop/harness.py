@@ -117,7 +117,8 @@ class Program(ProcessProtocol):
 
     def ask_to_end(self) -> None:
         """Let the program end by itself; what it does not heed within STOP_SECONDS is followed by `kill`."""
-        self.process.signalProcess("TERM")
+        with contextlib.suppress(ProcessExitedAlready):  # but what it has printed is still on its way
+            self.process.signalProcess("TERM")
 
     async def stop(self) -> None:
         """End the process and return when it is gone."""
