@@ -3,7 +3,6 @@
 import os
 import sqlite3
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +69,7 @@ def open_engine(url: URL) -> Engine:
         engine = kind(url)
     except (NoSuchModuleError, ImportError) as error:
         raise StoreError(f"the driver for {url.drivername} is not installed: {error}") from error
-    _when_free(engine, migrate)
+    _migrate_when_free(engine)
     return engine
 
 
@@ -98,11 +97,11 @@ def _postgresql(url: URL) -> Engine:
     )
 
 
-def _when_free(engine: Engine, work: Callable[[Engine], None]) -> None:
+def _migrate_when_free(engine: Engine) -> None:
     give_up = time.monotonic() + OPENING_SECONDS
     while True:
         try:
-            return work(engine)
+            return migrate(engine)
         except OperationalError as error:
             code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # without what SQLite says more closely
             if code != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
